@@ -1,0 +1,99 @@
+//! The only door to what is not deterministic: disks, wall clock and randomness.
+//!
+//! Tasks, timers and sockets go through `tokio`, which the simulator replaces as a whole; everything else that could
+//! make two runs of one seed differ comes in through the traits below. The real implementations are in [`real`]; the
+//! simulated ones live in the crate `sim`.
+//!
+//! - E1: no other module touches `std::fs`, the system clock or the randomness of the operating system.
+//! - E2: buffers are owned, so that an operation may run on another thread or in a submission ring.
+//! - E3: an operation that returned an error may have happened in part; a failed sync is never retried (see
+//!   `faults-and-checks`, D9): the caller gives the file up.
+
+pub mod real;
+
+use bytes::Bytes;
+use std::{future::Future, io, pin::Pin, sync::Arc};
+
+/// The answer of a disk, some time later.
+pub type IoFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+
+/// Whether a write is durable when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// In the page cache: survives the process, not the power.
+    Cached,
+    /// Followed by `fdatasync` in the same step: survives the power.
+    Synced,
+}
+
+/// Bytes of a file system: its size and what is left to an unprivileged writer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Size of the file system in bytes.
+    pub total: u64,
+    /// Bytes that can still be written.
+    pub free: u64,
+}
+
+/// One disk: a directory, normally a mount of its own. Paths are relative, `/`-separated, without `.` or `..`.
+///
+/// A directory's entries are durable only after [`Disk::sync_dir`] on that directory. A removed file that is still
+/// open stays readable through its handle (POSIX unlink).
+pub trait Disk: Send + Sync + 'static {
+    /// Creates a file that must not exist yet, open for reading and writing.
+    fn create(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>>;
+    /// Opens an existing file for reading and writing.
+    fn open(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>>;
+    /// Renames a file, replacing the target atomically.
+    fn rename(&self, source: &str, target: &str) -> IoFuture<()>;
+    /// Removes a file.
+    fn remove(&self, path: &str) -> IoFuture<()>;
+    /// Creates a directory; one that exists is no error. The parent must exist.
+    fn create_dir(&self, path: &str) -> IoFuture<()>;
+    /// Names (not paths) of the files in a directory, sorted. The root is the empty path.
+    fn list(&self, path: &str) -> IoFuture<Vec<String>>;
+    /// Makes the entries of a directory durable.
+    fn sync_dir(&self, path: &str) -> IoFuture<()>;
+    /// Size and free bytes of the file system below.
+    fn space(&self) -> IoFuture<DiskSpace>;
+}
+
+/// An open file. All operations may run at once; overlapping writes have no defined order.
+pub trait DiskFile: Send + Sync + 'static {
+    /// Reads `len` bytes at `offset` from the start; fewer only at the end of the file.
+    fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes>;
+    /// Writes the buffers one after the other from `offset`, all or an error, in one step.
+    fn write(&self, offset: u64, buffers: Vec<Bytes>, durability: Durability) -> IoFuture<()>;
+    /// `fdatasync`: what was written before is durable, the size included.
+    fn sync(&self) -> IoFuture<()>;
+    /// Size of the file in bytes.
+    fn len(&self) -> IoFuture<u64>;
+}
+
+/// Wall clock. For `Last-Modified`, request dates and expiry; never for ordering.
+pub trait Clock: Send + Sync + 'static {
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    fn unix_nanos(&self) -> u64;
+}
+
+/// Randomness of cryptographic quality.
+pub trait Rng: Send + Sync + 'static {
+    /// Fills the buffer with random bytes.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Draws a random 128-bit number, for identities that must never meet again.
+pub fn random_u128(rng: &dyn Rng) -> u128 {
+    let mut bytes = [0; 16];
+    rng.fill(&mut bytes);
+    u128::from_le_bytes(bytes)
+}
+
+/// Clock and randomness of a process, handed to whoever needs them.
+#[derive(Clone)]
+pub struct Env {
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+}

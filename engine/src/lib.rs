@@ -1,0 +1,3 @@
+//! One node's disks.
+pub mod env;
+pub mod object;

@@ -1,0 +1,319 @@
+//! The nouns of an object store and the trait [`ObjectStore`]: the waist between the S3 protocol above and whatever
+//! keeps the objects below. `s3api` imports this module of the engine and nothing else.
+//!
+//! Nothing here knows HTTP, XML, disks or other nodes.
+//!
+//! - O1: when a write returns `Ok`, its bytes and its metadata are durable (DESIGN.md, P1).
+//! - O2: every operation on one key is linearizable; conditions are evaluated where the write takes effect (P2).
+//! - O3: a body ends in `Ok` only when every byte of it was verified; what cannot be read is an error, never a short
+//!   body (P3).
+//! - O4: a write whose [`BodySource`] fails leaves no trace that a reader could see.
+
+pub mod list;
+pub mod name;
+pub mod upload;
+
+pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
+pub use list::{ListEntry, ListPage, ListRequest};
+pub use name::{BucketName, ETag, NameError, ObjectKey, UploadId};
+pub use upload::{
+    CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartRequest, UploadInfo,
+    UploadListRequest, UploadPage,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Answer of a store, some time later.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Bytes on their way out, verified; an `Err` ends the stream and the body is not complete.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
+
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+pub type UnixNanos = u64;
+
+/// Bytes on their way in.
+///
+/// The store polls until `None`, then asks for the digest. Whoever implements it checks what the sender promised of
+/// the body (length, checksums, signatures) and answers `Err` instead of the final `None` when a promise is broken,
+/// so that the store never commits such a body.
+pub trait BodySource: Send {
+    /// The next piece, `None` at the verified end. Not polled again after `None` or `Err`.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+    /// What is known of the whole body. Called once, after the end.
+    fn digest(&mut self) -> BodyDigest;
+}
+
+/// A body on its way in.
+pub type Body = Box<dyn BodySource>;
+
+/// What the protocol computed over a whole body; the store keeps it beside the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyDigest {
+    /// Entity tag without quotes.
+    pub etag: ETag,
+    /// Checksum that the client asked for or sent.
+    pub checksum: Option<Checksum>,
+}
+
+/// The sender broke off or broke a promise; carries the protocol's own error back to the protocol.
+#[derive(Debug, thiserror::Error)]
+#[error("request body failed: {0}")]
+pub struct BodyError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Checksum of an object or part, as S3 names it.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Checksum {
+    /// Which function.
+    pub algorithm: ChecksumAlgorithm,
+    /// Over the whole object, or over the checksums of its parts.
+    pub kind: ChecksumKind,
+    /// Base64 of the value; `-N` follows in a composite one.
+    pub value: String,
+}
+
+/// Checksum functions of S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum ChecksumAlgorithm {
+    /// CRC-32 (IEEE 802.3), big-endian.
+    Crc32,
+    /// CRC-32C (Castagnoli), big-endian.
+    Crc32c,
+    /// CRC-64/NVME, big-endian.
+    Crc64Nvme,
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+}
+
+/// What a checksum covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum ChecksumKind {
+    /// All bytes of the object.
+    FullObject,
+    /// The concatenated checksums of the parts.
+    Composite,
+}
+
+/// What a client may say of an object besides its bytes. Names are lowercase header names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct ObjectAttributes {
+    /// Standard headers that are stored and returned: `content-type`, `cache-control`, ...
+    pub headers: Vec<(String, String)>,
+    /// User metadata without the `x-amz-meta-` prefix.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// One state of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The key.
+    pub key: ObjectKey,
+    /// Bytes of the body.
+    pub size: u64,
+    /// Entity tag without quotes.
+    pub etag: ETag,
+    /// When it was committed.
+    pub modified: UnixNanos,
+    /// What the client said of it.
+    pub attributes: ObjectAttributes,
+    /// Checksum that was sent with it or asked for.
+    pub checksum: Option<Checksum>,
+    /// Parts of a multipart upload; 0 for a plain object.
+    pub part_count: u32,
+}
+
+/// When a write may take effect; evaluated against the state that it replaces (RFC 9110, 13.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum WriteCondition {
+    /// Always.
+    #[default]
+    None,
+    /// Only where the key does not exist (`If-None-Match: *`).
+    Absent,
+    /// Only where the key exists with this entity tag (`If-Match`). A missing key is `NoSuchKey`.
+    Matches(ETag),
+    /// Only where the key exists (`If-Match: *`).
+    Exists,
+}
+
+/// A write of a whole object.
+#[derive(Clone, Debug)]
+pub struct PutRequest {
+    /// Where to.
+    pub bucket: BucketName,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// What the client says of it.
+    pub attributes: ObjectAttributes,
+    /// When it may take effect.
+    pub condition: WriteCondition,
+    /// Bytes that the body announced, where it did: room is checked before the body is taken.
+    pub len: Option<u64>,
+}
+
+/// What a write of an object came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutOutcome {
+    /// Entity tag without quotes.
+    pub etag: ETag,
+    /// Checksum kept with the object.
+    pub checksum: Option<Checksum>,
+    /// Bytes of the body.
+    pub size: u64,
+    /// When it was committed.
+    pub modified: UnixNanos,
+}
+
+/// A bucket as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketInfo {
+    /// Its name.
+    pub name: BucketName,
+    /// When it was created.
+    pub created: UnixNanos,
+}
+
+/// One state of an object, held open for reading: later writes and reclaim do not disturb it.
+pub trait ObjectReader: Send + Sync {
+    /// Its metadata.
+    fn info(&self) -> &ObjectInfo;
+    /// Streams the bytes of `range`, which lies within `0..size`.
+    fn read(self: Box<Self>, range: Range<u64>) -> ByteStream;
+}
+
+/// The health of a store, as the health endpoints and metrics tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Whether reads can be served.
+    pub readable: bool,
+    /// Whether writes can be acknowledged.
+    pub writable: bool,
+    /// Room on the disks.
+    pub space: DiskSpace,
+    /// Named gauges and counters of the store's inside, for metrics: `(name, help, value)`.
+    pub metrics: Vec<(&'static str, &'static str, u64)>,
+}
+
+/// Why a store says no, grouped by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Normal absence. Answer the client.
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// Normal absence. Answer the client.
+    #[error("no such key")]
+    NoSuchKey,
+    /// Normal absence: never created, completed or aborted. Answer the client.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// The bucket is there already, and it is the caller's. Answer the client.
+    #[error("bucket exists already")]
+    BucketExists,
+    /// The bucket holds objects or uploads. Answer the client.
+    #[error("bucket is not empty")]
+    BucketNotEmpty,
+    /// A listed part was never uploaded, or with another entity tag. Answer the client.
+    #[error("part {number} is missing or differs")]
+    InvalidPart {
+        /// Part number, 1 to 10,000.
+        number: u16,
+    },
+    /// A part other than the last is below the minimum. Answer the client.
+    #[error("part {number} of {size} bytes is too small")]
+    PartTooSmall {
+        /// Part number, 1 to 10,000.
+        number: u16,
+        /// Bytes of that part.
+        size: u64,
+    },
+    /// The condition of a write does not hold. Answer the client.
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// The body broke off or broke a promise. The protocol knows why.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The disks are full. Deletes still work.
+    #[error("out of space")]
+    OutOfSpace,
+    /// Not now: shutting down, a failed disk, too many faults. Nothing is said about whether a write happened.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// Stored bytes are damaged beyond what redundancy repairs. Never answered as absence.
+    #[error("damaged: {0}")]
+    Corrupt(String),
+}
+
+/// Many objects in buckets. Implemented by the cluster, used by the protocol.
+///
+/// Every method may fail with [`StoreError::Unavailable`]; a write that did may have happened or not.
+pub trait ObjectStore: Send + Sync + 'static {
+    /// Creates a bucket. Fails with `BucketExists`.
+    fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
+    /// Deletes an empty bucket. Fails with `NoSuchBucket`, `BucketNotEmpty`.
+    fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
+    /// Looks a bucket up. Fails with `NoSuchBucket`.
+    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo>;
+    /// All buckets, by name.
+    fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>>;
+
+    /// Writes an object. Fails with `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` (for `Matches`), `Body`,
+    /// `OutOfSpace`.
+    fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome>;
+    /// Opens an object for reading. Fails with `NoSuchBucket`, `NoSuchKey`.
+    fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>>;
+    /// Looks an object up. Fails with `NoSuchBucket`, `NoSuchKey`.
+    fn head(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, ObjectInfo>;
+    /// Deletes an object; one that is not there is no error, unless the condition asks for it.
+    fn delete(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        condition: WriteCondition,
+    ) -> Reply<'_, ()>;
+    /// One page of keys in byte order. Fails with `NoSuchBucket`.
+    fn list(&self, request: ListRequest) -> Reply<'_, ListPage>;
+
+    /// Begins a multipart upload. Fails with `NoSuchBucket`.
+    fn create_upload(&self, request: CreateUploadRequest) -> Reply<'_, UploadId>;
+    /// Looks an upload up. Fails with `NoSuchBucket`, `NoSuchUpload`.
+    fn head_upload(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+    ) -> Reply<'_, UploadInfo>;
+    /// Writes a part, replacing one of the same number. Fails with `NoSuchBucket`, `NoSuchUpload`, `Body`,
+    /// `OutOfSpace`.
+    fn put_part(&self, request: PartRequest, body: Body) -> Reply<'_, PartInfo>;
+    /// Makes the listed parts an object; repeating a Complete that succeeded returns its outcome again while the
+    /// object is still the one that it made. Fails with `NoSuchBucket`, `NoSuchUpload`, `InvalidPart`,
+    /// `PartTooSmall`, `PreconditionFailed`, `NoSuchKey`.
+    fn complete_upload(&self, request: CompleteRequest) -> Reply<'_, PutOutcome>;
+    /// Drops an upload and its parts. Fails with `NoSuchBucket`, `NoSuchUpload`.
+    fn abort_upload(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+    ) -> Reply<'_, ()>;
+    /// One page of an upload's parts, by number. Fails with `NoSuchBucket`, `NoSuchUpload`.
+    fn list_parts(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+        page: PartPage,
+    ) -> Reply<'_, (Vec<PartInfo>, bool)>;
+    /// One page of the uploads in progress, by key, then upload id. Fails with `NoSuchBucket`.
+    fn list_uploads(&self, request: UploadListRequest) -> Reply<'_, UploadPage>;
+
+    /// The store's health, room and inner figures.
+    fn status(&self) -> Reply<'_, StoreStatus>;
+}
