@@ -15,8 +15,8 @@ pub enum Mutant {
     ReclaimWithoutCopy = 4,
     /// A new file is used before its directory entry is durable.
     SkipDirectorySync = 5,
-    /// A checkpoint forgets the bodies that it should destage.
-    DropDestaged = 6,
+    /// A checkpoint frees the journal before the manifest contains what was in it.
+    ReleaseEarly = 6,
 }
 
 impl Mutant {
@@ -27,7 +27,7 @@ impl Mutant {
         (Self::SkipVolumeSync, "skip-volume-sync"),
         (Self::ReclaimWithoutCopy, "reclaim-without-copy"),
         (Self::SkipDirectorySync, "skip-directory-sync"),
-        (Self::DropDestaged, "drop-destaged"),
+        (Self::ReleaseEarly, "release-early"),
     ];
 }
 

@@ -148,7 +148,11 @@ fn put_pointer(buffer: &mut BytesMut, pointer: &Pointer) {
     buffer.put_slice(&pointer.first_key);
 }
 
-fn read_pointers(content: &Bytes, start: usize, count: usize) -> Result<(Vec<Pointer>, usize), Malformed> {
+fn read_pointers(
+    content: &Bytes,
+    start: usize,
+    count: usize,
+) -> Result<(Vec<Pointer>, usize), Malformed> {
     let mut fields = Fields::new(content.get(start..).ok_or(Malformed(WHAT))?, WHAT);
     if count > fields.remaining() / 14 {
         return Err(Malformed(WHAT));
@@ -201,7 +205,8 @@ impl Page {
     pub fn may_contain(&self, key_hash: u64) -> bool {
         let bits = (self.filter.len() * 8) as u64;
         bits == 0
-            || probes(key_hash, bits).all(|bit| self.filter[(bit / 8) as usize] & (1 << (bit % 8)) != 0)
+            || probes(key_hash, bits)
+                .all(|bit| self.filter[(bit / 8) as usize] & (1 << (bit % 8)) != 0)
     }
 }
 

@@ -22,7 +22,9 @@ const WHAT: &str = "row value";
 const EXTENT_LEN: usize = 36;
 
 /// Identity of a volume, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
+)]
 pub struct VolumeId(pub u64);
 
 /// Contiguous bytes of one record in a volume.
@@ -127,9 +129,9 @@ impl Value {
                 fields.bytes(count)?;
                 Location::Inline(bytes.slice(start..start + count))
             }
-            2 if count <= EXTENTS_MAX => {
-                Location::Extents((0..count).map(|_| read_extent(&mut fields)).collect::<Result<_, _>>()?)
-            }
+            2 if count <= EXTENTS_MAX => Location::Extents(
+                (0..count).map(|_| read_extent(&mut fields)).collect::<Result<_, _>>()?,
+            ),
             _ => return Err(Malformed(WHAT)),
         };
         let attributes = bytes.slice(bytes.len() - fields.remaining()..);

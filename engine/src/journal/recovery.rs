@@ -18,7 +18,10 @@ pub struct Recovery {
     generation: u64,
     tail: BTreeMap<u64, (BatchPlace, u64)>,
     next: u64,
-    #[cfg_attr(not(mutants), expect(dead_code, reason = "only a deliberate bug goes on in old files"))]
+    #[cfg_attr(
+        not(mutants),
+        expect(dead_code, reason = "only a deliberate bug goes on in old files")
+    )]
     files: BTreeMap<u32, u64>,
 }
 

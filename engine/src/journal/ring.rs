@@ -36,8 +36,7 @@ impl Ring {
         config: JournalConfig,
         generation: u64,
     ) -> Result<Self> {
-        let mut ring =
-            Self { disk, config, generation, files: Vec::new(), current: 0, offset: 0 };
+        let mut ring = Self { disk, config, generation, files: Vec::new(), current: 0, offset: 0 };
         ring.add_file().await?;
         ring.add_file().await?;
         Ok(ring)
@@ -50,8 +49,7 @@ impl Ring {
         recovery: &super::Recovery,
     ) -> Result<Self> {
         let generation = recovery.generation();
-        let mut ring =
-            Self { disk, config, generation, files: Vec::new(), current: 0, offset: 0 };
+        let mut ring = Self { disk, config, generation, files: Vec::new(), current: 0, offset: 0 };
         for (number, last_sequence) in recovery.files() {
             let path = file_path(&BatchPlace { generation, file: number, offset: 0 });
             let file = ring.disk.open(&path).await.map_err(EngineError::io("open", &path))?;
