@@ -1,0 +1,4 @@
+//! The deterministic simulator: drives the whole store under faults. See DESIGN.md beside this
+//! crate.
+pub mod disk;
+pub mod random;
