@@ -7,7 +7,7 @@
 use crate::random::{Random, mix};
 use bytes::Bytes;
 use md5::{Digest, Md5};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Identity of a written value: the operation that wrote it.
@@ -94,6 +94,12 @@ impl Values {
         self.etags.get(&id).map(String::as_str)
     }
 
+    /// Size of the values with this entity tag.
+    pub fn size_of_etag(&self, etag: &str) -> Option<u64> {
+        let found = self.etags.iter().find(|(_, known)| *known == etag);
+        found.map(|(value, _)| self.size(*value))
+    }
+
     /// Every value whose entity tag is known.
     pub fn etags(&self) -> impl Iterator<Item = (ValueId, String)> {
         self.etags.iter().map(|(value, etag)| (*value, etag.clone()))
@@ -110,13 +116,30 @@ impl Values {
         let Some(Value { content: Content::CopyOf(source), .. }) = self.values.get(&id) else {
             return self.etag(id) == Some(etag);
         };
-        let is_source = |value: &&Value| value.key == *source;
-        let is_match = |value: &&Value| self.is_copied_as(&value.content, etag);
-        let found = self.values.values().filter(is_source).find(is_match);
-        let Some(content) = found.map(|value| value.content.clone()) else { return false };
+        let Some(content) = self.find_source(source, etag, &mut BTreeSet::new()) else {
+            return false;
+        };
         self.etags.insert(id, etag.to_owned());
         self.values.entry(id).and_modify(|value| value.content = content);
         true
+    }
+
+    /// Content of some value of a key, or of what was copied to it, that a copy with this entity
+    /// tag has.
+    fn find_source(
+        &self,
+        key: &str,
+        etag: &str,
+        visited: &mut BTreeSet<String>,
+    ) -> Option<Content> {
+        if !visited.insert(key.to_owned()) {
+            return None;
+        }
+        let mut values = self.values.values().filter(|value| value.key == key);
+        values.find_map(|value| match &value.content {
+            Content::CopyOf(source) => self.find_source(source, etag, visited),
+            content => self.is_copied_as(content, etag).then(|| content.clone()),
+        })
     }
 
     /// Checks what the headers of an answer say of an object.
