@@ -17,8 +17,8 @@ pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use name::{BucketName, ETag, NameError, ObjectKey, UploadId};
 pub use upload::{
-    CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartRequest, UploadInfo,
-    UploadListRequest, UploadPage,
+    CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartRequest,
+    UploadInfo, UploadListRequest, UploadPage,
 };
 
 use bytes::Bytes;

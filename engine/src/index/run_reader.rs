@@ -1,0 +1,232 @@
+//! Reading a sorted run: point lookups behind a filter, and rows in order.
+
+use super::cache::{Cache, Cached};
+use super::run_writer::run_path;
+use crate::env::{Disk, DiskFile};
+use crate::error::{EngineError, Result};
+use crate::format::run::{self, EncodedRow, FOOTER_LEN, Footer, FramePlace, Page, Pointer, Rows};
+use crate::format::value::Value;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// One immutable, ordered piece of the index.
+pub struct Run {
+    /// Its identity.
+    pub id: u64,
+    /// Bytes of the file.
+    pub len: u64,
+    /// Rows, tombstones included.
+    pub row_count: u64,
+    file: Arc<dyn DiskFile>,
+    path: String,
+    sections: Vec<Pointer>,
+}
+
+impl Run {
+    pub(super) fn new(
+        file: Arc<dyn DiskFile>,
+        path: String,
+        footer: Footer,
+        sections: Vec<Pointer>,
+        len: u64,
+    ) -> Self {
+        Self { id: footer.run_id, len, row_count: footer.row_count, file, path, sections }
+    }
+
+    /// Opens a run that the manifest names.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn open(disk: &dyn Disk, run_id: u64) -> Result<Self> {
+        let path = run_path(run_id);
+        let file = disk.open(&path).await.map_err(EngineError::io("open", &path))?;
+        let len = file.len().await.map_err(EngineError::io("stat", &path))?;
+        let end = len.saturating_sub(FOOTER_LEN as u64);
+        let read = file.read(end, FOOTER_LEN);
+        let bytes = read.await.map_err(EngineError::io("read", &path))?;
+        let corrupt = || EngineError::corrupt("run", &path, end);
+        let footer = Footer::decode(&bytes).map_err(|_| corrupt())?;
+        let is_whole = footer.top_offset.checked_add(u64::from(footer.top_len)) == Some(end);
+        if footer.run_id != run_id || !is_whole {
+            return Err(corrupt());
+        }
+        let mut run = Self::new(file, path.clone(), footer, Vec::new(), len);
+        let content = run.frame(footer.top_offset, footer.top_len).await?;
+        run.sections = run::decode_top(&content, footer.section_count as usize)
+            .map_err(|_| EngineError::corrupt("run", &path, footer.top_offset))?;
+        Ok(run)
+    }
+
+    /// Removes the file. Who reads the run goes on reading.
+    ///
+    /// # Errors
+    /// I/O errors; the file is garbage until the next start.
+    pub async fn remove(&self, disk: &dyn Disk) -> Result<()> {
+        disk.remove(&self.path).await.map_err(EngineError::io("remove", &self.path))
+    }
+
+    async fn frame(&self, offset: u64, len: u32) -> Result<Bytes> {
+        let read = self.file.read(offset, len as usize);
+        let bytes = read.await.map_err(EngineError::io("read", &self.path))?;
+        let place = FramePlace { run_id: self.id, offset };
+        run::decode_frame(place, &bytes).map_err(|_| self.corrupt(offset))
+    }
+
+    fn corrupt(&self, offset: u64) -> EngineError {
+        EngineError::corrupt("run", &self.path, offset)
+    }
+
+    async fn page(&self, pointer: &Pointer, cache: &Cache) -> Result<Arc<Page>> {
+        if let Some(Cached::Page(page)) = cache.get(self.id, pointer.offset) {
+            return Ok(page);
+        }
+        let content = self.frame(pointer.offset, pointer.len).await?;
+        let page = Page::decode(&content).map_err(|_| self.corrupt(pointer.offset))?;
+        let page = Arc::new(page);
+        let len = content.len() + page.blocks.len() * size_of::<Pointer>();
+        cache.insert(self.id, pointer.offset, Cached::Page(page.clone()), len);
+        Ok(page)
+    }
+
+    async fn block(&self, pointer: &Pointer, cache: &Cache) -> Result<Bytes> {
+        if let Some(Cached::Block(block)) = cache.get(self.id, pointer.offset) {
+            return Ok(block);
+        }
+        let content = self.frame(pointer.offset, pointer.len).await?;
+        cache.insert(self.id, pointer.offset, Cached::Block(content.clone()), content.len());
+        Ok(content)
+    }
+
+    /// The row of a key, when this run knows one; an inner `None` is a tombstone.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn get(&self, key: &[u8], hash: u64, cache: &Cache) -> Result<Option<Option<Value>>> {
+        let Some(section) = last_not_after(&self.sections, key) else {
+            return Ok(None);
+        };
+        let page = self.page(&self.sections[section], cache).await?;
+        if !page.may_contain(hash) {
+            return Ok(None);
+        }
+        let Some(block) = last_not_after(&page.blocks, key) else {
+            return Ok(None);
+        };
+        let pointer = &page.blocks[block];
+        for row in Rows::new(self.block(pointer, cache).await?) {
+            let (row_key, value) = row.map_err(|_| self.corrupt(pointer.offset))?;
+            if row_key == key {
+                return self.decode_value(value, pointer.offset).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn decode_value(&self, value: Option<Bytes>, offset: u64) -> Result<Option<Value>> {
+        let decode = |bytes: Bytes| Value::decode(&bytes).map_err(|_| self.corrupt(offset));
+        value.map(decode).transpose()
+    }
+
+    /// Up to `limit` rows from `start` on, below `end`; and whether there are no more.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+        cache: &Cache,
+    ) -> Result<(Vec<(Bytes, Option<Value>)>, bool)> {
+        let mut rows = Vec::new();
+        let mut cursor = self.seek(start, cache).await?;
+        while let Some(block) = cursor.block(self, Some(cache)).await? {
+            for row in Rows::new(block) {
+                let (key, value) = row.map_err(|_| self.corrupt(0))?;
+                if &key[..] < start {
+                    continue;
+                }
+                if &key[..] >= end {
+                    return Ok((rows, true));
+                }
+                if rows.len() == limit {
+                    return Ok((rows, false));
+                }
+                rows.push((key, self.decode_value(value, 0)?));
+            }
+        }
+        Ok((rows, true))
+    }
+
+    async fn seek(&self, start: &[u8], cache: &Cache) -> Result<BlockCursor> {
+        let section = last_not_after(&self.sections, start).unwrap_or_default();
+        let page = self.page(&self.sections[section], cache).await?;
+        let block = last_not_after(&page.blocks, start).unwrap_or_default();
+        Ok(BlockCursor { section, page: Some(page), block })
+    }
+
+    /// Walks all rows in order, without leaving anything in a cache.
+    pub fn rows(self: Arc<Self>) -> RowCursor {
+        let cursor = BlockCursor { section: 0, page: None, block: 0 };
+        RowCursor { run: self, cursor, rows: Rows::new(Bytes::new()) }
+    }
+}
+
+/// Position of the last pointer whose first key is not after `key`.
+fn last_not_after(pointers: &[Pointer], key: &[u8]) -> Option<usize> {
+    pointers.partition_point(|pointer| &pointer.first_key[..] <= key).checked_sub(1)
+}
+
+/// Walks the blocks of a run.
+struct BlockCursor {
+    section: usize,
+    page: Option<Arc<Page>>,
+    block: usize,
+}
+
+impl BlockCursor {
+    async fn block(&mut self, run: &Run, cache: Option<&Cache>) -> Result<Option<Bytes>> {
+        // A cursor without a cache still needs somewhere to put what it reads.
+        let pass_through = Cache::new(0);
+        let cache = cache.unwrap_or(&pass_through);
+        while self.section < run.sections.len() {
+            let page = match &self.page {
+                Some(page) => page.clone(),
+                None => run.page(&run.sections[self.section], cache).await?,
+            };
+            if let Some(pointer) = page.blocks.get(self.block) {
+                self.block += 1;
+                let block = run.block(pointer, cache).await?;
+                self.page = Some(page);
+                return Ok(Some(block));
+            }
+            *self = Self { section: self.section + 1, page: None, block: 0 };
+        }
+        Ok(None)
+    }
+}
+
+/// Walks the rows of a run in order.
+pub struct RowCursor {
+    run: Arc<Run>,
+    cursor: BlockCursor,
+    rows: Rows,
+}
+
+impl RowCursor {
+    /// The next row, as it is encoded.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn next_row(&mut self) -> Result<Option<EncodedRow>> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                return row.map(Some).map_err(|_| self.run.corrupt(0));
+            }
+            match self.cursor.block(&self.run, None).await? {
+                Some(block) => self.rows = Rows::new(block),
+                None => return Ok(None),
+            }
+        }
+    }
+}

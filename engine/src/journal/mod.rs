@@ -1,0 +1,282 @@
+//! Journal: the node's one write-ahead log. Everything that a node promises passes through here, so that all of it
+//! shares every `fdatasync`.
+//!
+//! ```text
+//! append --> queue --> writer: take what waits -> one batch -> one write + fdatasync -> wake all
+//!                              ring of zero-filled files, recycled once a checkpoint contains them
+//! ```
+//!
+//! - J1: [`Journal::append`] returns `Ok` only after the batch that holds the records is durable.
+//! - J2: batches are written one after the other: batch `n + 1` begins after batch `n` is durable.
+//! - J3: a file is used again only after a durable checkpoint contains all of it ([`Journal::release`]).
+//! - J4: after a failed write or sync nothing is appended any more: what was in flight is unknown to its writers.
+//! - J5: a start reads the old generation, makes what it found durable elsewhere, and begins a new generation in new
+//!   files; the old ones go when the manifest names the new generation. So nobody is ever served what a power cut could
+//!   still take, and a sync that failed before the restart cannot hide (see `faults-and-checks`, D9).
+
+mod recovery;
+mod ring;
+
+pub use recovery::Recovery;
+
+use crate::env::Disk;
+use crate::error::{EngineError, Result};
+use crate::format::batch::{self, BatchPlace, JournalRecord};
+use crate::mutant::{self, Mutant};
+use ring::Ring;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Directory of the journal on its disk.
+pub const JOURNAL_DIR: &str = "journal";
+
+/// Appends that wait for the writer at most; more wait in their callers.
+const QUEUE_LEN_MAX: usize = 1024;
+
+/// Bytes of records that one batch gathers at most.
+const GATHER_LEN_MAX: usize = 4 << 20;
+
+/// Sizes of the journal.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalConfig {
+    /// Bytes of one file of the ring, a multiple of the page. Default 16 MiB.
+    pub file_len: u64,
+    /// Files of the ring at most, at least 2. Default 8.
+    pub file_count_max: usize,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self { file_len: 16 << 20, file_count_max: 8 }
+    }
+}
+
+impl JournalConfig {
+    /// Bytes of records that fit into one batch.
+    pub fn batch_payload_max(&self) -> usize {
+        let in_file = self.file_len as usize - batch::BATCH_HEADER_LEN;
+        in_file.min(batch::PAYLOAD_LEN_MAX)
+    }
+}
+
+struct Append {
+    records: Vec<JournalRecord>,
+    done: oneshot::Sender<Result<u64>>,
+}
+
+impl Append {
+    fn encoded_len(&self) -> usize {
+        self.records.iter().map(JournalRecord::encoded_len).sum()
+    }
+}
+
+/// Counters of the journal, for metrics.
+#[derive(Debug, Default)]
+pub struct JournalStats {
+    /// Batches written; one `fdatasync` each.
+    pub batches: AtomicU64,
+    /// Records written.
+    pub records: AtomicU64,
+    /// Bytes written, padding included.
+    pub written_len: AtomicU64,
+    /// Files of the ring that hold batches which no checkpoint contains.
+    pub files_used: AtomicU64,
+    /// Whether a write failed (J4).
+    pub is_failed: AtomicBool,
+}
+
+/// Handle of the journal; the writer runs as a task of its own and ends with the last handle.
+#[derive(Clone)]
+pub struct Journal {
+    queue: mpsc::Sender<Append>,
+    released: watch::Sender<u64>,
+    stats: Arc<JournalStats>,
+    config: JournalConfig,
+}
+
+impl Journal {
+    /// Begins a generation in new files. Batches are numbered from `first_sequence`.
+    ///
+    /// # Errors
+    /// When the first files cannot be created or made durable.
+    pub async fn begin(
+        disk: Arc<dyn Disk>,
+        config: JournalConfig,
+        generation: u64,
+        first_sequence: u64,
+    ) -> Result<Self> {
+        let ring = Ring::create(disk, config, generation).await?;
+        Ok(Self::start(ring, config, first_sequence))
+    }
+
+    /// Goes on in the generation that was just recovered, behind its tail, which is not durable: a deliberate bug.
+    #[cfg(mutants)]
+    pub async fn resume_unsynced(
+        disk: Arc<dyn Disk>,
+        config: JournalConfig,
+        recovery: &Recovery,
+    ) -> Result<Self> {
+        let ring = Ring::resume(disk, config, recovery).await?;
+        Ok(Self::start(ring, config, recovery.next_sequence()))
+    }
+
+    fn start(ring: Ring, config: JournalConfig, first_sequence: u64) -> Self {
+        let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
+        let (released, released_watch) = watch::channel(first_sequence - 1);
+        let stats = Arc::new(JournalStats::default());
+        let writer = Writer {
+            ring,
+            requests,
+            released: released_watch,
+            stats: stats.clone(),
+            next_sequence: first_sequence,
+            payload_max: GATHER_LEN_MAX.min(config.batch_payload_max()),
+            failure: None,
+        };
+        tokio::spawn(writer.run());
+        Self { queue, released, stats, config }
+    }
+
+    /// Appends records as one piece: all in one batch. Returns the number of that batch once it is durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] when the journal failed; the records may be durable or not.
+    /// [`EngineError::OutOfSpace`] when they do not fit into one batch.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the records are written.
+    pub async fn append(&self, records: Vec<JournalRecord>) -> Result<u64> {
+        let (done, answer) = oneshot::channel();
+        let append = Append { records, done };
+        if append.encoded_len() > self.config.batch_payload_max() {
+            return Err(EngineError::OutOfSpace);
+        }
+        self.queue.send(append).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Declares every batch up to `sequence` contained in a durable checkpoint: its files may be used again.
+    pub fn release(&self, sequence: u64) {
+        self.released.send_if_modified(|released| {
+            let is_later = sequence > *released;
+            *released = sequence.max(*released);
+            is_later
+        });
+    }
+
+    /// Whether a checkpoint should free files soon: half of the ring is in use.
+    pub fn wants_release(&self) -> bool {
+        let used = self.stats.files_used.load(Ordering::Relaxed) as usize;
+        used > self.config.file_count_max / 2
+    }
+
+    /// Whether a write failed: nothing is appended any more (J4).
+    pub fn is_failed(&self) -> bool {
+        self.stats.is_failed.load(Ordering::Relaxed)
+    }
+
+    /// Counters, for metrics.
+    pub fn stats(&self) -> &JournalStats {
+        &self.stats
+    }
+}
+
+fn closed() -> EngineError {
+    EngineError::Closed("journal ended".into())
+}
+
+struct Writer {
+    ring: Ring,
+    requests: mpsc::Receiver<Append>,
+    released: watch::Receiver<u64>,
+    stats: Arc<JournalStats>,
+    next_sequence: u64,
+    payload_max: usize,
+    failure: Option<EngineError>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut carried = None;
+        loop {
+            let first = match carried.take() {
+                Some(append) => append,
+                None => match self.requests.recv().await {
+                    Some(append) => append,
+                    None => return,
+                },
+            };
+            let (appends, next) = self.gather(first);
+            carried = next;
+            let result = self.write(&appends).await;
+            for append in appends {
+                // Whoever no longer waits has left the outcome open.
+                let _ = append.done.send(result.clone());
+            }
+        }
+    }
+
+    /// Takes what waits, as far as it fits into one batch.
+    fn gather(&mut self, first: Append) -> (Vec<Append>, Option<Append>) {
+        let mut total = first.encoded_len();
+        let mut appends = vec![first];
+        while let Ok(append) = self.requests.try_recv() {
+            total += append.encoded_len();
+            if total > self.payload_max {
+                return (appends, Some(append));
+            }
+            appends.push(append);
+        }
+        (appends, None)
+    }
+
+    async fn write(&mut self, appends: &[Append]) -> Result<u64> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let records: Vec<JournalRecord> =
+            appends.iter().flat_map(|append| append.records.iter().cloned()).collect();
+        let result = self.write_batch(&records).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, "journal failed; no more writes are taken");
+            self.failure = Some(EngineError::Closed(error.to_string()));
+            self.stats.is_failed.store(true, Ordering::Relaxed);
+        }
+        result.map_err(|error| EngineError::Closed(error.to_string()))
+    }
+
+    async fn write_batch(&mut self, records: &[JournalRecord]) -> Result<u64> {
+        let payload_len = records.iter().map(JournalRecord::encoded_len).sum();
+        let len = batch::batch_len(payload_len);
+        let place = self.ring.reserve(len, &mut self.released).await?;
+        let sequence = self.next_sequence;
+        let buffers = batch::encode(place, sequence, records);
+        self.ring.write(place, sequence, buffers, durability()).await?;
+        self.next_sequence += 1;
+        self.stats.batches.fetch_add(1, Ordering::Relaxed);
+        self.stats.records.fetch_add(records.len() as u64, Ordering::Relaxed);
+        self.stats.written_len.fetch_add(len, Ordering::Relaxed);
+        let used = self.ring.files_used(*self.released.borrow());
+        self.stats.files_used.store(used as u64, Ordering::Relaxed);
+        Ok(sequence)
+    }
+}
+
+fn durability() -> crate::env::Durability {
+    if mutant::is(Mutant::AckBeforeSync) {
+        return crate::env::Durability::Cached;
+    }
+    crate::env::Durability::Synced
+}
+
+/// Path of a file of the ring.
+pub(crate) fn file_path(place: &BatchPlace) -> String {
+    format!("{JOURNAL_DIR}/{:016x}-{:04}", place.generation, place.file)
+}
+
+/// Generation and number of a file of the ring, from its name.
+pub(crate) fn parse_file_name(name: &str) -> Option<(u64, u32)> {
+    let (generation, file) = name.split_once('-')?;
+    Some((u64::from_str_radix(generation, 16).ok()?, file.parse().ok()?))
+}

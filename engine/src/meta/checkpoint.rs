@@ -1,0 +1,252 @@
+//! Checkpoints and merges: what happens to rows after they were acknowledged.
+//!
+//! The order of a checkpoint, and why: bodies into volumes and sync (rows will name them), run and sync (the manifest
+//! will name it), manifest (from here on the journal's files up to it are free), install (readers switch), release. A
+//! crash before the manifest leaves garbage that the next start removes; a crash after it leaves journal files that the
+//! next start ignores.
+
+use super::MetaStore;
+use crate::error::{EngineError, Result};
+use crate::format::record::{Owner, PAYLOAD_LEN_MAX};
+use crate::format::value::{Extent, Location, Value, VolumeId};
+use crate::index::{self, Frozen, Memtable, MergeInput, Run, RunWriter, Usage, merge, pick_merge};
+use crate::mutant::{self, Mutant};
+use crate::volume::{Appended, Volume};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Bodies up to this length stay in their row: a location would not be shorter.
+const KEEP_INLINE_LEN: usize = 64;
+
+/// Bodies that one record packs at most.
+const PACK_COUNT_MAX: usize = 1024;
+
+/// Bytes of the table of owners that one record packs at most.
+const PACK_OWNERS_LEN_MAX: usize = 256 << 10;
+
+/// The row that owns bytes in a volume: what reclaim looks up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowOwner {
+    /// The write that made the row.
+    pub write_id: u128,
+    /// The row's key.
+    pub key: Bytes,
+}
+
+impl RowOwner {
+    /// Encodes the owner: write id, then key.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(16 + self.key.len());
+        bytes.put_u128_le(self.write_id);
+        bytes.put_slice(&self.key);
+        bytes.freeze()
+    }
+
+    /// Decodes an owner; `None` for bytes that are none.
+    pub fn decode(bytes: &Bytes) -> Option<Self> {
+        let write_id = u128::from_le_bytes(bytes.get(..16)?.try_into().ok()?);
+        Some(Self { write_id, key: bytes.slice(16..) })
+    }
+}
+
+impl MetaStore {
+    /// Makes the rows of the memtable a run and frees the journal up to there.
+    ///
+    /// # Errors
+    /// I/O errors, [`EngineError::OutOfSpace`]: nothing is lost, the next call tries again.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.checkpoint_as(None).await
+    }
+
+    pub(super) async fn checkpoint_as(&self, generation: Option<u64>) -> Result<()> {
+        let _turn = self.checkpointing.lock().await;
+        let frozen = {
+            let applied = self.applied.lock().await;
+            self.index.freeze(*applied)
+        };
+        if mutant::is(Mutant::ReleaseEarly)
+            && let Some(journal) = self.journal.get()
+        {
+            journal.release(frozen.sequence);
+        }
+        let (destaged, run) = match frozen.rows.is_empty() {
+            true => (BTreeMap::new(), None),
+            false => self.write_out(&frozen).await?,
+        };
+        let mut usage = frozen.usage.clone();
+        destaged.values().for_each(|extent| index::add(&mut usage, std::slice::from_ref(extent)));
+        self.publish(|manifest| {
+            manifest.runs.splice(0..0, run.iter().map(|run| run.id));
+            manifest.checkpoint = frozen.sequence;
+            manifest.volumes = used(usage);
+            manifest.journal_generation = generation.unwrap_or(manifest.journal_generation);
+        })
+        .await?;
+        {
+            let _applied = self.applied.lock().await;
+            self.index.install(run, &destaged);
+        }
+        if let Some(journal) = self.journal.get() {
+            journal.release(frozen.sequence);
+        }
+        self.grown.notify_one();
+        Ok(())
+    }
+
+    async fn write_out(
+        &self,
+        frozen: &Frozen,
+    ) -> Result<(BTreeMap<Bytes, Extent>, Option<Arc<Run>>)> {
+        let destaged = self.destage(&frozen.rows).await?;
+        let mut writer = self.begin_run().await?;
+        for (key, value) in frozen.rows.iter() {
+            let encoded = value.as_ref().map(|value| match destaged.get(key) {
+                Some(extent) => relocated(value, *extent).encode(),
+                None => value.encode(),
+            });
+            writer.add(key, encoded.as_deref()).await?;
+        }
+        Ok((destaged, writer.finish().await?))
+    }
+
+    async fn begin_run(&self) -> Result<RunWriter> {
+        let run_id = self.next_run_id.fetch_add(1, Ordering::Relaxed);
+        RunWriter::create(self.disk.clone(), run_id).await
+    }
+
+    /// Writes the bodies of rows into volumes, many to a record, and makes them durable.
+    async fn destage(&self, rows: &Memtable) -> Result<BTreeMap<Bytes, Extent>> {
+        let mut destaged = BTreeMap::new();
+        let mut volumes: BTreeMap<VolumeId, Arc<Volume>> = BTreeMap::new();
+        let mut pack = Pack::default();
+        for (key, value) in rows.iter() {
+            let Some((value, body)) = body_to_move(value.as_ref()) else {
+                continue;
+            };
+            if pack.is_full(key.len(), body.len()) {
+                let appended = pack.append(self, &mut destaged).await?;
+                volumes.insert(appended.volume.id, appended.volume);
+            }
+            pack.push(key.clone(), value.write_id, body.clone());
+        }
+        if !pack.keys.is_empty() {
+            let appended = pack.append(self, &mut destaged).await?;
+            volumes.insert(appended.volume.id, appended.volume);
+        }
+        for volume in volumes.values() {
+            volume.sync().await?;
+        }
+        Ok(destaged)
+    }
+
+    /// Merges runs where it is worth it. Returns whether there may be more to merge.
+    ///
+    /// # Errors
+    /// I/O errors, [`EngineError::OutOfSpace`]: nothing is lost, the next call tries again.
+    pub async fn merge_runs(&self) -> Result<bool> {
+        let _turn = self.merging.lock().await;
+        let Some(input) = pick_merge(&self.index.runs()) else {
+            return Ok(false);
+        };
+        let result = merge(&input, self.begin_run().await?).await?;
+        let MergeInput { runs, .. } = input;
+        self.publish(|manifest| {
+            let is_merged = |id: &u64| runs.iter().any(|run| run.id == *id);
+            let position = manifest.runs.iter().position(is_merged).unwrap_or_default();
+            manifest.runs.retain(|id| !is_merged(id));
+            if let Some(run) = &result {
+                manifest.runs.insert(position, run.id);
+            }
+        })
+        .await?;
+        self.index.replace_runs(&runs, result);
+        for run in runs {
+            run.remove(&*self.disk).await?;
+        }
+        Ok(true)
+    }
+
+    /// Waits until a checkpoint is due.
+    pub async fn checkpoint_due(&self) {
+        while !self.is_checkpoint_due() {
+            self.due.notified().await;
+        }
+    }
+
+    /// Waits until there is a new run.
+    pub async fn run_added(&self) {
+        self.grown.notified().await;
+    }
+
+    /// Checks that a location that an entry names may still be named (see DESIGN.md, Reclaim).
+    ///
+    /// # Errors
+    /// [`EngineError::VolumeGone`].
+    pub fn check_nameable(&self, extents: &[Extent]) -> Result<()> {
+        let fenced = extents.iter().find(|extent| self.index.is_fenced(extent.volume));
+        fenced.map_or(Ok(()), |extent| Err(EngineError::VolumeGone(extent.volume.0)))
+    }
+}
+
+fn used(usage: Usage) -> Vec<(VolumeId, crate::format::manifest::VolumeUsage)> {
+    let is_used =
+        |usage: &crate::format::manifest::VolumeUsage| usage.live_len > 0 || usage.is_fenced;
+    usage.into_iter().filter(|(_, usage)| is_used(usage)).collect()
+}
+
+fn relocated(value: &Value, extent: Extent) -> Value {
+    Value { location: Location::Extents(vec![extent]), ..value.clone() }
+}
+
+fn body_to_move(value: Option<&Value>) -> Option<(&Value, &Bytes)> {
+    match value {
+        Some(value @ Value { location: Location::Inline(body), .. })
+            if body.len() > KEEP_INLINE_LEN =>
+        {
+            Some((value, body))
+        }
+        _ => None,
+    }
+}
+
+/// Bodies of several rows on their way into one record.
+#[derive(Default)]
+struct Pack {
+    keys: Vec<Bytes>,
+    owners: Vec<Owner>,
+    payload: Vec<Bytes>,
+    payload_len: usize,
+    owners_len: usize,
+}
+
+impl Pack {
+    fn is_full(&self, key_len: usize, body_len: usize) -> bool {
+        let is_over = self.payload_len + body_len > PAYLOAD_LEN_MAX
+            || self.owners_len + key_len > PACK_OWNERS_LEN_MAX
+            || self.keys.len() >= PACK_COUNT_MAX;
+        is_over && !self.keys.is_empty()
+    }
+
+    fn push(&mut self, key: Bytes, write_id: u128, body: Bytes) {
+        let owner = RowOwner { write_id, key: key.clone() }.encode();
+        self.payload_len += body.len();
+        self.owners_len += owner.len();
+        self.owners.push(Owner { len: body.len() as u32, owner });
+        self.payload.push(body);
+        self.keys.push(key);
+    }
+
+    async fn append(
+        &mut self,
+        store: &MetaStore,
+        destaged: &mut BTreeMap<Bytes, Extent>,
+    ) -> Result<Appended> {
+        let pack = std::mem::take(self);
+        let appended = store.volumes.append(&pack.owners, pack.payload).await?;
+        let extents = appended.extents.iter().copied();
+        destaged.extend(pack.keys.into_iter().zip(extents));
+        Ok(appended)
+    }
+}

@@ -1,0 +1,281 @@
+//! Metadata store of a node: journal, index, volumes and manifest as one thing that survives a power cut at any point.
+//!
+//! ```text
+//! append --> journal (durable) --> apply turn: read and write rows --> index
+//!                                        checkpoint: freeze -> destage bodies -> run -> manifest -> release journal
+//! start:  manifest -> runs, volumes -> replay the journal's tail -> checkpoint -> new generation -> serve
+//! ```
+//!
+//! - S1: what a row refers to is durable before the entry that makes the row is appended.
+//! - S2: rows change in an apply turn only; turns follow the journal's order, whole batches at a time.
+//! - S3: a checkpoint names a batch; runs and usage in the manifest are exactly those after that batch.
+//! - S4: files go only after a durable manifest no longer names them.
+
+mod checkpoint;
+mod open;
+
+pub use checkpoint::RowOwner;
+pub use open::Opening;
+
+use crate::env::{Disk, DiskSpace, Durability, Env};
+use crate::error::{EngineError, Result};
+use crate::format::batch::JournalRecord;
+use crate::format::identity::Identity;
+use crate::format::manifest::Manifest;
+use crate::format::value::Value;
+use crate::index::{Index, RowWrite, ScanPage};
+use crate::journal::{Journal, JournalConfig};
+use crate::volume::{VolumeConfig, VolumeSet};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::{MutexGuard, Notify};
+use tokio::time::Instant;
+
+/// File that holds the manifest.
+pub const MANIFEST_PATH: &str = "manifest";
+const MANIFEST_NEW_PATH: &str = "manifest.tmp";
+
+/// How long a look at the disk's free space holds.
+const SPACE_LIFE: Duration = Duration::from_millis(500);
+
+/// Sizes and limits of the metadata store.
+#[derive(Clone, Copy, Debug)]
+pub struct MetaConfig {
+    /// The journal's ring.
+    pub journal: JournalConfig,
+    /// The volumes.
+    pub volume: VolumeConfig,
+    /// Bytes of the active memtable after which a checkpoint begins. Default 32 MiB.
+    pub memtable_len_max: usize,
+    /// Bytes of cached blocks and pages. Default 32 MiB.
+    pub cache_len_max: usize,
+    /// Bytes of the disk that new bodies leave free, for checkpoints, merges and deletes. Default 256 MiB.
+    pub reserve_len: u64,
+}
+
+impl Default for MetaConfig {
+    fn default() -> Self {
+        Self {
+            journal: JournalConfig::default(),
+            volume: VolumeConfig::default(),
+            memtable_len_max: 32 << 20,
+            cache_len_max: 32 << 20,
+            reserve_len: 256 << 20,
+        }
+    }
+}
+
+/// Metadata store and volumes of one node on one disk.
+pub struct MetaStore {
+    disk: Arc<dyn Disk>,
+    env: Env,
+    config: MetaConfig,
+    identity: Identity,
+    volumes: VolumeSet,
+    index: Index,
+    journal: OnceLock<Journal>,
+    /// The newest durable manifest.
+    manifest: tokio::sync::Mutex<Manifest>,
+    next_run_id: AtomicU64,
+    /// Newest batch whose entries are applied; the lock is the apply turn.
+    applied: tokio::sync::Mutex<u64>,
+    checkpointing: tokio::sync::Mutex<()>,
+    merging: tokio::sync::Mutex<()>,
+    /// Rung when a checkpoint is due.
+    pub(crate) due: Notify,
+    /// Rung when there is a new run.
+    pub(crate) grown: Notify,
+    space: Mutex<Option<(Instant, DiskSpace)>>,
+}
+
+/// The right to change rows: one holder at a time, in the journal's order (S2).
+pub struct ApplyTurn<'a> {
+    store: &'a MetaStore,
+    applied: MutexGuard<'a, u64>,
+}
+
+impl MetaStore {
+    /// Appends records to the journal; returns the batch's number once they are durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`], [`EngineError::OutOfSpace`] for records beyond a batch.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the records are written.
+    pub async fn append(&self, records: Vec<JournalRecord>) -> Result<u64> {
+        let journal = self.journal.get().expect("the store is open");
+        journal.append(records).await
+    }
+
+    /// Waits for the apply turn.
+    pub async fn apply_turn(&self) -> ApplyTurn<'_> {
+        ApplyTurn { store: self, applied: self.applied.lock().await }
+    }
+
+    /// The rows.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The bodies.
+    pub fn volumes(&self) -> &VolumeSet {
+        &self.volumes
+    }
+
+    /// The disk's identity.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Looks a row up.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.index.get(key).await
+    }
+
+    /// Rows in order; see [`Index::scan`].
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<ScanPage> {
+        self.index.scan(start, end, limit).await
+    }
+
+    /// Free bytes and size of the disk, at most [`SPACE_LIFE`] old.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub async fn space(&self) -> Result<DiskSpace> {
+        let known = *self.space.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some((at, space)) = known
+            && now.duration_since(at) < SPACE_LIFE
+        {
+            return Ok(space);
+        }
+        let space = self.disk.space().await.map_err(EngineError::io("stat", ""))?;
+        *self.space.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, space));
+        Ok(space)
+    }
+
+    /// Checks that `len` more bytes leave the reserve untouched.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfSpace`]; I/O errors.
+    pub async fn check_room(&self, len: u64) -> Result<()> {
+        let needed = self.config.reserve_len.saturating_add(len);
+        if self.space().await?.free < needed { Err(EngineError::OutOfSpace) } else { Ok(()) }
+    }
+
+    /// Whether the active memtable or the journal asks for a checkpoint.
+    pub fn is_checkpoint_due(&self) -> bool {
+        self.index.active_len() >= self.config.memtable_len_max
+            || self.journal.get().is_some_and(Journal::wants_release)
+    }
+
+    /// Whether the journal still takes writes.
+    pub fn is_writable(&self) -> bool {
+        self.journal.get().is_some_and(|journal| !journal.is_failed())
+    }
+
+    /// Named figures, for metrics: `(name, help, value)`.
+    pub fn metrics(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let journal = self.journal.get().expect("the store is open").stats();
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let usage = self.index.usage();
+        let live_len = usage.values().map(|usage| usage.live_len).sum();
+        let runs = self.index.runs();
+        let volumes = self.volumes.all();
+        vec![
+            (
+                "stave_journal_batches_total",
+                "Group commits, one fdatasync each",
+                load(&journal.batches),
+            ),
+            ("stave_journal_records_total", "Records in the journal", load(&journal.records)),
+            (
+                "stave_journal_written_bytes_total",
+                "Bytes written to the journal",
+                load(&journal.written_len),
+            ),
+            (
+                "stave_journal_files_used",
+                "Files of the ring awaiting a checkpoint",
+                load(&journal.files_used),
+            ),
+            (
+                "stave_memtable_bytes",
+                "Memory of the active memtable",
+                self.index.active_len() as u64,
+            ),
+            ("stave_index_runs", "Sorted runs of the index", runs.len() as u64),
+            ("stave_index_bytes", "Bytes of all runs", runs.iter().map(|run| run.len).sum()),
+            ("stave_volumes", "Volumes on disk", volumes.len() as u64),
+            (
+                "stave_volume_bytes",
+                "Bytes of all volumes",
+                volumes.iter().map(|volume| volume.len()).sum(),
+            ),
+            ("stave_volume_live_bytes", "Bytes of bodies in volumes that rows refer to", live_len),
+        ]
+    }
+
+    /// Replaces the manifest by an edited copy, durably.
+    async fn publish(&self, edit: impl FnOnce(&mut Manifest) + Send) -> Result<()> {
+        let mut manifest = self.manifest.lock().await;
+        let mut next = manifest.clone();
+        edit(&mut next);
+        next.sequence += 1;
+        next.next_run_id = self.next_run_id.load(Ordering::Relaxed);
+        next.next_volume_id = self.volumes.next_id();
+        write_replacing(
+            &*self.disk,
+            MANIFEST_NEW_PATH,
+            MANIFEST_PATH,
+            next.encode(self.identity.disk_id),
+        )
+        .await?;
+        *manifest = next;
+        Ok(())
+    }
+}
+
+impl ApplyTurn<'_> {
+    /// Changes rows, all at once for every reader.
+    pub fn write(&mut self, writes: Vec<RowWrite>) {
+        self.store.index.write(writes);
+    }
+
+    /// Ends the turn: every entry up to and with batch `sequence` is applied.
+    pub fn finish(mut self, sequence: u64) {
+        assert!(sequence >= *self.applied, "S2: turns follow the journal");
+        *self.applied = sequence;
+        if self.store.is_checkpoint_due() {
+            self.store.due.notify_one();
+        }
+    }
+}
+
+/// Writes a file and moves it over another one: after a crash there is the old one or the new one, whole.
+async fn write_replacing(
+    disk: &dyn Disk,
+    new_path: &str,
+    path: &str,
+    bytes: impl Into<Bytes>,
+) -> Result<()> {
+    match disk.remove(new_path).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(EngineError::io("remove", new_path)(error));
+        }
+        _ => {}
+    }
+    let file = disk.create(new_path).await.map_err(EngineError::io("create", new_path))?;
+    let write = file.write(0, vec![bytes.into()], Durability::Synced);
+    write.await.map_err(EngineError::io("write", new_path))?;
+    disk.rename(new_path, path).await.map_err(EngineError::io("rename", path))?;
+    disk.sync_dir("").await.map_err(EngineError::io("sync", ""))
+}

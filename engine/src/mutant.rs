@@ -1,0 +1,53 @@
+//! Deliberate bugs, to prove that the simulator's oracles have teeth. Built only under `--cfg mutants`; in every other
+//! build [`is`] is a constant `false` and the bugs are compiled away.
+
+/// A deliberate bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mutant {
+    /// The journal acknowledges before `fdatasync`.
+    AckBeforeSync = 1,
+    /// Recovery serves the tail of the journal without making it durable first.
+    ServeUnsyncedTail = 2,
+    /// Bodies in volumes are committed without syncing the volume.
+    SkipVolumeSync = 3,
+    /// Reclaim deletes a volume without copying what lives in it.
+    ReclaimWithoutCopy = 4,
+    /// A new file is used before its directory entry is durable.
+    SkipDirectorySync = 5,
+    /// A checkpoint frees the journal before the manifest contains what was in it.
+    ReleaseEarly = 6,
+}
+
+impl Mutant {
+    /// Every mutant with its name on the command line.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::AckBeforeSync, "ack-before-sync"),
+        (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
+        (Self::SkipVolumeSync, "skip-volume-sync"),
+        (Self::ReclaimWithoutCopy, "reclaim-without-copy"),
+        (Self::SkipDirectorySync, "skip-directory-sync"),
+        (Self::ReleaseEarly, "release-early"),
+    ];
+}
+
+#[cfg(mutants)]
+static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Chooses the bug that this process has. Once, at its start.
+#[cfg(mutants)]
+pub fn set(mutant: Mutant) {
+    CHOSEN.store(mutant as u8, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether this process has that bug.
+#[cfg(mutants)]
+pub fn is(mutant: Mutant) -> bool {
+    CHOSEN.load(std::sync::atomic::Ordering::Relaxed) == mutant as u8
+}
+
+/// Whether this process has that bug: never, in this build.
+#[cfg(not(mutants))]
+pub const fn is(_mutant: Mutant) -> bool {
+    false
+}
