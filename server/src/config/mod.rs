@@ -175,11 +175,11 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn parse_region(region: String) -> Result<String, String> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if !region.is_empty() && region.len() <= REGION_LEN_MAX && region.bytes().all(legal) {
         return Ok(region);
     }
-    Err(format!("bad region {region:?}: letters, digits, - and _ only, for instance us-east-1"))
+    Err(format!("bad region {region:?}: letters, digits and - only, for instance us-east-1"))
 }
 
 fn parse_log_format(text: &str) -> Result<LogFormat, String> {
