@@ -1,5 +1,6 @@
 //! The promises of a node on a real disk: what was acknowledged is there, byte for byte, also after a restart; what is
 //! gone gives its room back.
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};

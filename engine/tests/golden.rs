@@ -1,6 +1,10 @@
 //! One encoded example of every on-disk format, kept byte for byte. A change of a format changes its golden file in the
 //! same commit: `STAVE_BLESS=1 cargo test -p engine --test golden` writes them anew.
-#![expect(clippy::disallowed_methods, reason = "golden files lie in the source tree")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "golden files lie in the source tree"
+)]
 
 use bytes::Bytes;
 use engine::format::batch::{self, BatchPlace, JournalRecord};

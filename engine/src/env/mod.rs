@@ -59,6 +59,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file. All operations may run at once; overlapping writes have no defined order.
+#[expect(clippy::len_without_is_empty, reason = "a length on disk is an operation, not a property")]
 pub trait DiskFile: Send + Sync + 'static {
     /// Reads `len` bytes at `offset` from the start; fewer only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes>;
