@@ -1,4 +1,5 @@
-//! What a seed is like: which operations, sizes and faults it has at all, and how wild they are (swarm testing).
+//! What a seed is like: which operations, sizes and faults it has at all, and how wild they are
+//! (swarm testing).
 
 use crate::disk::Timing;
 use crate::random::Random;
@@ -170,7 +171,8 @@ impl Profile {
     }
 }
 
-/// Some dozens of keys: nested, one the prefix of another, long, with everything that must be encoded.
+/// Some dozens of keys: nested, one the prefix of another, long, with everything that must be
+/// encoded.
 fn draw_keys(random: &mut Random) -> Vec<String> {
     let special = ["a", "a/b", "a/b/c", "a b+c&d<e>", "\u{e9}t\u{e9}/\u{4e16}", "a/", "~tilde"];
     let mut keys: Vec<String> = special.iter().map(|key| (*key).to_owned()).collect();
