@@ -1,34 +1,184 @@
-//! Many engines as one `ObjectStore`.
+//! Many engines as one [`ObjectStore`]. Today: one engine, one node; the same coordinator and the same log will serve
+//! many.
+//!
+//! ```text
+//! ObjectStore --> coordinator: take the body -> volumes (engine) ... commit -> MetaLog --> apply -> rows (engine)
+//!                                                                                  reclaim, purge, checkpoints, merges
+//! ```
+//!
+//! - N1: nothing is answered before it is applied, nothing is applied before it is durable.
+//! - N2: apply is deterministic: it sees rows and the command, no clock and no randomness.
+//! - N3: the background meets requests in the log and in the engine's manifest, never through flags.
+//!
+//! Modules in reading order: [`rows`] (what lies in the index), [`meta`] (the log and what commands do), `coordinator`
+//! (one file per operation), `reclaim`.
 
+mod coordinator;
+mod error;
+pub mod meta;
+mod reclaim;
+pub mod rows;
+
+use coordinator::Coordinator;
 use engine::env::{Disk, Env};
+use engine::journal::JournalConfig;
+use engine::meta::{MetaConfig, MetaStore};
 use engine::object::{ObjectStore, StoreError};
-use std::sync::Arc;
+use engine::volume::VolumeConfig;
+use error::from_engine;
+use meta::MetaLog;
+use meta::local::{LocalMetaLog, replay};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// Pause before background work that failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sizes and limits of a node.
-#[derive(Clone, Debug, Default)]
-pub struct NodeConfig {}
+#[derive(Clone, Copy, Debug)]
+pub struct NodeConfig {
+    /// Journal, index and volumes.
+    pub meta: MetaConfig,
+    /// Bodies up to this many bytes travel inline, 0 to 64 KiB. Default 16 KiB.
+    pub inline_len_max: usize,
+    /// Records of 1 MiB that uploads hold in memory at once, at least 2. Default 64.
+    pub upload_records_max: usize,
+    /// Pause between rounds of reclaim. Default 5 s.
+    pub reclaim_interval: Duration,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            meta: MetaConfig::default(),
+            inline_len_max: 16 << 10,
+            upload_records_max: 64,
+            reclaim_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+impl NodeConfig {
+    /// Sizes so small that a short simulation goes through checkpoints, full rings, merges and reclaim many times.
+    pub fn tiny() -> Self {
+        Self {
+            meta: MetaConfig {
+                journal: JournalConfig { file_len: 256 << 10, file_count_max: 3 },
+                volume: VolumeConfig { volume_len_max: 512 << 10 },
+                memtable_len_max: 96 << 10,
+                cache_len_max: 64 << 10,
+                reserve_len: 256 << 10,
+            },
+            inline_len_max: 16 << 10,
+            upload_records_max: 16,
+            reclaim_interval: Duration::from_millis(700),
+        }
+    }
+
+    fn validate(&self) -> Result<(), StoreError> {
+        let is_valid = self.inline_len_max <= 64 << 10
+            && self.upload_records_max >= 2
+            && self.meta.journal.file_count_max >= 2
+            && self.meta.journal.batch_payload_max() > self.inline_len_max + (64 << 10);
+        let reason = || StoreError::Unavailable("node configuration is out of range".into());
+        if is_valid { Ok(()) } else { Err(reason()) }
+    }
+}
 
 /// One running node.
-pub struct Node {}
+pub struct Node {
+    store: Arc<MetaStore>,
+    coordinator: Arc<Coordinator>,
+    records: Arc<Semaphore>,
+    background: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Node {
-    /// Opens a node on its disks: recovers what is there, creates what is not.
+    /// Opens a node on its disk: recovers what is there, creates what is not, starts the background work.
     ///
     /// # Errors
-    /// When a disk cannot be read or holds another node's data.
+    /// `Unavailable` when a disk cannot be read, holds something else, or there is not exactly one; `Corrupt` when what
+    /// it holds is damaged.
     pub async fn open(
-        _config: NodeConfig,
-        _disks: Vec<Arc<dyn Disk>>,
-        _env: Env,
+        config: NodeConfig,
+        disks: Vec<Arc<dyn Disk>>,
+        env: Env,
     ) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable("not built yet".into()))
+        config.validate()?;
+        let [disk] = <[_; 1]>::try_from(disks)
+            .map_err(|_| StoreError::Unavailable("a node has exactly one disk".into()))?;
+        let opening = MetaStore::open(disk, config.meta, env.clone()).await;
+        let mut opening = opening.map_err(from_engine)?;
+        replay(&mut opening).await.map_err(from_engine)?;
+        let store = opening.finish().await.map_err(from_engine)?;
+        let log: Arc<dyn MetaLog> = Arc::new(LocalMetaLog::start(store.clone()));
+        let background = vec![
+            tokio::spawn(checkpoints(store.clone())),
+            tokio::spawn(merges(store.clone())),
+            tokio::spawn(reclaim::run(store.clone(), log.clone(), config.reclaim_interval)),
+        ];
+        let records = Arc::new(Semaphore::new(config.upload_records_max));
+        let inline_len_max = config.inline_len_max;
+        let coordinator = Coordinator {
+            store: store.clone(),
+            log,
+            env,
+            inline_len_max,
+            records: records.clone(),
+        };
+        let background = Mutex::new(background);
+        Ok(Self { store, coordinator: Arc::new(coordinator), records, background })
     }
 
     /// The store that this node serves.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
-        unreachable!("not built yet")
+        self.coordinator.clone()
     }
 
-    /// Finishes what runs, makes everything durable, stops the background work.
-    pub async fn shutdown(&self) {}
+    /// Stops the background work and writes a last checkpoint, so that the next start has nothing to replay. Requests
+    /// should have ended; an upload that still runs gets `Unavailable`.
+    pub async fn shutdown(&self) {
+        self.records.close();
+        let tasks: Vec<_> = {
+            let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+            background.drain(..).collect()
+        };
+        tasks.iter().for_each(JoinHandle::abort);
+        for task in tasks {
+            // An aborted task ends with an error that says so.
+            let _ = task.await;
+        }
+        if let Err(error) = self.store.checkpoint().await {
+            tracing::warn!(%error, "no last checkpoint; the next start replays the journal");
+        }
+    }
+}
+
+async fn checkpoints(store: Arc<MetaStore>) {
+    loop {
+        store.checkpoint_due().await;
+        if let Err(error) = store.checkpoint().await {
+            tracing::error!(%error, "checkpoint failed and will be tried again");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+}
+
+async fn merges(store: Arc<MetaStore>) {
+    loop {
+        store.run_added().await;
+        loop {
+            match store.merge_runs().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "merge failed and will be tried again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    break;
+                }
+            }
+        }
+    }
 }

@@ -25,7 +25,7 @@ use crate::format::batch::{self, BatchPlace, JournalRecord};
 use crate::mutant::{self, Mutant};
 use ring::Ring;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Directory of the journal on its disk.
@@ -82,6 +82,8 @@ pub struct JournalStats {
     pub written_len: AtomicU64,
     /// Files of the ring that hold batches which no checkpoint contains.
     pub files_used: AtomicU64,
+    /// Whether a write failed (J4).
+    pub is_failed: AtomicBool,
 }
 
 /// Handle of the journal; the writer runs as a task of its own and ends with the last handle.
@@ -169,6 +171,11 @@ impl Journal {
         used > self.config.file_count_max / 2
     }
 
+    /// Whether a write failed: nothing is appended any more (J4).
+    pub fn is_failed(&self) -> bool {
+        self.stats.is_failed.load(Ordering::Relaxed)
+    }
+
     /// Counters, for metrics.
     pub fn stats(&self) -> &JournalStats {
         &self.stats
@@ -234,6 +241,7 @@ impl Writer {
         if let Err(error) = &result {
             tracing::error!(%error, "journal failed; no more writes are taken");
             self.failure = Some(EngineError::Closed(error.to_string()));
+            self.stats.is_failed.store(true, Ordering::Relaxed);
         }
         result.map_err(|error| EngineError::Closed(error.to_string()))
     }

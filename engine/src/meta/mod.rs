@@ -177,6 +177,11 @@ impl MetaStore {
             || self.journal.get().is_some_and(Journal::wants_release)
     }
 
+    /// Whether the journal still takes writes.
+    pub fn is_writable(&self) -> bool {
+        self.journal.get().is_some_and(|journal| !journal.is_failed())
+    }
+
     /// Named figures, for metrics: `(name, help, value)`.
     pub fn metrics(&self) -> Vec<(&'static str, &'static str, u64)> {
         let journal = self.journal.get().expect("the store is open").stats();

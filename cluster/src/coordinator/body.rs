@@ -1,0 +1,217 @@
+//! Taking a body: small ones into memory, to travel inline with their command; larger ones into volumes, record by record,
+//! while they arrive.
+//!
+//! Memory: a record is filled while the one before it is being written, so an upload holds two records of 1 MiB, each
+//! with a permit of the node's budget.
+
+use super::{Coordinator, Result};
+use crate::error::from_engine;
+use crate::meta::command::{BodyPlace, CommittedBody, Target};
+use crate::rows::{self, GROUP_EXTENTS, ROW_EXTENTS_MAX};
+use bytes::{Bytes, BytesMut};
+use engine::format::record::{Owner, PAYLOAD_LEN_MAX};
+use engine::format::value::{Extent, VolumeId};
+use engine::meta::RowOwner;
+use engine::object::{Body, StoreError};
+use engine::volume::{Appended, Volume};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+/// Bytes that a body may announce and still have all its extents in its own row.
+const OWN_ROW_LEN_MAX: u64 = (ROW_EXTENTS_MAX * PAYLOAD_LEN_MAX) as u64;
+
+/// A body that was taken, durable but for an inline one.
+pub(super) struct TakenBody {
+    /// What the command says of it.
+    pub(super) committed: CommittedBody,
+    /// Its bytes, when it travels inline.
+    pub(super) inline: Bytes,
+    /// Holds the volumes until the command is applied (C3).
+    _volumes: BTreeMap<VolumeId, Arc<Volume>>,
+}
+
+/// Whose body it is, for the table of owners of its records.
+pub(super) struct BodyOwner<'a> {
+    /// The object that it belongs to.
+    pub(super) target: &'a Target,
+    /// Row of the object or part.
+    pub(super) row: Bytes,
+    /// Bytes that were announced.
+    pub(super) len: Option<u64>,
+}
+
+async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>> {
+    let chunk = poll_fn(|context| body.poll_chunk(context)).await;
+    chunk.transpose().map_err(StoreError::Body)
+}
+
+impl Coordinator {
+    /// Takes a whole body and makes it durable.
+    pub(super) async fn take_body(
+        &self,
+        owner: BodyOwner<'_>,
+        mut body: Body,
+    ) -> Result<TakenBody> {
+        let room = self.store.check_room(owner.len.unwrap_or_default()).await;
+        room.map_err(from_engine)?;
+        let mut head = Vec::new();
+        let mut head_len = 0;
+        while let Some(chunk) = next_chunk(&mut body).await? {
+            head_len += chunk.len();
+            head.push(chunk);
+            if head_len > self.inline_len_max {
+                return self.stream_body(owner, head, body).await;
+            }
+        }
+        // A copy of its own: a slice would hold the connection's whole buffer for as long as the memtable lives.
+        let mut inline = BytesMut::with_capacity(head_len);
+        head.iter().for_each(|chunk| inline.extend_from_slice(chunk));
+        let write_id = self.random_id();
+        let committed = committed(write_id, head_len as u64, &mut body, BodyPlace::Inline);
+        Ok(TakenBody { committed, inline: inline.freeze(), _volumes: BTreeMap::new() })
+    }
+
+    async fn stream_body(
+        &self,
+        owner: BodyOwner<'_>,
+        head: Vec<Bytes>,
+        mut body: Body,
+    ) -> Result<TakenBody> {
+        let write_id = self.random_id();
+        let mut stream = Stream::new(self.clone(), write_id, &owner).await?;
+        for chunk in head {
+            stream.push(chunk).await?;
+        }
+        while let Some(chunk) = next_chunk(&mut body).await? {
+            stream.push(chunk).await?;
+        }
+        let size = stream.size;
+        let (extents, volumes) = stream.finish().await?;
+        if owner.len.is_some_and(|len| len != size) {
+            return Err(StoreError::Unavailable("body differs from its announced length".into()));
+        }
+        let place = match stream_in_own_row(owner.len) {
+            true => BodyPlace::Extents(extents),
+            false => BodyPlace::ExtentRows(extents),
+        };
+        let committed = committed(write_id, size, &mut body, place);
+        Ok(TakenBody { committed, inline: Bytes::new(), _volumes: volumes })
+    }
+}
+
+fn stream_in_own_row(len: Option<u64>) -> bool {
+    len.is_some_and(|len| len <= OWN_ROW_LEN_MAX)
+}
+
+fn committed(write_id: u128, size: u64, body: &mut Body, place: BodyPlace) -> CommittedBody {
+    let digest = body.digest();
+    CommittedBody { write_id, size, etag: digest.etag, checksum: digest.checksum, place }
+}
+
+/// A long body on its way into volumes.
+struct Stream {
+    coordinator: Coordinator,
+    write_id: u128,
+    incarnation: rows::Incarnation,
+    /// The row that will hold all extents; `None` when they get rows of their own.
+    own_row: Option<Bytes>,
+    size: u64,
+    filling: Vec<Bytes>,
+    filling_len: usize,
+    permit: Option<OwnedSemaphorePermit>,
+    writing: Option<JoinHandle<Result<Appended>>>,
+    extents: Vec<Extent>,
+    volumes: BTreeMap<VolumeId, Arc<Volume>>,
+}
+
+impl Stream {
+    async fn new(coordinator: Coordinator, write_id: u128, owner: &BodyOwner<'_>) -> Result<Self> {
+        Ok(Self {
+            permit: Some(record_permit(&coordinator).await?),
+            coordinator,
+            write_id,
+            incarnation: owner.target.incarnation,
+            own_row: stream_in_own_row(owner.len).then(|| owner.row.clone()),
+            size: 0,
+            filling: Vec::new(),
+            filling_len: 0,
+            writing: None,
+            extents: Vec::new(),
+            volumes: BTreeMap::new(),
+        })
+    }
+
+    async fn push(&mut self, mut chunk: Bytes) -> Result<()> {
+        self.size += chunk.len() as u64;
+        while !chunk.is_empty() {
+            if self.filling_len == PAYLOAD_LEN_MAX {
+                self.write_record().await?;
+                self.permit = Some(record_permit(&self.coordinator).await?);
+            }
+            let part = chunk.split_to(chunk.len().min(PAYLOAD_LEN_MAX - self.filling_len));
+            self.filling_len += part.len();
+            self.filling.push(part);
+        }
+        Ok(())
+    }
+
+    /// Begins to write the record that is full, once the one before it is written.
+    async fn write_record(&mut self) -> Result<()> {
+        self.join_write().await?;
+        assert!(self.filling_len > 0, "a record is not empty");
+        let row = match &self.own_row {
+            Some(row) => row.clone(),
+            None => {
+                let group = (self.record_index() / GROUP_EXTENTS) as u32;
+                rows::extents(self.incarnation, self.write_id, group)
+            }
+        };
+        let owner = RowOwner { write_id: self.write_id, key: row }.encode();
+        let owners = [Owner { len: self.filling_len as u32, owner }];
+        let payload = std::mem::take(&mut self.filling);
+        self.filling_len = 0;
+        let permit = self.permit.take();
+        let store = self.coordinator.store.clone();
+        self.writing = Some(tokio::spawn(async move {
+            let appended = store.volumes().append(&owners, payload).await.map_err(from_engine);
+            drop(permit);
+            appended
+        }));
+        Ok(())
+    }
+
+    /// Number of the record that is filled: those before it are written or being written.
+    fn record_index(&self) -> usize {
+        self.extents.len()
+    }
+
+    async fn join_write(&mut self) -> Result<()> {
+        if let Some(writing) = self.writing.take() {
+            let joined = writing.await;
+            let appended = joined.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+            self.extents.extend(&appended.extents);
+            self.volumes.insert(appended.volume.id, appended.volume);
+        }
+        Ok(())
+    }
+
+    /// Writes the last record and makes all of them durable (C1).
+    async fn finish(mut self) -> Result<(Vec<Extent>, BTreeMap<VolumeId, Arc<Volume>>)> {
+        if self.filling_len > 0 {
+            self.write_record().await?;
+        }
+        self.join_write().await?;
+        for volume in self.volumes.values() {
+            volume.sync().await.map_err(from_engine)?;
+        }
+        Ok((self.extents, self.volumes))
+    }
+}
+
+async fn record_permit(coordinator: &Coordinator) -> Result<OwnedSemaphorePermit> {
+    let permit = coordinator.records.clone().acquire_owned().await;
+    permit.map_err(|_| StoreError::Unavailable("shutting down".into()))
+}

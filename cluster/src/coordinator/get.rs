@@ -1,0 +1,310 @@
+//! GET and HEAD: look the object up, hold the volumes that its bytes are in, stream them verified.
+//!
+//! A row and the volumes that it names are taken together: when a volume is gone in between, the row was relocated and is
+//! read again. From then on reclaim may remove the volume; whoever holds it goes on reading. Rows of long bodies are
+//! taken one after the other while the body streams; should the object be overwritten and its rows be purged meanwhile,
+//! the stream ends in an error, never short.
+
+use super::{Coordinator, Result, attributes};
+use crate::error::{damaged_row, from_engine};
+use crate::rows::{self, BodyRows, GROUP_EXTENTS, Incarnation, ObjectRow, PartRow};
+use bytes::Bytes;
+use engine::EngineError;
+use engine::format::record::PAYLOAD_LEN_MAX;
+use engine::format::value::{Extent, Location, Value, VolumeId};
+use engine::object::{
+    BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, StoreError, UploadId,
+};
+use engine::volume::Volume;
+use futures_util::stream;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Bytes that one read asks a volume for; with [`READ_AHEAD`], what a download holds in memory.
+const READ_LEN: u32 = 256 << 10;
+
+/// Reads that are ready while the client takes one.
+const READ_AHEAD: usize = 2;
+
+/// How often a row is read again because a volume that it named was reclaimed.
+const LOOKUP_COUNT_MAX: usize = 16;
+
+/// Parts whose rows are read at once.
+const PART_SCAN_ROWS: usize = 64;
+
+/// Bytes covered by the extents of one group.
+const GROUP_LEN: u64 = (GROUP_EXTENTS * PAYLOAD_LEN_MAX) as u64;
+
+type Held = BTreeMap<VolumeId, Arc<Volume>>;
+
+/// A row with the volumes that it names.
+struct HeldRow {
+    value: Value,
+    volumes: Held,
+}
+
+impl Coordinator {
+    pub(super) async fn object_head(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+    ) -> Result<ObjectInfo> {
+        self.linearize().await?;
+        let target = self.target(bucket, key).await?;
+        let (_, object) = self.object_row(&target).await?.ok_or(StoreError::NoSuchKey)?;
+        Ok(object.info(target.key))
+    }
+
+    pub(super) async fn object_get(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+    ) -> Result<Box<dyn ObjectReader>> {
+        self.linearize().await?;
+        let target = self.target(bucket, key).await?;
+        let row = rows::object(target.incarnation, &target.key);
+        let held = self.held_row(&row).await?.ok_or(StoreError::NoSuchKey)?;
+        let object: ObjectRow = attributes(&held.value)?;
+        let body = object.body;
+        let info = object.info(target.key);
+        let coordinator = self.clone();
+        Ok(Box::new(Reader { coordinator, incarnation: target.incarnation, info, body, held }))
+    }
+
+    /// Reads a row and takes hold of every volume that it names.
+    async fn held_row(&self, key: &[u8]) -> Result<Option<HeldRow>> {
+        for _ in 0..LOOKUP_COUNT_MAX {
+            let Some(value) = self.row(key).await? else {
+                return Ok(None);
+            };
+            match self.hold(value.extents()) {
+                Ok(volumes) => return Ok(Some(HeldRow { value, volumes })),
+                Err(EngineError::VolumeGone(_)) => tokio::task::yield_now().await,
+                Err(error) => return Err(from_engine(error)),
+            }
+        }
+        Err(StoreError::Unavailable("the object is being moved".into()))
+    }
+
+    fn hold(&self, extents: &[Extent]) -> engine::Result<Held> {
+        let volumes = self.store.volumes();
+        extents.iter().map(|extent| Ok((extent.volume, volumes.get(extent.volume)?))).collect()
+    }
+}
+
+/// One state of an object, held open.
+struct Reader {
+    coordinator: Coordinator,
+    incarnation: Incarnation,
+    info: ObjectInfo,
+    body: BodyRows,
+    held: HeldRow,
+}
+
+impl ObjectReader for Reader {
+    fn info(&self) -> &ObjectInfo {
+        &self.info
+    }
+
+    fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
+        assert!(range.start <= range.end && range.end <= self.info.size, "within the object");
+        if let Location::Inline(body) = &self.held.value.location {
+            let piece = body.slice(range.start as usize..range.end as usize);
+            return Box::pin(stream::iter([Ok(piece)]));
+        }
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        tokio::spawn(async move {
+            let output = Output { sender };
+            if let Err(Stop::Failed(error)) = self.send(range, &output).await {
+                // Nobody listens any more: then nobody needs the error.
+                let _ = output.sender.send(Err(error)).await;
+            }
+        });
+        Box::pin(stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        }))
+    }
+}
+
+/// Why a stream ends early.
+enum Stop {
+    /// The client went away.
+    Gone,
+    /// The body cannot be completed.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+struct Output {
+    sender: mpsc::Sender<Result<Bytes>>,
+}
+
+impl Output {
+    async fn send(&self, piece: Bytes) -> std::result::Result<(), Stop> {
+        self.sender.send(Ok(piece)).await.map_err(|_| Stop::Gone)
+    }
+
+    /// Sends a range of the bytes that a row's location names, in reads of [`READ_LEN`].
+    async fn send_row(&self, row: &HeldRow, range: Range<u64>) -> std::result::Result<(), Stop> {
+        if let Location::Inline(body) = &row.value.location {
+            return self.send(body.slice(range.start as usize..range.end as usize)).await;
+        }
+        let mut extent_start = 0;
+        for extent in row.value.extents() {
+            let extent_end = extent_start + u64::from(extent.len);
+            let start = range.start.max(extent_start);
+            let end = range.end.min(extent_end);
+            if start < end {
+                let cut = (start - extent_start) as u32..(end - extent_start) as u32;
+                self.send_extent(&row.volumes[&extent.volume], extent, cut).await?;
+            }
+            extent_start = extent_end;
+        }
+        if extent_start < range.end { Err(damaged_row().into()) } else { Ok(()) }
+    }
+
+    async fn send_extent(
+        &self,
+        volume: &Volume,
+        extent: &Extent,
+        cut: Range<u32>,
+    ) -> std::result::Result<(), Stop> {
+        let mut position = cut.start;
+        while position < cut.end {
+            let next = (position + READ_LEN).min(cut.end);
+            for piece in volume.read(extent, position..next).await.map_err(from_engine)? {
+                self.send(piece).await?;
+            }
+            position = next;
+        }
+        Ok(())
+    }
+}
+
+impl Reader {
+    async fn send(&self, range: Range<u64>, output: &Output) -> std::result::Result<(), Stop> {
+        match self.body {
+            BodyRows::Own => output.send_row(&self.held, range).await,
+            BodyRows::Extents => self.send_groups(self.held.value.write_id, range, output).await,
+            BodyRows::Parts(upload_id) => self.send_parts(upload_id, range, output).await,
+        }
+    }
+
+    /// Sends a range of a body whose extents have rows of their own.
+    async fn send_groups(
+        &self,
+        write_id: u128,
+        range: Range<u64>,
+        output: &Output,
+    ) -> std::result::Result<(), Stop> {
+        let mut position = range.start;
+        while position < range.end {
+            let group = position / GROUP_LEN;
+            let group_start = group * GROUP_LEN;
+            let end = range.end.min(group_start + GROUP_LEN);
+            let key = rows::extents(self.incarnation, write_id, group as u32);
+            let row = self.coordinator.held_row(&key).await?.ok_or_else(replaced)?;
+            output.send_row(&row, position - group_start..end - group_start).await?;
+            position = end;
+        }
+        Ok(())
+    }
+
+    /// Sends a range of an object that was uploaded in parts.
+    async fn send_parts(
+        &self,
+        upload_id: UploadId,
+        range: Range<u64>,
+        output: &Output,
+    ) -> std::result::Result<(), Stop> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut position = range.start;
+        let mut number = self.part_at(upload_id, range.start).await?;
+        while position < range.end {
+            let (start, end) = rows::parts_from(self.incarnation, upload_id, number);
+            let store = &self.coordinator.store;
+            let page = store.scan(&start, &end, PART_SCAN_ROWS).await.map_err(from_engine)?;
+            for (key, _) in page.rows {
+                number = rows::part_number(&key).ok_or_else(damaged_row)?.saturating_add(1);
+                if position < range.end {
+                    position = self.send_part(&key, position..range.end, output).await?;
+                }
+            }
+            if position < range.end && page.resume.is_none() {
+                return Err(replaced().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what of the range lies in one part; returns where the next part goes on.
+    async fn send_part(
+        &self,
+        key: &[u8],
+        range: Range<u64>,
+        output: &Output,
+    ) -> std::result::Result<u64, Stop> {
+        let row = self.coordinator.held_row(key).await?.ok_or_else(replaced)?;
+        let part: PartRow = attributes(&row.value)?;
+        let part_end = part.start + part.size;
+        if part.start > range.start {
+            return Err(damaged_row().into());
+        }
+        let end = range.end.min(part_end);
+        let cut = range.start - part.start..end.saturating_sub(part.start);
+        if cut.start < cut.end {
+            match part.body {
+                BodyRows::Extents => self.send_groups(row.value.write_id, cut, output).await?,
+                BodyRows::Own | BodyRows::Parts(_) => output.send_row(&row, cut).await?,
+            }
+        }
+        Ok(end.max(range.start))
+    }
+
+    /// Number of the part that holds the byte at `position`: the last one that begins at or before it.
+    async fn part_at(&self, upload_id: UploadId, position: u64) -> Result<u16> {
+        let (mut low, mut high) = (0, engine::object::upload::PART_NUMBER_MAX);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            match self.first_part_from(upload_id, middle).await? {
+                Some((number, start)) if start <= position => low = number.max(middle),
+                _ => high = middle - 1,
+            }
+        }
+        Ok(low)
+    }
+
+    async fn first_part_from(
+        &self,
+        upload_id: UploadId,
+        number: u16,
+    ) -> Result<Option<(u16, u64)>> {
+        let (mut start, end) = rows::parts_from(self.incarnation, upload_id, number);
+        loop {
+            let page = self.coordinator.store.scan(&start, &end, 1).await.map_err(from_engine)?;
+            if let Some((key, value)) = page.rows.first() {
+                let part: PartRow = attributes(value)?;
+                let number = rows::part_number(key).ok_or_else(damaged_row)?;
+                return Ok(Some((number, part.start)));
+            }
+            match page.resume {
+                Some(resume) => start = resume,
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// The rows of a body went while it was read: the object was overwritten or deleted.
+fn replaced() -> StoreError {
+    StoreError::Unavailable("the object was replaced while it was read".into())
+}

@@ -1,0 +1,261 @@
+//! Commands of the log, and what comes of them. Encoded by the engine's codec; a body that is small enough to travel
+//! inline follows the encoded command.
+
+use crate::rows::{BodyRows, Garbage, Incarnation, ObjectRow, PartRow};
+use bytes::{BufMut, Bytes, BytesMut};
+use engine::format::batch::JournalRecord;
+use engine::format::value::{Extent, VolumeId};
+use engine::format::{Malformed, codec};
+use engine::object::{
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, CompletedPart, ETag, ObjectAttributes,
+    ObjectKey, UnixNanos, UploadId, WriteCondition,
+};
+
+const WHAT: &str = "command";
+
+/// Where the bytes of a body are when it is committed.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum BodyPlace {
+    /// They follow the command.
+    Inline,
+    /// In volumes, durable; the body's own row will hold them. All but the last are full records.
+    Extents(Vec<Extent>),
+    /// In volumes, durable; they get rows of their own. All but the last are full records.
+    ExtentRows(Vec<Extent>),
+}
+
+/// A body with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct CommittedBody {
+    /// Names the rows of its extents.
+    pub write_id: u128,
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// Checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// Where the bytes are.
+    pub place: BodyPlace,
+}
+
+/// Which object of which life of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Target {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// Its life when the request looked it up.
+    pub incarnation: Incarnation,
+    /// The key.
+    pub key: ObjectKey,
+}
+
+/// Moves a row's bytes, if they are still where they were.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Move {
+    /// The row.
+    pub row: Vec<u8>,
+    /// The write that made it.
+    pub write_id: u128,
+    /// Where the bytes were.
+    pub source: Extent,
+    /// Where they are now, durable.
+    pub target: Extent,
+}
+
+/// One change of metadata.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum Command {
+    /// Creates a bucket.
+    CreateBucket {
+        /// Its name.
+        name: BucketName,
+        /// This life.
+        incarnation: Incarnation,
+        /// Now.
+        time: UnixNanos,
+    },
+    /// Deletes an empty bucket.
+    DeleteBucket {
+        /// Its name.
+        name: BucketName,
+    },
+    /// Writes an object.
+    Put {
+        /// Where to.
+        target: Target,
+        /// Now.
+        time: UnixNanos,
+        /// When it may take effect.
+        condition: WriteCondition,
+        /// What the client said of it.
+        attributes: ObjectAttributes,
+        /// Its bytes.
+        body: CommittedBody,
+    },
+    /// Deletes an object.
+    Delete {
+        /// Which.
+        target: Target,
+        /// When it may take effect.
+        condition: WriteCondition,
+    },
+    /// Begins an upload.
+    CreateUpload {
+        /// Where to.
+        target: Target,
+        /// Its identity.
+        upload_id: UploadId,
+        /// Now.
+        time: UnixNanos,
+        /// What the client said of the object.
+        attributes: ObjectAttributes,
+        /// Checksum that was announced.
+        checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    },
+    /// Writes a part.
+    PutPart {
+        /// Of which object.
+        target: Target,
+        /// Of which upload.
+        upload_id: UploadId,
+        /// Its number.
+        number: u16,
+        /// Now.
+        time: UnixNanos,
+        /// Its bytes.
+        body: CommittedBody,
+    },
+    /// Makes parts an object.
+    Complete {
+        /// Which.
+        target: Target,
+        /// Of which upload.
+        upload_id: UploadId,
+        /// Now.
+        time: UnixNanos,
+        /// When it may take effect.
+        condition: WriteCondition,
+        /// The parts, ascending.
+        parts: Vec<CompletedPart>,
+        /// Entity tag of the object.
+        etag: ETag,
+        /// Checksum of the object.
+        checksum: Option<Checksum>,
+        /// Bytes that every part but the last must have.
+        part_size_min: u64,
+    },
+    /// Drops an upload.
+    Abort {
+        /// Of which object.
+        target: Target,
+        /// Which upload.
+        upload_id: UploadId,
+    },
+    /// Deletes some of the rows that a row of garbage names, and that row when none is left.
+    Purge {
+        /// Life of the bucket that they belonged to.
+        incarnation: Incarnation,
+        /// Which rows.
+        garbage: Garbage,
+    },
+    /// Moves bytes between volumes.
+    Relocate {
+        /// The moves, each on its own.
+        moves: Vec<Move>,
+    },
+    /// From here on no command may name the volume.
+    FenceVolume {
+        /// Which.
+        volume: VolumeId,
+    },
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// Done; there is nothing to say.
+    Done,
+    /// The object as it was committed.
+    Object(Box<ObjectRow>),
+    /// The part as it was committed.
+    Part(Box<PartRow>),
+}
+
+/// Why apply said no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such bucket, or another life of it.
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// The bucket exists.
+    #[error("bucket exists")]
+    BucketExists,
+    /// The bucket holds objects or uploads.
+    #[error("bucket is not empty")]
+    BucketNotEmpty,
+    /// No such key, where the condition needs one.
+    #[error("no such key")]
+    NoSuchKey,
+    /// No such upload.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// A part is missing or differs.
+    #[error("part {0} is missing or differs")]
+    InvalidPart(u16),
+    /// A part is too small.
+    #[error("part {number} of {size} bytes is too small")]
+    PartTooSmall {
+        /// Its number.
+        number: u16,
+        /// Its bytes.
+        size: u64,
+    },
+    /// The condition does not hold.
+    #[error("precondition failed")]
+    PreconditionFailed,
+    /// The command names a volume that is being reclaimed: write the bytes again.
+    #[error("volume {0} is fenced")]
+    Fenced(u64),
+}
+
+impl Command {
+    /// The journal's record of the command and the body that it carries.
+    pub fn encode(&self, group: u32, body: &Bytes) -> JournalRecord {
+        let encoded = codec::encode(self);
+        let mut head = BytesMut::with_capacity(4 + encoded.len());
+        head.put_u32_le(encoded.len() as u32);
+        head.put_slice(&encoded);
+        JournalRecord { group, head: head.freeze(), tail: body.clone() }
+    }
+
+    /// Decodes a record that was read back.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn decode(record: &JournalRecord) -> Result<(Self, Bytes), Malformed> {
+        let bytes = &record.head;
+        let prefix = bytes.get(..4).and_then(|len| len.try_into().ok()).ok_or(Malformed(WHAT))?;
+        let end = (u32::from_le_bytes(prefix) as usize).checked_add(4).ok_or(Malformed(WHAT))?;
+        let command = codec::decode(bytes.get(4..end).ok_or(Malformed(WHAT))?, WHAT)?;
+        Ok((command, bytes.slice(end..)))
+    }
+}
+
+impl CommittedBody {
+    /// Extents that the command names.
+    pub fn extents(&self) -> &[Extent] {
+        match &self.place {
+            BodyPlace::Inline => &[],
+            BodyPlace::Extents(extents) | BodyPlace::ExtentRows(extents) => extents,
+        }
+    }
+
+    /// Which rows will hold the bytes.
+    pub fn rows(&self) -> BodyRows {
+        match self.place {
+            BodyPlace::Inline | BodyPlace::Extents(_) => BodyRows::Own,
+            BodyPlace::ExtentRows(_) => BodyRows::Extents,
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Keys and attributes of the index's rows: how objects, uploads and buckets lie in the ordered index.
+//!
+//! | kind | key after `partition: u16`, `kind: u8` (big-endian) | value |
+//! |---|---|---|
+//! | 1 bucket  | name | [`BucketRow`] |
+//! | 2 object  | incarnation, key, version order (0: the null version) | [`ObjectRow`], body |
+//! | 3 upload  | incarnation, key, upload id | [`UploadRow`] |
+//! | 4 part    | incarnation, upload id, part number | [`PartRow`], body |
+//! | 5 extents | incarnation, write id, group | body: up to `EXTENTS_MAX` extents |
+//! | 6 garbage | incarnation, kind of owner, its id | rows that a background task deletes |
+//!
+//! Keys of objects are escaped so that their order is that of their bytes and nothing follows a key but its own versions:
+//! a zero byte becomes `00 ff`, the end is `00 00`.
+//!
+//! A body of more than [`ROW_EXTENTS_MAX`] MiB lies in rows of kind 5; a multipart object's bytes in its parts' rows: no
+//! row grows with the length of a body or the number of parts.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use engine::format::Malformed;
+use engine::format::codec;
+use engine::object::{
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectAttributes, ObjectInfo,
+    ObjectKey, PartInfo, UnixNanos, UploadId, UploadInfo,
+};
+
+/// The only partition while a node is alone.
+pub const PARTITION: u16 = 0;
+
+/// Extents that a body's own row holds at most; a longer body has rows of kind 5.
+pub const ROW_EXTENTS_MAX: usize = 32;
+
+/// Extents of one row of kind 5. All but a body's last extent are full records.
+pub const GROUP_EXTENTS: usize = 64;
+
+const BUCKET: u8 = 1;
+const OBJECT: u8 = 2;
+const UPLOAD: u8 = 3;
+const PART: u8 = 4;
+const EXTENTS: u8 = 5;
+const GARBAGE: u8 = 6;
+
+/// Identity of one life of a bucket; prefixes all its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
+pub struct Incarnation(pub u64);
+
+/// Attributes of a bucket's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct BucketRow {
+    /// This life of the bucket.
+    pub incarnation: Incarnation,
+    /// When it was created.
+    pub created: UnixNanos,
+}
+
+/// Where the bytes of a body are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum BodyRows {
+    /// In the row itself.
+    Own,
+    /// In rows of kind 5 under the row's write id.
+    Extents,
+    /// In the parts of an upload.
+    Parts(UploadId),
+}
+
+/// Attributes of an object's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct ObjectRow {
+    /// Bytes of the body.
+    pub size: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was committed.
+    pub modified: UnixNanos,
+    /// What the client said of it.
+    pub attributes: ObjectAttributes,
+    /// Checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// Parts, 0 for a plain object.
+    pub part_count: u32,
+    /// Where the bytes are.
+    pub body: BodyRows,
+}
+
+impl ObjectRow {
+    /// The object as the store's users see it.
+    pub fn info(self, key: ObjectKey) -> ObjectInfo {
+        let Self { size, etag, modified, attributes, checksum, part_count, .. } = self;
+        ObjectInfo { key, size, etag, modified, attributes, checksum, part_count }
+    }
+}
+
+/// Attributes of an upload's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct UploadRow {
+    /// When it began.
+    pub created: UnixNanos,
+    /// What the client said of the object.
+    pub attributes: ObjectAttributes,
+    /// Checksum that was announced.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+}
+
+impl UploadRow {
+    /// The upload as the store's users see it.
+    pub fn info(self, key: ObjectKey, upload_id: UploadId) -> UploadInfo {
+        UploadInfo { key, upload_id, created: self.created, checksum: self.checksum }
+    }
+}
+
+/// Attributes of a part's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct PartRow {
+    /// Bytes of the part.
+    pub size: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was committed.
+    pub modified: UnixNanos,
+    /// Checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// Where the part begins in the object; set by Complete.
+    pub start: u64,
+    /// Where the bytes are: `Own` or `Extents`.
+    pub body: BodyRows,
+}
+
+impl PartRow {
+    /// The part as the store's users see it.
+    pub fn info(self, number: u16) -> PartInfo {
+        let Self { size, etag, modified, checksum, .. } = self;
+        PartInfo { number, size, etag, modified, checksum }
+    }
+}
+
+/// Decodes the attributes of a row.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn decode<T: bincode::Decode<()>>(attributes: &[u8]) -> Result<T, Malformed> {
+    codec::decode(attributes, "row attributes")
+}
+
+/// Encodes the attributes of a row.
+pub fn encode(attributes: &impl bincode::Encode) -> Bytes {
+    codec::encode(attributes).into()
+}
+
+struct KeyBuilder(BytesMut);
+
+impl KeyBuilder {
+    fn new(kind: u8) -> Self {
+        let mut bytes = BytesMut::with_capacity(96);
+        bytes.put_u16(PARTITION);
+        bytes.put_u8(kind);
+        Self(bytes)
+    }
+
+    fn within(kind: u8, incarnation: Incarnation) -> Self {
+        let mut builder = Self::new(kind);
+        builder.0.put_u64(incarnation.0);
+        builder
+    }
+
+    fn escaped(mut self, key: &[u8]) -> Self {
+        for byte in key {
+            self.0.put_u8(*byte);
+            if *byte == 0 {
+                self.0.put_u8(0xff);
+            }
+        }
+        self
+    }
+
+    fn end_of_key(mut self) -> Self {
+        self.0.put_slice(&[0, 0]);
+        self
+    }
+
+    fn u16(mut self, value: u16) -> Self {
+        self.0.put_u16(value);
+        self
+    }
+
+    fn u32(mut self, value: u32) -> Self {
+        self.0.put_u32(value);
+        self
+    }
+
+    fn u64(mut self, value: u64) -> Self {
+        self.0.put_u64(value);
+        self
+    }
+
+    fn u128(mut self, value: u128) -> Self {
+        self.0.put_u128(value);
+        self
+    }
+
+    fn build(self) -> Bytes {
+        self.0.freeze()
+    }
+}
+
+/// Row of a bucket.
+pub fn bucket(name: &BucketName) -> Bytes {
+    let mut builder = KeyBuilder::new(BUCKET);
+    builder.0.put_slice(name.as_str().as_bytes());
+    builder.build()
+}
+
+/// Range of all buckets.
+pub fn all_buckets() -> (Bytes, Bytes) {
+    (KeyBuilder::new(BUCKET).build(), KeyBuilder::new(BUCKET + 1).build())
+}
+
+/// Name of the bucket whose row it is.
+pub fn bucket_name(row: &[u8]) -> Option<BucketName> {
+    BucketName::new(std::str::from_utf8(row.get(3..)?).ok()?).ok()
+}
+
+/// Row of an object.
+pub fn object(incarnation: Incarnation, key: &ObjectKey) -> Bytes {
+    let builder = KeyBuilder::within(OBJECT, incarnation);
+    builder.escaped(key.as_str().as_bytes()).end_of_key().u64(0).build()
+}
+
+/// Where rows of objects with keys from `key` on begin; any bytes.
+pub fn objects_from(incarnation: Incarnation, key: &[u8]) -> Bytes {
+    KeyBuilder::within(OBJECT, incarnation).escaped(key).build()
+}
+
+/// Where rows of objects with keys after `key` begin, `key` itself excluded.
+pub fn objects_after(incarnation: Incarnation, key: &[u8]) -> Bytes {
+    let builder = KeyBuilder::within(OBJECT, incarnation);
+    builder.escaped(key).end_of_key().u64(u64::MAX).build()
+}
+
+/// End of the rows whose object keys begin with `prefix`.
+pub fn objects_end(incarnation: Incarnation, prefix: &[u8]) -> Bytes {
+    successor(objects_from(incarnation, prefix))
+}
+
+/// Range of all objects of a bucket.
+pub fn all_objects(incarnation: Incarnation) -> (Bytes, Bytes) {
+    (objects_from(incarnation, b""), objects_end(incarnation, b""))
+}
+
+/// Row of an upload.
+pub fn upload(incarnation: Incarnation, key: &ObjectKey, upload_id: UploadId) -> Bytes {
+    let builder = KeyBuilder::within(UPLOAD, incarnation);
+    builder.escaped(key.as_str().as_bytes()).end_of_key().u128(upload_id.0).build()
+}
+
+/// Where rows of uploads with keys from `key` on begin; any bytes.
+pub fn uploads_from(incarnation: Incarnation, key: &[u8]) -> Bytes {
+    KeyBuilder::within(UPLOAD, incarnation).escaped(key).build()
+}
+
+/// Where rows of uploads after that upload begin; without an id, after all uploads of the key.
+pub fn uploads_after(incarnation: Incarnation, key: &[u8], upload_id: Option<UploadId>) -> Bytes {
+    let builder = KeyBuilder::within(UPLOAD, incarnation).escaped(key).end_of_key();
+    let id = upload_id.map_or(u128::MAX, |id| id.0);
+    let mut bytes = BytesMut::from(&builder.u128(id).build()[..]);
+    bytes.put_u8(0);
+    bytes.freeze()
+}
+
+/// End of the rows of uploads whose keys begin with `prefix`.
+pub fn uploads_end(incarnation: Incarnation, prefix: &[u8]) -> Bytes {
+    successor(uploads_from(incarnation, prefix))
+}
+
+/// Range of all uploads of a bucket.
+pub fn all_uploads(incarnation: Incarnation) -> (Bytes, Bytes) {
+    (uploads_from(incarnation, b""), uploads_end(incarnation, b""))
+}
+
+/// Row of a part.
+pub fn part(incarnation: Incarnation, upload_id: UploadId, number: u16) -> Bytes {
+    KeyBuilder::within(PART, incarnation).u128(upload_id.0).u16(number).build()
+}
+
+/// Range of the parts of an upload with numbers from `first` on.
+pub fn parts_from(incarnation: Incarnation, upload_id: UploadId, first: u16) -> (Bytes, Bytes) {
+    let start = part(incarnation, upload_id, first);
+    let all = KeyBuilder::within(PART, incarnation).u128(upload_id.0).build();
+    (start, successor(all))
+}
+
+/// Number of the part whose row it is.
+pub fn part_number(row: &[u8]) -> Option<u16> {
+    let tail = row.len().checked_sub(2)?;
+    Some(u16::from_be_bytes(row[tail..].try_into().ok()?))
+}
+
+/// Row of a group of extents.
+pub fn extents(incarnation: Incarnation, write_id: u128, group: u32) -> Bytes {
+    KeyBuilder::within(EXTENTS, incarnation).u128(write_id).u32(group).build()
+}
+
+/// Range of all groups of extents of a write.
+pub fn all_extents(incarnation: Incarnation, write_id: u128) -> (Bytes, Bytes) {
+    let start = KeyBuilder::within(EXTENTS, incarnation).u128(write_id).build();
+    (start.clone(), successor(start))
+}
+
+/// Row that says: delete the rows that belong to this body.
+pub fn garbage(incarnation: Incarnation, owner: Garbage) -> Bytes {
+    let (kind, id) = match owner {
+        Garbage::Extents(write_id) => (EXTENTS, write_id),
+        Garbage::Parts(upload_id) => (PART, upload_id.0),
+    };
+    let mut builder = KeyBuilder::within(GARBAGE, incarnation);
+    builder.0.put_u8(kind);
+    builder.u128(id).build()
+}
+
+/// Range of all garbage.
+pub fn all_garbage() -> (Bytes, Bytes) {
+    (KeyBuilder::new(GARBAGE).build(), KeyBuilder::new(GARBAGE + 1).build())
+}
+
+/// Rows that nothing refers to any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum Garbage {
+    /// Groups of extents of a write.
+    Extents(u128),
+    /// Parts of an upload.
+    Parts(UploadId),
+}
+
+/// What a row of garbage names.
+pub fn parse_garbage(row: &[u8]) -> Option<(Incarnation, Garbage)> {
+    let rest = row.get(3..)?;
+    let incarnation = Incarnation(u64::from_be_bytes(rest.get(..8)?.try_into().ok()?));
+    let id = u128::from_be_bytes(rest.get(9..)?.try_into().ok()?);
+    match *rest.get(8)? {
+        EXTENTS => Some((incarnation, Garbage::Extents(id))),
+        PART => Some((incarnation, Garbage::Parts(UploadId(id)))),
+        _ => None,
+    }
+}
+
+/// Key of the object or upload whose row it is, and what follows the key.
+pub fn parse_object_key(row: &[u8]) -> Option<(ObjectKey, &[u8])> {
+    let mut rest = row.get(11..)?;
+    let mut key = Vec::with_capacity(rest.len());
+    loop {
+        match rest {
+            [0, 0, tail @ ..] => {
+                rest = tail;
+                break;
+            }
+            [0, 0xff, tail @ ..] => {
+                key.push(0);
+                rest = tail;
+            }
+            [0, ..] | [] => return None,
+            [byte, tail @ ..] => {
+                key.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    Some((ObjectKey::new(String::from_utf8(key).ok()?).ok()?, rest))
+}
+
+/// The smallest bytes after everything that begins with `prefix`.
+pub fn successor(prefix: Bytes) -> Bytes {
+    let mut bytes = prefix.to_vec();
+    while let Some(last) = bytes.pop() {
+        if last < 0xff {
+            bytes.push(last + 1);
+            break;
+        }
+    }
+    bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BUCKET_LIFE: Incarnation = Incarnation(7);
+
+    fn key(text: &str) -> ObjectKey {
+        ObjectKey::new(text).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_objects_order_like_their_keys(a in "[\u{0}-\u{7f}]{1,6}", b in "[\u{0}-\u{7f}]{1,6}") {
+            let (row_a, row_b) = (object(BUCKET_LIFE, &key(&a)), object(BUCKET_LIFE, &key(&b)));
+            prop_assert_eq!(a.as_bytes().cmp(b.as_bytes()), row_a.cmp(&row_b));
+            let (parsed, _) = parse_object_key(&row_a).unwrap();
+            prop_assert_eq!(parsed.as_str(), a.as_str());
+            let after = objects_after(BUCKET_LIFE, a.as_bytes());
+            prop_assert!(row_a < after);
+            prop_assert_eq!(row_b > after, b.as_bytes() > a.as_bytes());
+            let end = objects_end(BUCKET_LIFE, a.as_bytes());
+            prop_assert_eq!(row_b < end && row_b >= objects_from(BUCKET_LIFE, a.as_bytes()),
+                b.starts_with(&a));
+        }
+    }
+
+    #[test]
+    fn garbage_rows_name_their_owner() {
+        for owner in [Garbage::Extents(5), Garbage::Parts(UploadId(u128::MAX))] {
+            let row = garbage(BUCKET_LIFE, owner);
+            assert_eq!(parse_garbage(&row), Some((BUCKET_LIFE, owner)));
+        }
+        assert_eq!(parse_garbage(b"short"), None);
+    }
+
+    #[test]
+    fn uploads_after_an_upload_exclude_it() {
+        let row = upload(BUCKET_LIFE, &key("k"), UploadId(9));
+        assert!(row < uploads_after(BUCKET_LIFE, b"k", Some(UploadId(9))));
+        assert!(
+            upload(BUCKET_LIFE, &key("k"), UploadId(10))
+                >= uploads_after(BUCKET_LIFE, b"k", Some(UploadId(9)))
+        );
+        assert!(
+            upload(BUCKET_LIFE, &key("k"), UploadId(u128::MAX))
+                < uploads_after(BUCKET_LIFE, b"k", None)
+        );
+    }
+}

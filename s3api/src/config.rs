@@ -1,0 +1,153 @@
+//! What an S3 front end is told at its start. Checked once by [`S3Config::validate`], then passed down explicitly.
+
+use std::fmt;
+
+/// Smallest part but the last of a multipart upload, as AWS has it: 5 MiB.
+pub const PART_SIZE_MIN: u64 = 5 << 20;
+
+/// An access key and its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Public name of the key, sent with every request.
+    pub access_key: String,
+    /// Secret that signatures are made with; never sent, never logged.
+    pub secret_key: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .field("secret_key", &"<redacted>")
+            .finish()
+    }
+}
+
+/// Configuration of the S3 protocol.
+#[derive(Clone, Debug)]
+pub struct S3Config {
+    /// Region that signatures must name. Default of the server: `us-east-1`.
+    pub region: String,
+    /// The root credential: may do everything.
+    pub credentials: Credentials,
+    /// Bytes that every part but the last must have. Default [`PART_SIZE_MIN`]; smaller in tests only.
+    pub part_size_min: u64,
+    /// Bounds on what clients may take.
+    pub limits: Limits,
+}
+
+impl S3Config {
+    /// A configuration with default limits.
+    pub fn new(region: impl Into<String>, credentials: Credentials) -> Self {
+        let region = region.into();
+        Self { region, credentials, part_size_min: PART_SIZE_MIN, limits: Limits::default() }
+    }
+
+    /// Refuses what could not work.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn validate(&self) -> Result<(), String> {
+        let is_region_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if self.region.is_empty() || !self.region.bytes().all(is_region_byte) {
+            return Err("the region must be letters, digits and '-'".to_owned());
+        }
+        let key = &self.credentials.access_key;
+        let is_key_byte = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b',' | b'=');
+        if !(3..=128).contains(&key.len()) || !key.bytes().all(is_key_byte) {
+            return Err("the access key must be 3 to 128 printable characters without '/', ',' \
+                        and '='"
+                .to_owned());
+        }
+        if !(8..=256).contains(&self.credentials.secret_key.len()) {
+            return Err("the secret key must have 8 to 256 bytes".to_owned());
+        }
+        self.limits.validate()
+    }
+}
+
+/// Bounds on what clients may take of memory, sockets and time.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Open connections; more wait in the listener's backlog. Default 4096, at least 1.
+    pub connections_max: usize,
+    /// Milliseconds for a whole request head, counted from the end of the request before, so that it bounds idle
+    /// connections too. Default 60,000.
+    pub header_timeout_ms: u64,
+    /// Milliseconds without a byte of a body, in either direction. Default 60,000.
+    pub body_idle_timeout_ms: u64,
+    /// Milliseconds that running requests get after a shutdown began. Default 30,000.
+    pub drain_ms: u64,
+    /// Header fields of a request. Default 100.
+    pub headers_max: usize,
+    /// Bytes of a request head, request line included. Default 64 KiB.
+    pub head_len_max: usize,
+    /// Bytes of path and query. Default 32 KiB.
+    pub url_len_max: usize,
+    /// Bytes of user metadata, names and values together. Default 2 KiB, as AWS has it.
+    pub metadata_len_max: usize,
+    /// Bytes that one connection buffers while it reads. Default 128 KiB, at least `head_len_max`.
+    pub read_buffer_len_max: usize,
+    /// Bytes of an object or part written by one request. Default 5 GiB, as AWS has it.
+    pub object_len_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            header_timeout_ms: 60_000,
+            body_idle_timeout_ms: 60_000,
+            drain_ms: 30_000,
+            headers_max: 100,
+            head_len_max: 64 << 10,
+            url_len_max: 32 << 10,
+            metadata_len_max: 2 << 10,
+            read_buffer_len_max: 128 << 10,
+            object_len_max: 5 << 30,
+        }
+    }
+}
+
+impl Limits {
+    fn validate(&self) -> Result<(), String> {
+        let is_sane = self.connections_max >= 1
+            && self.headers_max >= 10
+            && self.head_len_max >= 8 << 10
+            && self.read_buffer_len_max >= self.head_len_max
+            && self.header_timeout_ms >= 1
+            && self.body_idle_timeout_ms >= 1;
+        if is_sane { Ok(()) } else { Err("a limit of the S3 front end is too small".to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> S3Config {
+        let credentials =
+            Credentials { access_key: "root".to_owned(), secret_key: "0123456789".to_owned() };
+        S3Config::new("us-east-1", credentials)
+    }
+
+    #[test]
+    fn defaults_are_valid_and_secrets_stay_out_of_debug() {
+        assert_eq!(config().validate(), Ok(()));
+        assert!(!format!("{:?}", config()).contains("0123456789"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let mut short = config();
+        short.credentials.secret_key = "short".to_owned();
+        assert!(short.validate().is_err());
+        let mut slash = config();
+        slash.credentials.access_key = "a/bc".to_owned();
+        assert!(slash.validate().is_err());
+        let mut region = config();
+        region.region = String::new();
+        assert!(region.validate().is_err());
+    }
+}

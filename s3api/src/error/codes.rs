@@ -1,0 +1,82 @@
+//! The error codes of S3 that this crate answers with: name, HTTP status, default message.
+
+/// One error code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ErrorCode {
+    /// As in the XML's `Code`.
+    pub name: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// What the XML's `Message` says when the place of the error knows nothing better.
+    pub message: &'static str,
+}
+
+macro_rules! codes {
+    ($($constant:ident = $status:literal $name:literal $message:literal;)*) => {
+        $(#[doc = $message] pub const $constant: ErrorCode =
+            ErrorCode { name: $name, status: $status, message: $message };)*
+    };
+}
+
+codes! {
+    ACCESS_DENIED = 403 "AccessDenied" "Access Denied.";
+    ACL_NOT_SUPPORTED = 400 "AccessControlListNotSupported" "The bucket does not allow ACLs.";
+    AUTHORIZATION_HEADER_MALFORMED = 400 "AuthorizationHeaderMalformed"
+        "The authorization header is malformed.";
+    AUTHORIZATION_QUERY_PARAMETERS = 400 "AuthorizationQueryParametersError"
+        "The query parameters that sign the request are malformed.";
+    BAD_DIGEST = 400 "BadDigest" "A checksum you specified did not match what was received.";
+    BAD_REQUEST = 400 "BadRequest" "The request is malformed.";
+    BUCKET_ALREADY_OWNED_BY_YOU = 409 "BucketAlreadyOwnedByYou"
+        "The bucket exists already and you own it.";
+    BUCKET_NOT_EMPTY = 409 "BucketNotEmpty" "The bucket you tried to delete is not empty.";
+    ENTITY_TOO_LARGE = 400 "EntityTooLarge" "Your upload exceeds the maximum allowed object size.";
+    ENTITY_TOO_SMALL = 400 "EntityTooSmall"
+        "Your upload is smaller than the minimum allowed object size.";
+    ILLEGAL_LOCATION_CONSTRAINT = 400 "IllegalLocationConstraintException"
+        "The location constraint is not that of this endpoint.";
+    INCOMPLETE_BODY = 400 "IncompleteBody"
+        "You did not provide the number of bytes that the request announced.";
+    INTERNAL_ERROR = 500 "InternalError" "An internal error occurred. Try again.";
+    INVALID_ACCESS_KEY_ID = 403 "InvalidAccessKeyId"
+        "The access key you provided does not exist.";
+    INVALID_ARGUMENT = 400 "InvalidArgument" "An argument is not valid.";
+    INVALID_BUCKET_NAME = 400 "InvalidBucketName" "The bucket name is not valid.";
+    INVALID_DIGEST = 400 "InvalidDigest" "The Content-MD5 you specified is not valid.";
+    INVALID_PART = 400 "InvalidPart"
+        "A part was not found, or its entity tag is not the one that was uploaded.";
+    INVALID_PART_ORDER = 400 "InvalidPartOrder" "The parts are not in ascending order.";
+    INVALID_RANGE = 416 "InvalidRange" "The requested range cannot be satisfied.";
+    INVALID_REQUEST = 400 "InvalidRequest" "The request is not valid.";
+    INVALID_STORAGE_CLASS = 400 "InvalidStorageClass" "The storage class is not valid.";
+    INVALID_TOKEN = 400 "InvalidToken" "The provided security token is not valid.";
+    INVALID_URI = 400 "InvalidURI" "The URI of the request could not be parsed.";
+    KEY_TOO_LONG = 400 "KeyTooLongError" "The key is too long.";
+    MALFORMED_TRAILER = 400 "MalformedTrailerError"
+        "The trailer of the request is malformed or not the one that was announced.";
+    MALFORMED_XML = 400 "MalformedXML" "The XML you provided is malformed or not as published.";
+    MAX_MESSAGE_LENGTH_EXCEEDED = 400 "MaxMessageLengthExceeded" "The request body is too large.";
+    METADATA_TOO_LARGE = 400 "MetadataTooLarge" "The metadata headers exceed the maximum size.";
+    METHOD_NOT_ALLOWED = 405 "MethodNotAllowed"
+        "The method is not allowed against this resource.";
+    MISSING_CONTENT_LENGTH = 411 "MissingContentLength" "The length of the body must be announced.";
+    NOT_IMPLEMENTED = 501 "NotImplemented"
+        "The request needs functionality that is not implemented.";
+    NO_SUCH_BUCKET = 404 "NoSuchBucket" "The bucket does not exist.";
+    NO_SUCH_KEY = 404 "NoSuchKey" "The key does not exist.";
+    NO_SUCH_UPLOAD = 404 "NoSuchUpload"
+        "The upload does not exist; it may have been aborted or completed.";
+    NO_SUCH_VERSION = 404 "NoSuchVersion" "The version does not exist.";
+    PRECONDITION_FAILED = 412 "PreconditionFailed"
+        "At least one of the preconditions you specified did not hold.";
+    REQUEST_TIMEOUT = 400 "RequestTimeout"
+        "Nothing was read from the connection for too long.";
+    REQUEST_TIME_TOO_SKEWED = 403 "RequestTimeTooSkewed"
+        "The difference between the request time and the current time is too large.";
+    SERVICE_UNAVAILABLE = 503 "ServiceUnavailable" "The service is unavailable. Try again.";
+    SIGNATURE_DOES_NOT_MATCH = 403 "SignatureDoesNotMatch"
+        "The signature we calculated does not match the one you provided.";
+    STORAGE_FULL = 507 "InsufficientStorage" "The disks are full.";
+    X_AMZ_CONTENT_SHA256_MISMATCH = 400 "XAmzContentSHA256Mismatch"
+        "The x-amz-content-sha256 you specified did not match what was received.";
+}

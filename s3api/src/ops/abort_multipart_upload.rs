@@ -1,0 +1,13 @@
+//! AbortMultipartUpload: `DELETE /bucket/key?uploadId=..`.
+
+use super::{Done, upload_id};
+use crate::error::S3Result;
+use crate::response::{self, S3Response};
+use http::StatusCode;
+
+pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let upload_id = upload_id(&call.authorized)?;
+    call.authorized.store().abort_upload(bucket, key, upload_id).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}

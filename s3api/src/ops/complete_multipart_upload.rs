@@ -1,0 +1,229 @@
+//! CompleteMultipartUpload: `POST /bucket/key?uploadId=..`.
+//!
+//! Entity tag and checksum of the object follow from those of the parts. The store holds the listed entity tags against
+//! what was uploaded, so that the derivation here starts from facts.
+
+use super::{Done, upload_id};
+use crate::body::checksum as sums;
+use crate::error::{S3Error, S3Result, codes};
+use crate::headers::{checksum, conditional, text};
+use crate::response::{self, S3Response};
+use crate::uri::{self, Slash};
+use crate::xml::XmlWriter;
+use crate::xml::bodies::{self, ListedPart};
+use bytes::Bytes;
+use engine::object::{
+    Checksum, ChecksumAlgorithm, ChecksumKind, CompleteRequest, CompletedPart, ETag, PartInfo,
+    PartPage, StoreError, UploadId,
+};
+use md5::{Digest, Md5};
+use std::collections::BTreeMap;
+
+/// Parts that are asked for at once.
+const PAGE_PARTS: usize = 1000;
+
+pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> {
+    let parts = bodies::parse_complete(&document)?;
+    let headers = &call.authorized.head().headers;
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let upload_id = upload_id(&call.authorized)?;
+    let condition = conditional::of_write(headers)?;
+    let etag = combined_etag(&parts)?;
+    let sum = derive_checksum(&call, upload_id, &parts).await?;
+    let request = CompleteRequest {
+        bucket: bucket.clone(),
+        key: key.clone(),
+        upload_id,
+        parts: parts.into_iter().map(listed).collect(),
+        etag,
+        checksum: sum,
+        condition,
+        part_size_min: call.config.part_size_min,
+    };
+    let outcome = call.authorized.store().complete_upload(request).await?;
+    let mut xml = XmlWriter::root("CompleteMultipartUploadResult");
+    let path = uri::encode(key.as_str(), Slash::Keep);
+    xml.text("Location", &format!("/{bucket}/{path}"));
+    xml.text("Bucket", bucket.as_str());
+    xml.text("Key", key.as_str());
+    xml.etag(&outcome.etag.0);
+    if let Some(sum) = &outcome.checksum {
+        xml.text(checksum::names(sum.algorithm).element, &sum.value);
+        xml.text("ChecksumType", checksum::kind_name(sum.kind));
+    }
+    xml.close("CompleteMultipartUploadResult");
+    Ok(response::xml(xml.finish()))
+}
+
+fn listed(part: ListedPart) -> CompletedPart {
+    CompletedPart { number: part.number, etag: ETag(part.etag) }
+}
+
+fn invalid_part(number: u16) -> S3Error {
+    StoreError::InvalidPart { number }.into()
+}
+
+/// MD5 over the parts' MD5s, and their count.
+fn combined_etag(parts: &[ListedPart]) -> S3Result<ETag> {
+    let mut md5 = Md5::new();
+    for part in parts {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(&part.etag, &mut bytes).map_err(|_| invalid_part(part.number))?;
+        md5.update(bytes);
+    }
+    Ok(ETag(format!("{}-{}", hex::encode(md5.finalize()), parts.len())))
+}
+
+/// The checksum of the object, held against what the client says of it and of its parts.
+async fn derive_checksum(
+    call: &Done,
+    upload_id: UploadId,
+    parts: &[ListedPart],
+) -> S3Result<Option<Checksum>> {
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let upload = match call.authorized.store().head_upload(bucket, key, upload_id).await {
+        Ok(upload) => upload,
+        // It may have been completed before; the store knows, and then returns what came of it.
+        Err(StoreError::NoSuchUpload) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let promised_size = promised_size(call)?;
+    if upload.checksum.is_none() && promised_size.is_none() {
+        return Ok(None);
+    }
+    let stored = stored_parts(call, upload_id).await?;
+    let used: Vec<&PartInfo> = parts
+        .iter()
+        .map(|part| stored.get(&part.number).ok_or_else(|| invalid_part(part.number)))
+        .collect::<S3Result<_>>()?;
+    let size: u64 = used.iter().map(|part| part.size).sum();
+    if promised_size.is_some_and(|promised| promised != size) {
+        return Err(S3Error::new(
+            &codes::INVALID_REQUEST,
+            "The provided x-amz-mp-object-size does not match the size of the parts.",
+        ));
+    }
+    let Some((algorithm, kind)) = upload.checksum else {
+        return Ok(None);
+    };
+    let values = part_values(algorithm, parts, &used)?;
+    let sum = join(algorithm, kind, &values)?;
+    check_promised(call, &sum)?;
+    Ok(Some(sum))
+}
+
+fn promised_size(call: &Done) -> S3Result<Option<u64>> {
+    let Some(size) = text(&call.authorized.head().headers, "x-amz-mp-object-size")? else {
+        return Ok(None);
+    };
+    let size = size.parse().ok();
+    size.map(Some).ok_or_else(|| {
+        S3Error::new(&codes::INVALID_REQUEST, "x-amz-mp-object-size is not a number.")
+    })
+}
+
+async fn stored_parts(call: &Done, upload_id: UploadId) -> S3Result<BTreeMap<u16, PartInfo>> {
+    let mut stored = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+        let page = PartPage { after, limit: PAGE_PARTS };
+        let (parts, is_truncated) =
+            call.authorized.store().list_parts(bucket, key, upload_id, page).await?;
+        let Some(last) = parts.last() else {
+            return Ok(stored);
+        };
+        after = last.number;
+        stored.extend(parts.into_iter().map(|part| (part.number, part)));
+        if !is_truncated {
+            return Ok(stored);
+        }
+    }
+}
+
+/// The checksums and sizes of the parts, each held against what the client lists.
+fn part_values(
+    algorithm: ChecksumAlgorithm,
+    listed: &[ListedPart],
+    stored: &[&PartInfo],
+) -> S3Result<Vec<(Vec<u8>, u64)>> {
+    let mut values = Vec::with_capacity(stored.len());
+    for (listed, stored) in listed.iter().zip(stored) {
+        let value = match &stored.checksum {
+            Some(sum) if sum.algorithm == algorithm => sum.value.as_str(),
+            _ => return Err(invalid_part(listed.number)),
+        };
+        if listed.checksum.as_ref().is_some_and(|named| *named != (algorithm, value.to_owned())) {
+            return Err(invalid_part(listed.number));
+        }
+        let bytes = checksum::decode_value(algorithm, value);
+        values.push((bytes.ok_or_else(|| invalid_part(listed.number))?, stored.size));
+    }
+    Ok(values)
+}
+
+fn join(
+    algorithm: ChecksumAlgorithm,
+    kind: ChecksumKind,
+    values: &[(Vec<u8>, u64)],
+) -> S3Result<Checksum> {
+    let value = match kind {
+        ChecksumKind::FullObject => {
+            let whole = sums::combine(algorithm, values);
+            let whole = whole.ok_or_else(|| S3Error::from(&codes::INVALID_REQUEST))?;
+            checksum::encode_value(&whole)
+        }
+        ChecksumKind::Composite => {
+            let all: Vec<u8> = values.iter().flat_map(|(value, _)| value).copied().collect();
+            let whole = checksum::encode_value(&sums::checksum(algorithm, &all));
+            format!("{whole}-{}", values.len())
+        }
+    };
+    Ok(Checksum { algorithm, kind, value })
+}
+
+/// Holds a checksum of the whole object, where the client sent one, against ours. It may lack the count of the parts.
+fn check_promised(call: &Done, sum: &Checksum) -> S3Result<()> {
+    let names = checksum::names(sum.algorithm);
+    let promised = text(&call.authorized.head().headers, names.header)?;
+    let bare = sum.value.split('-').next();
+    if promised.is_none_or(|promised| promised == sum.value || Some(promised) == bare) {
+        return Ok(());
+    }
+    let message = format!("The {} you specified did not match the parts.", names.name);
+    Err(S3Error::new(&codes::BAD_DIGEST, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(number: u16, etag: &str) -> ListedPart {
+        ListedPart { number, etag: etag.to_owned(), checksum: None }
+    }
+
+    #[test]
+    fn etag_is_md5_of_md5s_with_count() {
+        let parts = [
+            part(1, "0cc175b9c0f1b6a831c399e269772661"),
+            part(2, "92eb5ffee6ae2fec3ad71c777531578f"),
+        ];
+        let mut md5 = Md5::new();
+        md5.update(Md5::digest(b"a"));
+        md5.update(Md5::digest(b"b"));
+        let expected = format!("{}-2", hex::encode(md5.finalize()));
+        assert_eq!(combined_etag(&parts).unwrap().0, expected);
+        let error = combined_etag(&[part(3, "nonsense")]).unwrap_err();
+        assert_eq!((error.code, error.detail("PartNumber")), (&codes::INVALID_PART, Some("3")));
+    }
+
+    #[test]
+    fn checksums_join_by_kind() {
+        let crc = ChecksumAlgorithm::Crc32;
+        let values = [(sums::checksum(crc, b"1234"), 4), (sums::checksum(crc, b"56789"), 5)];
+        let whole = join(crc, ChecksumKind::FullObject, &values).unwrap();
+        assert_eq!(whole.value, "y/Q5Jg==");
+        let composite = join(crc, ChecksumKind::Composite, &values).unwrap();
+        assert!(composite.value.ends_with("==-2"));
+    }
+}

@@ -1,0 +1,53 @@
+//! What CopyObject and UploadPartCopy share: the source.
+
+use super::Done;
+use crate::error::{S3Error, S3Result, codes};
+use crate::headers::conditional::{self, Verdict};
+use crate::headers::copy_source::CopySource;
+use crate::headers::date::format_iso;
+use crate::headers::{checksum, text};
+use crate::xml::XmlWriter;
+use engine::object::{Checksum, ETag, ObjectReader, UnixNanos};
+
+/// Opens the source of a copy, when it may be read and its conditions hold.
+pub(super) async fn open(call: &Done) -> S3Result<(CopySource, Box<dyn ObjectReader>)> {
+    let headers = &call.authorized.head().headers;
+    let source = CopySource::parse(text(headers, "x-amz-copy-source")?.unwrap_or(""))?;
+    call.authorized.authorize_also("s3:GetObject", &source.bucket, &source.key)?;
+    let store = call.authorized.store();
+    let reader = store.get(source.bucket.clone(), source.key.clone()).await?;
+    let info = reader.info();
+    let names = &conditional::COPY_SOURCE;
+    match conditional::evaluate(headers, names, &info.etag, info.modified)? {
+        Verdict::Proceed => Ok((source, reader)),
+        Verdict::NotModified | Verdict::Failed => Err((&codes::PRECONDITION_FAILED).into()),
+    }
+}
+
+/// Refuses to copy more than one request may write.
+pub(super) fn check_len(call: &Done, len: u64) -> S3Result<()> {
+    let len_max = call.config.limits.object_len_max;
+    if len <= len_max {
+        return Ok(());
+    }
+    let message = format!("The copy source is larger than the maximum of {len_max} bytes.");
+    Err(S3Error::new(&codes::INVALID_REQUEST, message))
+}
+
+/// The document that tells what a copy came to.
+pub(super) fn result_document(
+    root: &'static str,
+    etag: &ETag,
+    modified: UnixNanos,
+    sum: Option<&Checksum>,
+) -> String {
+    let mut xml = XmlWriter::root(root);
+    xml.text("LastModified", &format_iso(modified));
+    xml.etag(&etag.0);
+    if let Some(sum) = sum {
+        xml.text(checksum::names(sum.algorithm).element, &sum.value);
+        xml.text("ChecksumType", checksum::kind_name(sum.kind));
+    }
+    xml.close(root);
+    xml.finish()
+}

@@ -1,0 +1,67 @@
+//! CreateMultipartUpload: `POST /bucket/key?uploads`.
+
+use super::Done;
+use super::put_object::add_checksum_choice;
+use crate::error::{S3Error, S3Result, codes};
+use crate::headers::{attributes, checksum, text};
+use crate::response::{self, S3Response};
+use crate::xml::XmlWriter;
+use engine::object::{ChecksumAlgorithm, ChecksumKind, CreateUploadRequest};
+use http::HeaderMap;
+
+pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    let headers = &call.authorized.head().headers;
+    attributes::refuse_unsupported(headers)?;
+    let choice = chosen_checksum(headers)?;
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let request = CreateUploadRequest {
+        bucket: bucket.clone(),
+        key: key.clone(),
+        attributes: attributes::parse(headers, call.config.limits.metadata_len_max)?,
+        checksum: choice,
+    };
+    let upload_id = call.authorized.store().create_upload(request).await?;
+    let mut xml = XmlWriter::root("InitiateMultipartUploadResult");
+    xml.text("Bucket", bucket.as_str());
+    xml.text("Key", key.as_str());
+    xml.text("UploadId", &upload_id.to_string());
+    xml.close("InitiateMultipartUploadResult");
+    let mut response = response::xml(xml.finish());
+    add_checksum_choice(response.headers_mut(), choice);
+    Ok(response)
+}
+
+/// The checksum of the parts and of the object. CRC64NVME covers the whole object; the others the parts, unless asked.
+fn chosen_checksum(headers: &HeaderMap) -> S3Result<Option<(ChecksumAlgorithm, ChecksumKind)>> {
+    let invalid = |message: &'static str| S3Error::new(&codes::INVALID_REQUEST, message);
+    let kind = match text(headers, "x-amz-checksum-type")? {
+        None => None,
+        Some("FULL_OBJECT") => Some(ChecksumKind::FullObject),
+        Some("COMPOSITE") => Some(ChecksumKind::Composite),
+        Some(_) => return Err(invalid("Value for x-amz-checksum-type header is invalid.")),
+    };
+    let Some(name) = text(headers, "x-amz-checksum-algorithm")? else {
+        return match kind {
+            None => Ok(None),
+            Some(_) => Err(invalid(
+                "The x-amz-checksum-type header can only be used with the \
+                 x-amz-checksum-algorithm header.",
+            )),
+        };
+    };
+    let algorithm = checksum::by_name(name)
+        .ok_or_else(|| invalid("Checksum algorithm provided is unsupported."))?;
+    let is_sha = matches!(algorithm, ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256);
+    let is_crc64 = algorithm == ChecksumAlgorithm::Crc64Nvme;
+    match kind {
+        None if is_crc64 => Ok(Some((algorithm, ChecksumKind::FullObject))),
+        None => Ok(Some((algorithm, ChecksumKind::Composite))),
+        Some(ChecksumKind::FullObject) if is_sha => {
+            Err(invalid("The FULL_OBJECT checksum type cannot be used with this algorithm."))
+        }
+        Some(ChecksumKind::Composite) if is_crc64 => {
+            Err(invalid("The COMPOSITE checksum type cannot be used with this algorithm."))
+        }
+        Some(kind) => Ok(Some((algorithm, kind))),
+    }
+}

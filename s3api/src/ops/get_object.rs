@@ -1,0 +1,20 @@
+//! GetObject: `GET /bucket/key`.
+
+use super::Done;
+use super::read::{self, Read};
+use crate::error::S3Result;
+use crate::response::{ResponseBody, S3Response};
+
+pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let reader = call.authorized.store().get(bucket, key).await?;
+    let (mut response, range) = match read::weigh(&call, reader.info())? {
+        Read::NotModified(response) => return Ok(response),
+        Read::Bytes(response, range) => (response, range),
+    };
+    if !range.is_empty() {
+        let left = range.end - range.start;
+        *response.body_mut() = ResponseBody::Stream { stream: reader.read(range), left };
+    }
+    Ok(response)
+}

@@ -1,0 +1,13 @@
+//! HeadBucket: `HEAD /bucket`.
+
+use super::Done;
+use crate::error::S3Result;
+use crate::response::{self, S3Response, text_value};
+use http::StatusCode;
+
+pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    call.authorized.store().head_bucket(call.authorized.bucket()).await?;
+    let mut response = response::empty(StatusCode::OK);
+    response.headers_mut().insert("x-amz-bucket-region", text_value(&call.config.region));
+    Ok(response)
+}

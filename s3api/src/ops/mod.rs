@@ -1,0 +1,151 @@
+//! The operations of S3, one file each: from an authorised request to calls of the store, and back to an answer.
+
+mod abort_multipart_upload;
+mod complete_multipart_upload;
+mod copy;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_object;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects;
+mod list_parts;
+mod listing;
+mod put_object;
+mod read;
+mod upload_part;
+mod upload_part_copy;
+
+use crate::auth::Authorized;
+use crate::body::{self, BodyPlan};
+use crate::config::S3Config;
+use crate::error::{S3Error, S3Result, codes};
+use crate::response::S3Response;
+use crate::route::{BodyKind, Operation};
+use bytes::Bytes;
+use engine::object::{Body, UploadId};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// An authorised request on its way through its operation.
+pub struct Call {
+    /// The request, and the way to the store.
+    pub authorized: Authorized,
+    /// Configuration.
+    pub config: Arc<S3Config>,
+    /// What the head says of the body.
+    pub plan: BodyPlan,
+    /// Opens the body; before that, a client that waits for `100 Continue` sends none.
+    pub open: Box<dyn FnOnce(BodyPlan) -> Body + Send>,
+}
+
+/// What an operation comes to, some time later.
+type Answer = Pin<Box<dyn Future<Output = S3Result<S3Response>> + Send>>;
+
+/// Runs the operation of a request.
+///
+/// # Errors
+/// Whatever the operation answers.
+pub async fn dispatch(call: Call) -> S3Result<S3Response> {
+    let (operation, kind) = (call.authorized.route().operation, call.authorized.route().body);
+    let (call, document) = match kind {
+        BodyKind::Object => return upload(operation, call).await,
+        BodyKind::Empty => call.document(0).await?,
+        BodyKind::Xml(len_max) => call.document(len_max).await?,
+    };
+    run(operation, call, document).await
+}
+
+impl Call {
+    /// Takes the whole body, verified.
+    async fn document(self, len_max: usize) -> S3Result<(Done, Bytes)> {
+        let Self { authorized, config, plan, open } = self;
+        if plan.len().is_some_and(|len| len > len_max as u64) {
+            return Err((&codes::MAX_MESSAGE_LENGTH_EXCEEDED).into());
+        }
+        let document = body::collect(open(plan), len_max).await?;
+        Ok((Done { authorized, config }, document))
+    }
+}
+
+/// A request whose body is read.
+pub struct Done {
+    /// The request, and the way to the store.
+    pub authorized: Authorized,
+    /// Configuration.
+    pub config: Arc<S3Config>,
+}
+
+impl Done {
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.authorized.head().query.get(name)
+    }
+}
+
+fn upload(operation: Operation, call: Call) -> Answer {
+    match operation {
+        Operation::UploadPart => Box::pin(upload_part::answer(call)),
+        _ => Box::pin(put_object::answer(call)),
+    }
+}
+
+fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
+    match operation {
+        Operation::ListBuckets => Box::pin(list_buckets::answer(call)),
+        Operation::CreateBucket => Box::pin(create_bucket::answer(call, document)),
+        Operation::DeleteBucket => Box::pin(delete_bucket::answer(call)),
+        Operation::HeadBucket => Box::pin(head_bucket::answer(call)),
+        Operation::GetBucketLocation => Box::pin(get_bucket_location::answer(call)),
+        Operation::ListObjects => Box::pin(list_objects::answer_v1(call)),
+        Operation::ListObjectsV2 => Box::pin(list_objects::answer_v2(call)),
+        Operation::DeleteObjects => Box::pin(delete_objects::answer(call, document)),
+        Operation::CopyObject => Box::pin(copy_object::answer(call)),
+        Operation::GetObject => Box::pin(get_object::answer(call)),
+        Operation::HeadObject => Box::pin(head_object::answer(call)),
+        Operation::DeleteObject => Box::pin(delete_object::answer(call)),
+        Operation::CreateMultipartUpload => Box::pin(create_multipart_upload::answer(call)),
+        Operation::UploadPartCopy => Box::pin(upload_part_copy::answer(call)),
+        Operation::CompleteMultipartUpload => {
+            Box::pin(complete_multipart_upload::answer(call, document))
+        }
+        Operation::AbortMultipartUpload => Box::pin(abort_multipart_upload::answer(call)),
+        Operation::ListParts => Box::pin(list_parts::answer(call)),
+        Operation::ListMultipartUploads => Box::pin(list_multipart_uploads::answer(call)),
+        Operation::PutObject | Operation::UploadPart => {
+            unreachable!("their bodies are streams: see upload")
+        }
+    }
+}
+
+/// The upload that a request names; one that cannot be is one that is not there.
+fn upload_id(authorized: &Authorized) -> S3Result<UploadId> {
+    Ok(UploadId::parse(authorized.head().query.get("uploadId").unwrap_or(""))?)
+}
+
+/// The part number that a request names.
+fn part_number(authorized: &Authorized) -> S3Result<u16> {
+    let text = authorized.head().query.get("partNumber").unwrap_or("");
+    let number = text.parse().ok().filter(|number| (1..=10_000_u16).contains(number));
+    number.ok_or_else(|| {
+        S3Error::new(
+            &codes::INVALID_ARGUMENT,
+            "Part number must be an integer between 1 and 10000, inclusive.",
+        )
+        .with("ArgumentName", "partNumber")
+    })
+}
+
+/// The account that owns everything: id and display name in listings.
+fn owner(config: &S3Config) -> (String, &str) {
+    let access_key = &config.credentials.access_key;
+    (crate::sigv4::sha256_hex(access_key.as_bytes()), access_key)
+}

@@ -1,0 +1,41 @@
+//! UploadPartCopy: `PUT /bucket/key?partNumber=..&uploadId=..` with `x-amz-copy-source`.
+
+use super::{Done, copy, part_number, upload_id};
+use crate::body::relay::RelayBody;
+use crate::error::{S3Error, S3Result, codes};
+use crate::headers::range::ByteRange;
+use crate::headers::{attributes, text};
+use crate::response::{self, S3Response};
+use engine::object::PartRequest;
+use std::ops::Range;
+
+pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    attributes::refuse_unsupported(&call.authorized.head().headers)?;
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let (upload_id, number) = (upload_id(&call.authorized)?, part_number(&call.authorized)?);
+    let store = call.authorized.store();
+    let upload = store.head_upload(bucket.clone(), key.clone(), upload_id).await?;
+    let (_, reader) = copy::open(&call).await?;
+    let range = source_range(&call, reader.info().size)?;
+    let len = range.end - range.start;
+    copy::check_len(&call, len)?;
+    let wanted = upload.checksum.map(|(algorithm, _)| algorithm);
+    let body = Box::new(RelayBody::new(reader.read(range), len, wanted));
+    let request = PartRequest { bucket, key, upload_id, number, len: Some(len) };
+    let part = store.put_part(request, body).await?;
+    let sum = part.checksum.as_ref();
+    let document = copy::result_document("CopyPartResult", &part.etag, part.modified, sum);
+    Ok(response::xml(document))
+}
+
+fn source_range(call: &Done, size: u64) -> S3Result<Range<u64>> {
+    let Some(range) = text(&call.authorized.head().headers, "x-amz-copy-source-range")? else {
+        return Ok(0..size);
+    };
+    ByteRange::resolve_copy(range, size).ok_or_else(|| {
+        let message = format!("Range specified is not valid for source object of size: {size}");
+        S3Error::new(&codes::INVALID_ARGUMENT, message)
+            .with("ArgumentName", "x-amz-copy-source-range")
+            .with("ArgumentValue", range)
+    })
+}

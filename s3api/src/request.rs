@@ -1,0 +1,150 @@
+//! The head of a request, taken apart once.
+
+use crate::error::{S3Error, S3Result, codes};
+use crate::uri::{self, Query};
+use engine::object::{BucketName, ObjectKey};
+use http::{HeaderMap, Method, Uri, request};
+
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The service: `/`.
+    Service,
+    /// A bucket: `/bucket` or `/bucket/`.
+    Bucket(BucketName),
+    /// An object: `/bucket/key`, where the key is all that follows, as it came (U2).
+    Object(BucketName, ObjectKey),
+}
+
+impl Target {
+    /// Reads a raw path.
+    ///
+    /// # Errors
+    /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`.
+    pub fn parse(raw_path: &str) -> S3Result<Self> {
+        let raw = raw_path.strip_prefix('/').ok_or_else(|| S3Error::from(&codes::INVALID_URI))?;
+        if raw.is_empty() {
+            return Ok(Self::Service);
+        }
+        // The first plain slash ends the bucket; an escaped one would be part of its name, which is not legal.
+        let (bucket, key) = raw.split_once('/').unwrap_or((raw, ""));
+        let bucket = BucketName::new(&uri::decode(bucket)?)?;
+        if key.is_empty() {
+            return Ok(Self::Bucket(bucket));
+        }
+        Ok(Self::Object(bucket, ObjectKey::new(uri::decode(key)?)?))
+    }
+
+    /// The bucket, where there is one.
+    pub fn bucket(&self) -> Option<&BucketName> {
+        match self {
+            Self::Service => None,
+            Self::Bucket(bucket) | Self::Object(bucket, _) => Some(bucket),
+        }
+    }
+
+    /// The key, where there is one.
+    pub fn key(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Object(_, key) => Some(key),
+            Self::Service | Self::Bucket(_) => None,
+        }
+    }
+}
+
+/// The head of a request.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// Method.
+    pub method: Method,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// Query, decoded.
+    pub query: Query,
+    /// What it is about.
+    pub target: Target,
+    uri: Uri,
+}
+
+impl RequestHead {
+    /// Takes a head apart.
+    ///
+    /// # Errors
+    /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that contradicts the URI.
+    pub fn parse(parts: request::Parts, url_len_max: usize) -> S3Result<Self> {
+        let raw_query = parts.uri.query().unwrap_or("");
+        if parts.uri.path().len() + raw_query.len() > url_len_max {
+            return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
+        }
+        check_host(&parts)?;
+        Ok(Self {
+            query: Query::parse(raw_query)?,
+            target: Target::parse(parts.uri.path())?,
+            method: parts.method,
+            headers: parts.headers,
+            uri: parts.uri,
+        })
+    }
+
+    /// The path as it was received.
+    pub fn raw_path(&self) -> &str {
+        self.uri.path()
+    }
+}
+
+/// An absolute URI names the same host as the header, else a proxy before us may have seen another one.
+fn check_host(parts: &request::Parts) -> S3Result<()> {
+    let Some(authority) = parts.uri.authority() else {
+        return Ok(());
+    };
+    match parts.headers.get(http::header::HOST) {
+        Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => Ok(()),
+        _ => Err(S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, expected: Result<(Option<&str>, Option<&str>), &str>) {
+        let target = Target::parse(path);
+        let found = target.as_ref().map_err(|error| error.code.name).map(|target| {
+            (target.bucket().map(BucketName::as_str), target.key().map(ObjectKey::as_str))
+        });
+        assert_eq!(found, expected, "{path}");
+    }
+
+    #[test]
+    fn paths_become_targets_without_normalisation() {
+        check("/", Ok((None, None)));
+        check("/box", Ok((Some("box"), None)));
+        check("/box/", Ok((Some("box"), None)));
+        check("/box/a/../b", Ok((Some("box"), Some("a/../b"))));
+        check("/box//a", Ok((Some("box"), Some("/a"))));
+        check("/box/.", Ok((Some("box"), Some("."))));
+        check("/box/a%2Fb+%00", Ok((Some("box"), Some("a/b+\0"))));
+    }
+
+    #[test]
+    fn broken_paths_are_refused() {
+        check("/B", Err("InvalidBucketName"));
+        check("//key", Err("InvalidBucketName"));
+        check("/box%2Fkey", Err("InvalidBucketName"));
+        check("/box/%ff", Err("InvalidURI"));
+        check("/box/%4", Err("InvalidURI"));
+        check("*", Err("InvalidURI"));
+        check(&format!("/box/{}", "k".repeat(1025)), Err("KeyTooLongError"));
+    }
+
+    #[test]
+    fn host_contradicting_the_uri_is_refused() {
+        let parse = |uri: &str| {
+            let request = http::Request::get(uri).header("host", "a:9000").body(()).unwrap();
+            RequestHead::parse(request.into_parts().0, 1024).map_err(|error| error.code.name)
+        };
+        assert!(parse("http://A:9000/box").is_ok());
+        assert_eq!(parse("http://b:9000/box").unwrap_err(), "BadRequest");
+        assert_eq!(parse(&format!("/{}", "x".repeat(2000))).unwrap_err(), "InvalidURI");
+    }
+}

@@ -1,0 +1,90 @@
+//! The stream under hyper: a TCP stream that gives up a peer that reads nothing, and that the simulator can stand.
+
+use super::timer::IdleTimer;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A TCP stream whose writes fail after a while without progress.
+///
+/// A simulated stream sends a packet on every flush, also when there is nothing to flush, and the receiver pays for
+/// each; hyper flushes on every poll. Hence only flushes that follow a write pass through.
+pub struct NetStream {
+    tcp: TcpStream,
+    stalled: IdleTimer,
+    is_dirty: bool,
+}
+
+impl NetStream {
+    /// Wraps an accepted or connected stream.
+    pub fn new(tcp: TcpStream, write_timeout: Duration) -> Self {
+        Self { tcp, stalled: IdleTimer::new(write_timeout), is_dirty: false }
+    }
+
+    fn settle(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(result) => {
+                self.is_dirty = true;
+                self.stalled.progress();
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                ready!(self.stalled.poll(context));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl AsyncRead for NetStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for NetStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write(context, buffer);
+        self.settle(result, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(context, buffers);
+        self.settle(result, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::take(&mut self.is_dirty) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.tcp).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(context))?;
+        Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}

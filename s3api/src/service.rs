@@ -1,0 +1,210 @@
+//! One request from head to log line.
+//!
+//! ```text
+//! hyper -> Service::handle -> health router
+//!              |  RequestHead::parse -> route::find -> authenticate -> authorize -> ops::dispatch -> store
+//!              |                                 any S3Error -> XML
+//!              +-> common headers -> AccessRecord (log line and metrics, when the answer's body has ended)
+//! ```
+
+use crate::access::{AccessRecord, Facts, RecordedBody};
+use crate::auth::{Gate, Unauthenticated};
+use crate::body::{BodyPlan, Received, RequestBody};
+use crate::config::{Limits, S3Config};
+use crate::error::{ErrorContext, S3Error, S3Result, codes};
+use crate::headers::date;
+use crate::health::{self, HealthState};
+use crate::metrics::Metrics;
+use crate::ops::{self, Call};
+use crate::request::RequestHead;
+use crate::response::{self, ResponseBody, S3Response, text_value};
+use crate::route;
+use crate::sigv4::verify::Verifier;
+use bytes::Bytes;
+use engine::object::{Env, ObjectStore, random_u128};
+use http::header::{DATE, HeaderValue, SERVER};
+use http::{HeaderName, Method, Request, Response, StatusCode, request};
+use http_body::Body as HttpBody;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tower_service::Service as _;
+use tracing::Instrument;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+static HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// The S3 front end of one store. Shared by all connections.
+pub struct Service {
+    config: Arc<S3Config>,
+    gate: Gate,
+    env: Env,
+    metrics: Arc<Metrics>,
+    router: axum::Router,
+    request_count: AtomicU64,
+    request_seed: u64,
+    host_id: HeaderValue,
+}
+
+impl Service {
+    /// A front end. The configuration was validated by the caller.
+    pub fn new(config: S3Config, store: Arc<dyn ObjectStore>, env: Env) -> Arc<Self> {
+        let metrics = Arc::new(Metrics::default());
+        let verifier = Verifier::new(config.credentials.clone(), config.region.clone());
+        let random = random_u128(&*env.rng).to_le_bytes();
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&random[..8]);
+        let state = HealthState { metrics: metrics.clone(), store: store.clone() };
+        Arc::new(Self {
+            config: Arc::new(config),
+            gate: Gate::new(verifier, store),
+            env,
+            metrics,
+            router: health::router(state),
+            request_count: AtomicU64::new(0),
+            request_seed: u64::from_le_bytes(seed),
+            host_id: text_value(&hex::encode(&random[8..])),
+        })
+    }
+
+    /// The bounds that the listener keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Answers one request.
+    pub async fn handle<B>(self: Arc<Self>, request: Request<B>) -> Response<RecordedBody>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let (parts, body) = request.into_parts();
+        if health::is_ours(&parts) {
+            return self.ask_router(parts).await.map(RecordedBody::unrecorded);
+        }
+        let request_id = self.next_request_id();
+        let span = tracing::info_span!("request", id = %request_id);
+        self.answer(parts, body, request_id).instrument(span).await
+    }
+
+    async fn answer<B>(
+        self: Arc<Self>,
+        parts: request::Parts,
+        body: B,
+        request_id: String,
+    ) -> Response<RecordedBody>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let received = Received::default();
+        let mut record = AccessRecord::begin(self.metrics.clone(), received.clone());
+        let mut facts = Facts::new(&parts);
+        let result = self.run(parts, body, received, &mut facts).await;
+        let (mut response, error) = match result {
+            Ok(response) => (response, None),
+            Err(error) => (self.error_response(&error, &facts, &request_id), Some(error.code.name)),
+        };
+        if facts.method == Method::HEAD {
+            drop_body(&mut response);
+        }
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID.clone(), text_value(&request_id));
+        headers.insert(HOST_ID.clone(), self.host_id.clone());
+        headers.insert(SERVER, HeaderValue::from_static("Stave"));
+        headers.insert(DATE, text_value(&date::format_http(self.env.clock.unix_nanos())));
+        record.describe(facts, response.status().as_u16(), error);
+        response.map(|body| RecordedBody::new(body, record))
+    }
+
+    /// The way of a request, up to its operation's answer.
+    async fn run<B>(
+        &self,
+        parts: request::Parts,
+        body: B,
+        received: Received,
+        facts: &mut Facts,
+    ) -> S3Result<S3Response>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let head = RequestHead::parse(parts, self.config.limits.url_len_max)?;
+        facts.target = Some(head.target.clone());
+        let route = route::find(&head)?;
+        facts.route = Some(route);
+        let now = self.env.clock.unix_nanos();
+        let authenticated = Unauthenticated { head, route }.authenticate(&self.gate, now)?;
+        let (authorized, signed) = authenticated.authorize(&self.gate)?;
+        let http_len = body.size_hint().exact();
+        let plan = BodyPlan::parse(&authorized.head().headers, signed, http_len)?;
+        let idle_timeout = Duration::from_millis(self.config.limits.body_idle_timeout_ms);
+        let call = Call {
+            authorized,
+            config: self.config.clone(),
+            plan,
+            open: Box::new(move |plan| {
+                Box::new(RequestBody::new(body, plan, idle_timeout, received))
+            }),
+        };
+        ops::dispatch(call).await
+    }
+
+    fn error_response(&self, error: &S3Error, facts: &Facts, request_id: &str) -> S3Response {
+        if error.code.status >= 500 && error.code != &codes::NOT_IMPLEMENTED {
+            tracing::warn!(%error, "request failed");
+        }
+        let context = ErrorContext {
+            bucket: facts.target.as_ref().and_then(|target| target.bucket()).map(|b| b.as_str()),
+            key: facts.target.as_ref().and_then(|target| target.key()).map(|key| key.as_str()),
+            resource: facts.uri.path(),
+            region: &self.config.region,
+            request_id,
+            host_id: self.host_id.to_str().unwrap_or(""),
+        };
+        let mut response = response::xml(error.to_xml(&context));
+        *response.status_mut() =
+            StatusCode::from_u16(error.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Some(size) = error.detail("ActualObjectSize") {
+            headers.insert(http::header::CONTENT_RANGE, text_value(&format!("bytes */{size}")));
+        }
+        if error.code.status == 503 {
+            headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if matches!(facts.route, Some(route) if route.operation == route::Operation::HeadBucket) {
+            let region = text_value(&self.config.region);
+            headers.insert("x-amz-bucket-region", region);
+        }
+        response
+    }
+
+    async fn ask_router(&self, parts: request::Parts) -> S3Response {
+        let request = Request::from_parts(parts, axum::body::Body::empty());
+        let mut router = self.router.clone();
+        match router.call(request).await {
+            Ok(response) => response.map(ResponseBody::Router),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that no two requests of
+    /// this process share one and none tells how many there were.
+    fn next_request_id(&self) -> String {
+        let count = self.request_count.fetch_add(1, Ordering::Relaxed);
+        let mut id = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.request_seed);
+        id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        format!("{:016X}", id ^ (id >> 31))
+    }
+}
+
+/// HEAD has the headers of GET and no body.
+fn drop_body(response: &mut S3Response) {
+    let len = response.body().size_hint().exact();
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    *response.body_mut() = ResponseBody::empty();
+    let headers = response.headers_mut();
+    if let (Some(len), false, false) =
+        (len, is_error, headers.contains_key(http::header::CONTENT_LENGTH))
+    {
+        response::set_content_length(headers, len);
+    }
+}

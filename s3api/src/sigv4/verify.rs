@@ -1,0 +1,218 @@
+//! Decides who a request is from: its signature against the credential we know.
+
+use super::canonical::{CanonicalRequest, string_to_sign};
+use super::header::Authorization;
+use super::key::{KeyCache, SigningKey};
+use super::presign::{self, PresignedQuery};
+use super::{ChunkChain, Credential, Payload};
+use crate::config::Credentials;
+use crate::error::{S3Error, S3Result, codes};
+use crate::headers::{self, date};
+use crate::request::RequestHead;
+use engine::object::UnixNanos;
+use http::header::{AUTHORIZATION, DATE, HOST};
+use subtle::ConstantTimeEq;
+
+/// How far the date of a request may lie from the clock: 15 minutes.
+pub const SKEW_SECONDS_MAX: u64 = 900;
+
+/// Stands in for the secret of an access key that does not exist.
+const DUMMY_SECRET: &str = "no such access key";
+
+/// Who a request is from, as far as its signature says.
+pub enum Identity {
+    /// Nobody: not signed.
+    Anonymous,
+    /// The root credential.
+    Root(Signed),
+}
+
+/// What a good signature says of the rest of the request.
+pub struct Signed {
+    /// How the body is bound to the signature.
+    pub payload: Payload,
+    /// Where the signatures of the chunks begin, in the signed streaming modes.
+    pub chain: Option<ChunkChain>,
+}
+
+/// The parts of a signature, from header or query.
+struct Claim<'a> {
+    credential: Credential<'a>,
+    timestamp: String,
+    signed_headers: &'a str,
+    signature: &'a str,
+    payload_hash: &'a str,
+}
+
+/// Verifies signatures against one credential.
+pub struct Verifier {
+    credentials: Credentials,
+    region: String,
+    keys: KeyCache,
+}
+
+impl Verifier {
+    /// Verifies against this credential in this region.
+    pub fn new(credentials: Credentials, region: String) -> Self {
+        Self { credentials, region, keys: KeyCache::default() }
+    }
+
+    /// Who the request is from.
+    ///
+    /// # Errors
+    /// Whatever is wrong with a signature that is there; see the codes. A request without one is [`Identity::Anonymous`].
+    pub fn identify(&self, head: &RequestHead, now: UnixNanos) -> S3Result<Identity> {
+        let authorization = single_header(head, AUTHORIZATION.as_str())?;
+        let claim = match (authorization, presign::is_signed(&head.query)) {
+            (None, false) => return Ok(Identity::Anonymous),
+            (Some(_), true) => {
+                return Err(S3Error::new(
+                    &codes::INVALID_REQUEST,
+                    "Only one auth mechanism is allowed: the Authorization header or the query.",
+                ));
+            }
+            (Some(text), false) => header_claim(head, text, now / 1_000_000_000)?,
+            (None, true) => presigned_claim(head, now / 1_000_000_000)?,
+        };
+        self.verify(head, &claim).map(Identity::Root)
+    }
+
+    fn verify(&self, head: &RequestHead, claim: &Claim<'_>) -> S3Result<Signed> {
+        self.check_scope(claim, !head.query.has("X-Amz-Signature"))?;
+        check_signed_headers(head, claim.signed_headers)?;
+        let payload = Payload::parse(claim.payload_hash)?;
+        let canonical = CanonicalRequest {
+            method: &head.method,
+            raw_path: head.raw_path(),
+            query: &head.query,
+            headers: &head.headers,
+            signed_headers: claim.signed_headers,
+            payload_hash: claim.payload_hash,
+        };
+        let scope = &claim.credential.scope;
+        let text = string_to_sign(&claim.timestamp, scope, &canonical.text()?);
+        let (is_known, key) = self.key(&claim.credential);
+        let signature = key.sign(&text);
+        let is_right = bool::from(signature.as_bytes().ct_eq(claim.signature.as_bytes()));
+        if !is_known {
+            return Err((&codes::INVALID_ACCESS_KEY_ID).into());
+        }
+        if !is_right {
+            return Err((&codes::SIGNATURE_DOES_NOT_MATCH).into());
+        }
+        let has_chain = matches!(payload, Payload::SignedChunks | Payload::SignedChunksTrailer);
+        let chain = has_chain.then(|| ChunkChain::new(key, &claim.timestamp, scope, &signature));
+        Ok(Signed { payload, chain })
+    }
+
+    /// V2: an unknown access key costs the same as a known one.
+    fn key(&self, credential: &Credential<'_>) -> (bool, SigningKey) {
+        let known = &self.credentials;
+        let is_known =
+            bool::from(credential.access_key.as_bytes().ct_eq(known.access_key.as_bytes()));
+        let (name, secret) = if is_known {
+            (known.access_key.as_str(), known.secret_key.as_str())
+        } else {
+            ("", DUMMY_SECRET)
+        };
+        (is_known, self.keys.get(name, secret, &credential.scope))
+    }
+
+    /// V3, and the region.
+    fn check_scope(&self, claim: &Claim<'_>, is_header: bool) -> S3Result<()> {
+        let code = if is_header {
+            &codes::AUTHORIZATION_HEADER_MALFORMED
+        } else {
+            &codes::AUTHORIZATION_QUERY_PARAMETERS
+        };
+        let scope = &claim.credential.scope;
+        if scope.region != self.region {
+            let message = format!("The region is wrong; expecting '{}'.", self.region);
+            return Err(S3Error::new(code, message).with("Region", &self.region));
+        }
+        if !claim.timestamp.starts_with(scope.day) {
+            return Err(S3Error::new(code, "The day of the credential is not that of the date."));
+        }
+        Ok(())
+    }
+}
+
+fn header_claim<'a>(head: &'a RequestHead, text: &'a str, now: u64) -> S3Result<Claim<'a>> {
+    let authorization = Authorization::parse(text)?;
+    let missing_date = || {
+        S3Error::new(
+            &codes::ACCESS_DENIED,
+            "AWS authentication requires a valid Date or x-amz-date header.",
+        )
+    };
+    let date = match single_header(head, "x-amz-date")? {
+        Some(date) => Some(date),
+        None => single_header(head, DATE.as_str())?,
+    };
+    let date = date.ok_or_else(missing_date)?;
+    let seconds =
+        date::parse_amz(date).or_else(|| date::parse_http(date)).ok_or_else(missing_date)?;
+    if now.abs_diff(seconds) > SKEW_SECONDS_MAX {
+        return Err((&codes::REQUEST_TIME_TOO_SKEWED).into());
+    }
+    let payload_hash = single_header(head, "x-amz-content-sha256")?.ok_or_else(|| {
+        S3Error::new(
+            &codes::INVALID_REQUEST,
+            "Missing required header for this request: x-amz-content-sha256",
+        )
+    })?;
+    Ok(Claim {
+        credential: authorization.credential,
+        timestamp: date::format_amz(seconds.saturating_mul(1_000_000_000)),
+        signed_headers: authorization.signed_headers,
+        signature: authorization.signature,
+        payload_hash,
+    })
+}
+
+fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
+    let presigned = PresignedQuery::parse(&head.query)?;
+    if presigned.signed_at > now + SKEW_SECONDS_MAX {
+        return Err(S3Error::new(&codes::ACCESS_DENIED, "Request is not valid yet."));
+    }
+    if now > presigned.signed_at + presigned.expires {
+        return Err(S3Error::new(&codes::ACCESS_DENIED, "Request has expired."));
+    }
+    let payload_hash = match single_header(head, "x-amz-content-sha256")? {
+        Some(hash) => hash,
+        None => head.query.get("X-Amz-Content-Sha256").unwrap_or("UNSIGNED-PAYLOAD"),
+    };
+    Ok(Claim {
+        credential: presigned.credential,
+        timestamp: presigned.timestamp.to_owned(),
+        signed_headers: presigned.signed_headers,
+        signature: presigned.signature,
+        payload_hash,
+    })
+}
+
+/// V1: what is there and could change the meaning of the request is signed; the root has no session token.
+fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
+    single_header(head, HOST.as_str())?;
+    for name in head.headers.keys() {
+        let name = name.as_str();
+        let must_be_signed = name.starts_with("x-amz-") || name == "host";
+        if must_be_signed && !signed.split(';').any(|listed| listed == name) {
+            return Err(S3Error::new(
+                &codes::ACCESS_DENIED,
+                "There were headers present in the request which were not signed.",
+            )
+            .with("HeadersNotSigned", name));
+        }
+    }
+    let has_token =
+        head.headers.contains_key("x-amz-security-token") || head.query.has("X-Amz-Security-Token");
+    if has_token { Err((&codes::INVALID_TOKEN).into()) } else { Ok(()) }
+}
+
+/// A header that may be there once.
+fn single_header<'a>(head: &'a RequestHead, name: &str) -> S3Result<Option<&'a str>> {
+    headers::text(&head.headers, name).map_err(|_| {
+        S3Error::new(&codes::INVALID_REQUEST, format!("The header {name} is not valid."))
+    })
+}
