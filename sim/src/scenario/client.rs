@@ -102,11 +102,14 @@ impl Client {
 
     /// Creates the bucket; the server is undisturbed.
     pub async fn create_bucket(mut self) {
-        let call = Call::new(Method::PUT, "");
-        match self.call(call).await {
-            Reply::Answer(answer, _) if answer.status == StatusCode::OK => {}
-            _ => self.violate("the bucket could not be created"),
+        for _ in 0..ATTEMPTS_MAX {
+            match self.call(Call::new(Method::PUT, "")).await {
+                Reply::Answer(answer, _) if answer.status == StatusCode::OK => return,
+                Reply::NotSent => {}
+                Reply::Answer(..) | Reply::Unknown(_) => break,
+            }
         }
+        self.violate("the bucket could not be created");
     }
 
     /// Works until all operations are done.
