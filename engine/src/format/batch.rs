@@ -4,7 +4,7 @@
 //! | offset | size | field          | meaning |
 //! |-------:|-----:|----------------|---|
 //! |      0 |    4 | `magic`        | `BATCH_MAGIC` |
-//! |      4 |    4 | `crc`          | CRC-32 of generation, file, offset and of bytes 8..64+payload |
+//! |      4 |    4 | `crc`          | CRC-32 of generation, file, offset, bytes 8..64+payload |
 //! |      8 |    4 | `payload_len`  | bytes of all records, at most `PAYLOAD_LEN_MAX` |
 //! |     12 |    4 | `record_count` | at least 1 |
 //! |     16 |    8 | `sequence`     | 1, 2, 3, ... over the life of a generation |

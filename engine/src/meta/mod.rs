@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! append --> journal (durable) --> apply turn: read and write rows --> index
-//!                                        checkpoint: freeze -> destage -> run -> manifest -> release
+//!                                   checkpoint: freeze -> destage -> run -> manifest -> release
 //! start:  manifest -> runs, volumes -> replay the journal -> checkpoint -> new generation -> serve
 //! ```
 //!
