@@ -12,7 +12,7 @@
 //! is over.
 
 use crate::banner::Banner;
-use crate::config::Config;
+use crate::config::{Config, RootKeys};
 use crate::credentials::{self, Origin, Root};
 use crate::files::{self, DirLock};
 use crate::logging;
@@ -23,16 +23,14 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-/// How long requests may go on after the first signal. Orchestrators kill after 30 s; the flush
+/// How long requests may go on after the first signal. Orchestrators kill after 30 s, and the flush
 /// comes after this.
-const DRAIN_MAX: Duration = Duration::from_secs(20);
+const DRAIN_MAX_MS: u64 = 20_000;
 
 /// Why the process ends with a complaint.
 pub enum Failure {
@@ -67,8 +65,8 @@ async fn serve(config: Config) -> Result<u8, Failure> {
         .map_err(Failure::Refused)?;
     let node = open_node(&config.dir, env.clone()).await?;
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
+    let service = service(&config, root.keys.clone(), &node, env)?;
     announce(&config, &root, address);
-    let service = service(&config, root, &node, env);
     let code = serve_until_signal(listener, service, &mut signals, &node).await;
     drop(lock);
     code
@@ -97,10 +95,17 @@ async fn open_node(dir: &Path, env: Env) -> Result<Node, Failure> {
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
 }
 
-fn service(config: &Config, root: Root, node: &Node, env: Env) -> Service {
-    let credentials =
-        Credentials { access_key: root.keys.access_key, secret_key: root.keys.secret_key };
-    Service::new(S3Config::new(config.region.clone(), credentials), node.store(), env)
+fn service(
+    config: &Config,
+    keys: RootKeys,
+    node: &Node,
+    env: Env,
+) -> Result<Arc<Service>, Failure> {
+    let credentials = Credentials { access_key: keys.access_key, secret_key: keys.secret_key };
+    let mut s3_config = S3Config::new(config.region.clone(), credentials);
+    s3_config.limits.drain_ms = DRAIN_MAX_MS;
+    s3_config.validate().map_err(Failure::Refused)?;
+    Ok(Service::new(s3_config, node.store(), env))
 }
 
 fn announce(config: &Config, root: &Root, address: SocketAddr) {
@@ -127,7 +132,7 @@ fn announce(config: &Config, root: &Root, address: SocketAddr) {
 
 async fn serve_until_signal(
     listener: TcpListener,
-    service: Service,
+    service: Arc<Service>,
     signals: &mut Signals,
     node: &Node,
 ) -> Result<u8, Failure> {
@@ -145,9 +150,9 @@ async fn serve_until_signal(
     // The receiver is gone only when the server is, and then there is nobody to tell.
     let _ = stop.send(true);
     let drained = async {
-        if timeout(DRAIN_MAX, &mut server).await.is_err() {
-            tracing::warn!("some requests did not finish in time and are cut off");
-            server.abort();
+        // Bounded by `DRAIN_MAX_MS`; the connections that are left then are cut off.
+        if let Err(error) = (&mut server).await {
+            tracing::error!(%error, "the listener died while draining");
         }
         node.shutdown().await;
     };

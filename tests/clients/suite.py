@@ -40,10 +40,13 @@ class World:
     def __init__(self, server, scratch, files):
         self.server, self.scratch, self.files = server, scratch, files
         self.s3 = self.boto()
+        # Version 1 of the cli still presigns by SigV2 unless told otherwise; Stave speaks SigV4 only.
+        config = scratch / "aws-config"
+        config.write_text("[default]\ns3 =\n    signature_version = s3v4\n    addressing_style = path\n")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "AWS_SHARED_CREDENTIALS_FILE": str(server.directory / ".stave-credentials"),
-            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_CONFIG_FILE": str(config),
             "AWS_REGION": support.REGION,
             "AWS_DEFAULT_REGION": support.REGION,
             "AWS_ENDPOINT_URL": server.endpoint,

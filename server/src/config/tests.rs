@@ -45,7 +45,7 @@ fn a_directory_is_enough() {
     assert_eq!(config.region, "us-east-1");
     assert!(config.root.is_none());
     assert_eq!(config.log_format, LogFormat::Text);
-    assert_eq!(config.log_filter, "info");
+    assert_eq!(config.log_filter, LOG_FILTER);
     assert!(config.notes.is_empty());
 }
 
