@@ -9,7 +9,7 @@
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
 use crate::auth::{Gate, Unauthenticated};
-use crate::body::{BodyPlan, Received, RequestBody};
+use crate::body::{BodyPlan, Received, RequestBody, linger};
 use crate::config::{Limits, S3Config};
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::headers::date;
@@ -98,10 +98,18 @@ impl Service {
         let received = Received::default();
         let mut record = AccessRecord::begin(self.metrics.clone(), received.clone());
         let mut facts = Facts::new(&parts);
+        let waits = parts.headers.contains_key(http::header::EXPECT);
+        let (body, leftover) = linger::watch(body, waits);
         let result = self.run(parts, body, received, &mut facts).await;
         let (mut response, error) = match result {
             Ok(response) => (response, None),
-            Err(error) => (self.error_response(&error, &facts, &request_id), Some(error.code.name)),
+            Err(error) => {
+                // Who stood still is not waited for once more.
+                if error.code != &codes::REQUEST_TIMEOUT {
+                    leftover.discard();
+                }
+                (self.error_response(&error, &facts, &request_id), Some(error.code.name))
+            }
         };
         if facts.method == Method::HEAD {
             drop_body(&mut response);

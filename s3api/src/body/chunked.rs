@@ -88,8 +88,10 @@ impl ChunkDecoder {
     /// `InvalidRequest` (framing), `IncompleteBody` (length), `SignatureDoesNotMatch`, `MalformedTrailerError`.
     pub fn decode(&mut self, input: &mut Bytes) -> S3Result<Option<Bytes>> {
         while !input.is_empty() {
-            if let State::Data { .. } = self.state {
-                return self.take_data(input).map(Some);
+            match self.state {
+                State::Data { .. } => return self.take_data(input).map(Some),
+                State::Done => return Err(invalid("Bytes follow the end of the chunked body.")),
+                _ => {}
             }
             if !self.take_line(input)? {
                 break;

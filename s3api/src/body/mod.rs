@@ -13,6 +13,7 @@ pub mod checksum;
 pub mod chunked;
 pub mod digests;
 pub mod encode;
+pub mod linger;
 pub mod relay;
 
 use crate::error::{S3Error, S3Result, codes};

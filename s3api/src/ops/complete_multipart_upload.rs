@@ -42,8 +42,7 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     };
     let outcome = call.authorized.store().complete_upload(request).await?;
     let mut xml = XmlWriter::root("CompleteMultipartUploadResult");
-    let path = uri::encode(key.as_str(), Slash::Keep);
-    xml.text("Location", &format!("/{bucket}/{path}"));
+    xml.text("Location", &location(&call, key.as_str()));
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());
     xml.etag(&outcome.etag.0);
@@ -53,6 +52,14 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     }
     xml.close("CompleteMultipartUploadResult");
     Ok(response::xml(xml.finish()))
+}
+
+/// Where the client finds the object: by the name that it called this server.
+fn location(call: &Done, key: &str) -> String {
+    let host = call.authorized.head().headers.get(http::header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
+    let path = uri::encode(key, Slash::Keep);
+    format!("http://{host}/{}/{path}", call.authorized.bucket())
 }
 
 fn listed(part: ListedPart) -> CompletedPart {
