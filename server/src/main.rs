@@ -1,2 +1,52 @@
-//! The binary `stave`.
-fn main() {}
+//! The binary `stave`: reads its configuration, puts the house together, serves until told to stop.
+//!
+//! ```text
+//! args + environment --config--> Config --run--> listener, lock, keys, node --> s3api::serve
+//! ```
+//!
+//! - S1: wrong configuration is refused before anything is served: one line on stderr, exit code 2.
+//! - S2: the endpoint is printed only when recovery is over and the port is bound.
+//! - S3: a directory is served by one process at a time, and the kernel, not a file, remembers
+//!   which.
+//! - S4: a secret is printed once, when it is made; it never stands in a log line or an error.
+//!
+//! Modules in reading order: [`config`], [`files`], [`credentials`], [`logging`], [`banner`],
+//! [`run`].
+
+mod banner;
+mod config;
+mod credentials;
+mod files;
+mod logging;
+mod run;
+
+use config::Parsed;
+use run::Failure;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Exit code of a configuration that is refused.
+const EXIT_REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().collect();
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let outcome = match config::parse(arguments, &environment, &files::read_secret) {
+        Ok(Parsed::Show(text)) => {
+            // A closed stdout is no reason to fail.
+            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Ok(Parsed::Serve(config)) => run::run(*config),
+        Err(line) => Err(Failure::Refused(line)),
+    };
+    let (line, code) = match outcome {
+        Ok(code) => return ExitCode::from(code),
+        Err(Failure::Refused(line)) => (line, EXIT_REFUSED),
+        Err(Failure::Broken(line)) => (line, 1),
+    };
+    let _ = writeln!(std::io::stderr(), "stave: {}", line.replace('\n', " "));
+    ExitCode::from(code)
+}

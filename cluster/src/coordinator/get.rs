@@ -1,9 +1,10 @@
 //! GET and HEAD: look the object up, hold the volumes that its bytes are in, stream them verified.
 //!
-//! A row and the volumes that it names are taken together: when a volume is gone in between, the row was relocated and is
-//! read again. From then on reclaim may remove the volume; whoever holds it goes on reading. Rows of long bodies are
-//! taken one after the other while the body streams; should the object be overwritten and its rows be purged meanwhile,
-//! the stream ends in an error, never short.
+//! A row and the volumes that it names are taken together: when a volume is gone in between, the
+//! row was relocated and is read again. From then on reclaim may remove the volume; whoever holds
+//! it goes on reading. Rows of long bodies are taken one after the other while the body streams;
+//! should the object be overwritten and its rows be purged meanwhile, the stream ends in an error,
+//! never short.
 
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};
@@ -270,7 +271,8 @@ impl Reader {
         Ok(end.max(range.start))
     }
 
-    /// Number of the part that holds the byte at `position`: the last one that begins at or before it.
+    /// Number of the part that holds the byte at `position`: the last one that begins at or before
+    /// it.
     async fn part_at(&self, upload_id: UploadId, position: u64) -> Result<u16> {
         let (mut low, mut high) = (0, engine::object::upload::PART_NUMBER_MAX);
         while low < high {

@@ -1,0 +1,111 @@
+//! Cost of the pure hot paths on this machine: `cargo run --release -p benches`.
+//!
+//! One line per path: nanoseconds per call and, where bytes pass, bytes per second. Each path runs in rounds
+//! of growing size until a round takes long enough to time; the best of five such rounds counts, because noise
+//! only ever adds. Whole-server figures are `benches/compare`.
+
+use bytes::{Bytes, BytesMut};
+use engine::format::batch::{self, BatchPlace, JournalRecord};
+use engine::format::record::{self, Owner, Seal};
+use engine::format::run::{FramePlace, Page, Pointer, Rows, key_hash, put_frame, put_row};
+use engine::format::value::{Location, Value, VolumeId};
+use std::hint::black_box;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const ROUND_MIN: Duration = Duration::from_millis(50);
+const ROUNDS: usize = 5;
+
+fn main() {
+    println!("{:<44} {:>12} {:>12}", "path", "ns/call", "MB/s");
+    journal();
+    volumes();
+    index();
+}
+
+/// Times one path; `len` is the bytes that a call moves.
+fn time<T>(name: &str, len: usize, mut path: impl FnMut() -> T) {
+    let mut calls = 1;
+    let mut best = Duration::MAX;
+    let mut rounds = 0;
+    while rounds < ROUNDS {
+        let began = Instant::now();
+        for _ in 0..calls {
+            black_box(path());
+        }
+        let elapsed = began.elapsed();
+        if elapsed < ROUND_MIN {
+            calls *= 2;
+            continue;
+        }
+        best = best.min(elapsed / calls);
+        rounds += 1;
+    }
+    let nanos = best.as_nanos().max(1);
+    let rate =
+        if len == 0 { "-".into() } else { format!("{:.0}", len as f64 * 1e3 / nanos as f64) };
+    println!("{name:<44} {nanos:>12} {rate:>12}");
+}
+
+fn journal() {
+    let place = BatchPlace { generation: 1, file: 0, offset: 0 };
+    for (count, len) in [(1, 4096), (64, 4096), (64, 200)] {
+        let body = Bytes::from(vec![7; len]);
+        let record = JournalRecord { group: 0, head: Bytes::from(vec![1; 150]), tail: body };
+        let records = vec![record; count];
+        let bytes = count * len;
+        time(&format!("journal: encode {count} x {len}"), bytes, || {
+            batch::encode(place, 1, &records)
+        });
+        let encoded = Bytes::from(batch::encode(place, 1, &records).concat());
+        time(&format!("journal: decode {count} x {len}"), bytes, || {
+            batch::decode(place, &encoded).expect("just encoded")
+        });
+    }
+}
+
+fn volumes() {
+    let seal = Seal { deployment_id: 1, disk_id: 2, volume: VolumeId(3) };
+    let payload = Bytes::from(vec![7; record::PAYLOAD_LEN_MAX]);
+    let owners = [Owner { len: payload.len() as u32, owner: Bytes::from_static(&[1; 60]) }];
+    time("volume: encode 1 MiB", payload.len(), || {
+        record::encode(&seal, 0, &owners, vec![payload.clone()])
+    });
+    let encoded = Bytes::from(record::encode(&seal, 0, &owners, vec![payload.clone()]).concat());
+    let start = record::data_start(&owners);
+    for len in [4096, 65_536, record::PAYLOAD_LEN_MAX] {
+        let place = record::covering(payload.len(), &(0..len));
+        let stored = encoded.slice(start..start + place.end as usize);
+        time(&format!("volume: verify {len}"), len, || {
+            record::decode_range(&seal, start as u64, payload.len(), 0..len, &stored)
+                .expect("just encoded")
+        });
+    }
+}
+
+fn index() {
+    let value = Value {
+        write_id: 1,
+        location: Location::Inline(Bytes::from(vec![7; 200])),
+        attributes: Bytes::from(vec![8; 120]),
+    };
+    let encoded = value.encode();
+    time("index: encode a value of 200 inline", encoded.len(), || value.encode());
+    time("index: decode a value of 200 inline", encoded.len(), || Value::decode(&encoded));
+    let mut block = BytesMut::new();
+    let keys: Vec<String> =
+        (0..48).map(|number| format!("bucket/prefix/key-{number:06}")).collect();
+    keys.iter().for_each(|key| put_row(&mut block, key.as_bytes(), Some(&encoded)));
+    let block = block.freeze();
+    time("index: walk a block of 48 rows", block.len(), || Rows::new(block.clone()).count());
+    time("index: frame a block", block.len(), || {
+        let mut frame = BytesMut::with_capacity(block.len() + 8);
+        put_frame(&mut frame, FramePlace { run_id: 1, offset: 0 }, &block);
+        frame
+    });
+    let pointer = |key: &String| Pointer { offset: 0, len: 0, first_key: key.clone().into() };
+    let pointers: Vec<Pointer> = keys.iter().map(pointer).collect();
+    let hashes: Vec<u64> = keys.iter().map(|key| key_hash(key.as_bytes())).collect();
+    let page = Page::decode(&Page::encode(&pointers, &hashes)).expect("just encoded");
+    time("index: ask a filter", 0, || page.may_contain(key_hash(b"bucket/prefix/key-absent")));
+}

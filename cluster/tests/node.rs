@@ -1,0 +1,340 @@
+//! The promises of a node on a real disk: what was acknowledged is there, byte for byte, also after
+//! a restart; what is gone gives its room back.
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
+
+use bytes::Bytes;
+use cluster::{Node, NodeConfig};
+use engine::env::real::{RealDisk, env};
+use engine::object::{
+    Body, BodyDigest, BodyError, BodySource, BucketName, CompleteRequest, CompletedPart,
+    CreateUploadRequest, ETag, ListEntry, ListRequest, ObjectAttributes, ObjectKey, ObjectStore,
+    PartPage, PartRequest, PutOutcome, PutRequest, StoreError, UploadId, WriteCondition,
+};
+use futures_util::TryStreamExt;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+struct Pieces {
+    pieces: VecDeque<Result<Bytes, BodyError>>,
+    etag: ETag,
+}
+
+impl BodySource for Pieces {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        Poll::Ready(self.pieces.pop_front())
+    }
+
+    fn digest(&mut self) -> BodyDigest {
+        BodyDigest { etag: self.etag.clone(), checksum: None }
+    }
+}
+
+/// A body of `len` bytes that depend on `seed`, in uneven pieces.
+fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn body(bytes: &[u8], etag: &str) -> Body {
+    let pieces = bytes.chunks(40_001).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    Box::new(Pieces { pieces, etag: ETag(etag.into()) })
+}
+
+fn name() -> BucketName {
+    BucketName::new("bucket").unwrap()
+}
+
+fn key(text: &str) -> ObjectKey {
+    ObjectKey::new(text).unwrap()
+}
+
+async fn open(path: &Path, config: NodeConfig) -> Node {
+    let disk = Arc::new(RealDisk::open(path).unwrap());
+    Node::open(config, vec![disk], env()).await.unwrap()
+}
+
+async fn put(
+    store: &dyn ObjectStore,
+    name_of: &str,
+    bytes: &[u8],
+) -> Result<PutOutcome, StoreError> {
+    put_if(store, name_of, bytes, WriteCondition::None).await
+}
+
+async fn put_if(
+    store: &dyn ObjectStore,
+    name_of: &str,
+    bytes: &[u8],
+    condition: WriteCondition,
+) -> Result<PutOutcome, StoreError> {
+    let request = PutRequest {
+        bucket: name(),
+        key: key(name_of),
+        attributes: ObjectAttributes::default(),
+        condition,
+        len: Some(bytes.len() as u64),
+    };
+    store.put(request, body(bytes, &format!("etag-{}", bytes.len()))).await
+}
+
+async fn read(store: &dyn ObjectStore, name_of: &str, range: std::ops::Range<u64>) -> Vec<u8> {
+    let reader = store.get(name(), key(name_of)).await.unwrap();
+    let pieces: Vec<Bytes> = reader.read(range).try_collect().await.unwrap();
+    pieces.concat()
+}
+
+async fn check(store: &dyn ObjectStore, name_of: &str, expected: &[u8]) {
+    let len = expected.len() as u64;
+    assert!(read(store, name_of, 0..len).await == expected, "{name_of} differs");
+    for range in [0..len.min(1), len / 3..len / 2, len / 2..len, len.saturating_sub(7)..len] {
+        let wanted = &expected[range.start as usize..range.end as usize];
+        assert!(read(store, name_of, range.clone()).await == wanted, "{name_of} {range:?}");
+    }
+}
+
+async fn names(store: &dyn ObjectStore, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    loop {
+        let request = ListRequest {
+            bucket: name(),
+            prefix: prefix.into(),
+            delimiter: delimiter.map(Into::into),
+            after: found.last().cloned(),
+            limit: 3,
+        };
+        let page = store.list(request).await.unwrap();
+        found.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
+        if !page.is_truncated {
+            return found;
+        }
+    }
+}
+
+const LENS: [usize; 9] = [0, 1, 4096, 16384, 16385, 70_000, 1 << 20, (1 << 20) + 1, 3_500_000];
+
+#[tokio::test]
+async fn bodies_of_every_length_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    for config in [NodeConfig::default(), NodeConfig::tiny()] {
+        let path = directory.path().join(config.reclaim_interval.as_millis().to_string());
+        let node = open(&path, config).await;
+        let store = node.store();
+        store.create_bucket(name()).await.unwrap();
+        for len in LENS {
+            put(&*store, &format!("k{len}"), &content(len as u64, len)).await.unwrap();
+        }
+        for round in 0..3 {
+            let node = open(&path, config).await;
+            let store = node.store();
+            for len in LENS {
+                check(&*store, &format!("k{len}"), &content(len as u64, len)).await;
+            }
+            assert_eq!(names(&*store, "", None).await.len(), LENS.len(), "round {round}");
+            if round == 1 {
+                node.shutdown().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn conditions_are_decided_by_what_the_key_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path(), NodeConfig::tiny()).await;
+    let store = node.store();
+    assert!(matches!(put(&*store, "k", b"1").await, Err(StoreError::NoSuchBucket)));
+    store.create_bucket(name()).await.unwrap();
+    assert!(matches!(store.create_bucket(name()).await, Err(StoreError::BucketExists)));
+    let matches = |etag: &str| WriteCondition::Matches(ETag(etag.into()));
+    let missing = put_if(&*store, "k", b"1", matches("etag-1")).await;
+    assert!(matches!(missing, Err(StoreError::NoSuchKey)));
+    put_if(&*store, "k", b"1", WriteCondition::Absent).await.unwrap();
+    let present = put_if(&*store, "k", b"12", WriteCondition::Absent).await;
+    assert!(matches!(present, Err(StoreError::PreconditionFailed)));
+    let other = put_if(&*store, "k", b"12", matches("etag-2")).await;
+    assert!(matches!(other, Err(StoreError::PreconditionFailed)));
+    put_if(&*store, "k", b"12", matches("etag-1")).await.unwrap();
+    check(&*store, "k", b"12").await;
+    assert!(matches!(store.delete_bucket(name()).await, Err(StoreError::BucketNotEmpty)));
+    store.delete(name(), key("k"), WriteCondition::None).await.unwrap();
+    store.delete(name(), key("k"), WriteCondition::None).await.unwrap();
+    assert!(matches!(store.head(name(), key("k")).await, Err(StoreError::NoSuchKey)));
+    store.delete_bucket(name()).await.unwrap();
+    assert!(matches!(store.head_bucket(name()).await, Err(StoreError::NoSuchBucket)));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path(), NodeConfig::tiny()).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    for len in [10, 100_000] {
+        let mut pieces: VecDeque<_> = [Ok(Bytes::from(vec![7; len]))].into();
+        pieces.push_back(Err(BodyError("cut off".into())));
+        let body = Box::new(Pieces { pieces, etag: ETag("x".into()) });
+        let request = PutRequest {
+            bucket: name(),
+            key: key("k"),
+            attributes: ObjectAttributes::default(),
+            condition: WriteCondition::None,
+            len: Some(len as u64),
+        };
+        assert!(matches!(store.put(request, body).await, Err(StoreError::Body(_))));
+        assert!(matches!(store.head(name(), key("k")).await, Err(StoreError::NoSuchKey)));
+    }
+}
+
+#[tokio::test]
+async fn listing_rolls_up_prefixes_and_resumes() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path(), NodeConfig::tiny()).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    let mut all = Vec::new();
+    for directory in ["a", "b", "b/c"] {
+        for index in 0..40 {
+            all.push(format!("{directory}/{index:02}"));
+        }
+    }
+    all.extend(["a".into(), "a.".into(), "b0".into(), "z".into()]);
+    all.sort();
+    for name_of in &all {
+        put(&*store, name_of, name_of.repeat(300).as_bytes()).await.unwrap();
+    }
+    assert_eq!(names(&*store, "", None).await, all);
+    let top = names(&*store, "", Some("/")).await;
+    assert_eq!(top, ["a", "a.", "a/", "b/", "b0", "z"]);
+    assert_eq!(names(&*store, "b/", Some("/")).await.len(), 41);
+    assert_eq!(names(&*store, "b/c", Some("/")).await, ["b/c/"]);
+    assert_eq!(names(&*store, "nothing", Some("/")).await, Vec::<String>::new());
+    let page = store
+        .list(ListRequest {
+            bucket: name(),
+            prefix: String::new(),
+            delimiter: Some("/".into()),
+            after: Some("a/07".into()),
+            limit: 1,
+        })
+        .await
+        .unwrap();
+    assert_eq!(page.entries, [ListEntry::Prefix("a/".into())]);
+}
+
+async fn upload_parts(store: &dyn ObjectStore, parts: &[(u16, Vec<u8>)]) -> UploadId {
+    let request = CreateUploadRequest {
+        bucket: name(),
+        key: key("big"),
+        attributes: ObjectAttributes::default(),
+        checksum: None,
+    };
+    let upload_id = store.create_upload(request).await.unwrap();
+    for (number, bytes) in parts {
+        let (number, len) = (*number, Some(bytes.len() as u64));
+        let request = PartRequest { bucket: name(), key: key("big"), upload_id, number, len };
+        store.put_part(request, body(bytes, &format!("p{number}"))).await.unwrap();
+    }
+    upload_id
+}
+
+fn completion(upload_id: UploadId, numbers: &[u16]) -> CompleteRequest {
+    let part = |number: &u16| CompletedPart { number: *number, etag: ETag(format!("p{number}")) };
+    CompleteRequest {
+        bucket: name(),
+        key: key("big"),
+        upload_id,
+        parts: numbers.iter().map(part).collect(),
+        etag: ETag("whole-3".into()),
+        checksum: None,
+        condition: WriteCondition::None,
+        part_size_min: 10_000,
+    }
+}
+
+#[tokio::test]
+async fn parts_become_one_object() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path(), NodeConfig::tiny()).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    let parts: Vec<(u16, Vec<u8>)> =
+        [(1, 12_000), (5, 300_000), (7, 200), (9, 34 << 20), (10_000, 5)]
+            .map(|(number, len)| (number, content(u64::from(number), len)))
+            .into();
+    let upload_id = upload_parts(&*store, &parts).await;
+    let listed =
+        store.list_parts(name(), key("big"), upload_id, PartPage { after: 1, limit: 2 }).await;
+    let (listed, is_truncated) = listed.unwrap();
+    assert_eq!(listed.iter().map(|part| part.number).collect::<Vec<_>>(), [5, 7]);
+    assert!(is_truncated);
+    let small = store.complete_upload(completion(upload_id, &[1, 7, 9])).await;
+    assert!(matches!(small, Err(StoreError::PartTooSmall { number: 7, size: 200 })));
+    let absent = store.complete_upload(completion(upload_id, &[1, 6, 9])).await;
+    assert!(matches!(absent, Err(StoreError::InvalidPart { number: 6 })));
+    let absent = store.complete_upload(completion(upload_id, &[1, 9999])).await;
+    assert!(matches!(absent, Err(StoreError::InvalidPart { number: 9999 })));
+    let numbers = [1, 5, 9, 10_000];
+    let outcome = store.complete_upload(completion(upload_id, &numbers)).await.unwrap();
+    let again = store.complete_upload(completion(upload_id, &numbers)).await.unwrap();
+    assert_eq!(outcome, again);
+    let used = parts.iter().filter(|(number, _)| numbers.contains(number));
+    let whole: Vec<u8> = used.flat_map(|(_, bytes)| bytes.clone()).collect();
+    assert_eq!(outcome.size, whole.len() as u64);
+    check(&*store, "big", &whole).await;
+    let node = open(directory.path(), NodeConfig::tiny()).await;
+    check(&*node.store(), "big", &whole).await;
+    let aborted = node.store().abort_upload(name(), key("big"), upload_id).await;
+    assert!(matches!(aborted, Err(StoreError::NoSuchUpload)));
+}
+
+/// Waits until the background made the volumes shrink to `limit` bytes; the test's own time limit
+/// bounds it.
+async fn volumes_shrink_to(store: &dyn ObjectStore, limit: u64) {
+    loop {
+        let status = store.status().await.unwrap();
+        let find = |name: &str| status.metrics.iter().find(|(it, ..)| *it == name).unwrap().2;
+        if find("stave_volume_bytes") <= limit {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn overwritten_and_deleted_bodies_give_their_room_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let config =
+        NodeConfig { reclaim_interval: std::time::Duration::from_millis(10), ..NodeConfig::tiny() };
+    let node = open(directory.path(), config).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    let kept = content(1, 50_000);
+    for round in 0..40u64 {
+        put(&*store, &format!("kept{round}"), &kept).await.unwrap();
+        for index in 0..10 {
+            let len = if index % 2 == 0 { 9_000 } else { 60_000 };
+            put(&*store, &format!("hot{index}"), &content(round * 10 + index, len)).await.unwrap();
+        }
+    }
+    put(&*store, "long", &content(3, 40 << 20)).await.unwrap();
+    store.delete(name(), key("long"), WriteCondition::None).await.unwrap();
+    // 2 MB are kept; half-dead volumes and the open one stay.
+    volumes_shrink_to(&*store, 8 << 20).await;
+    for round in 0..40 {
+        check(&*store, &format!("kept{round}"), &kept).await;
+    }
+    let node = open(directory.path(), config).await;
+    for round in 0..40 {
+        check(&*node.store(), &format!("kept{round}"), &kept).await;
+    }
+}

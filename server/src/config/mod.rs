@@ -1,0 +1,234 @@
+//! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
+//!
+//! | setting       | flag           | environment                | default        |
+//! |---------------|----------------|----------------------------|----------------|
+//! | directory     | `DIR`          |                            | none, required |
+//! | address       | `--address`    | `STAVE_ADDRESS`            | `0.0.0.0:9000` |
+//! | region        | `--region`     | `STAVE_REGION`             | `us-east-1`    |
+//! | root user     |                | `STAVE_ROOT_USER[_FILE]`   | generated      |
+//! | root password |                | `STAVE_ROOT_PASSWORD[_FILE]` | generated    |
+//! | log format    | `--log-format` | `STAVE_LOG_FORMAT`         | `text`         |
+//! | log filter    |                | `STAVE_LOG`                | `LOG_FILTER`   |
+//!
+//! - A flag wins over the environment. An empty variable counts as unset.
+//! - The names that MinIO users have in their unit files are honoured as aliases ([`names`]) and
+//!   reported in [`Config::notes`]; two names of one setting with different values are refused,
+//!   never ranked.
+
+mod arguments;
+mod names;
+
+use arguments::{Command, ServerArguments};
+use names::{Environment, Found};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Shortest root user (the limit that MinIO users know).
+pub const USER_LEN_MIN: usize = 3;
+/// Shortest root password (the limit that MinIO users know).
+pub const PASSWORD_LEN_MIN: usize = 8;
+/// Longest of either; it travels in every request's header.
+pub const KEY_LEN_MAX: usize = 128;
+/// Which log lines appear by default: not one a request, which costs a seventh of a small request's
+/// processor time; `STAVE_LOG=info` shows them.
+const LOG_FILTER: &str = "info,s3api::access=warn";
+/// Longest name of a region.
+const REGION_LEN_MAX: usize = 63;
+
+/// What `stave server` was asked to do. Checked: every value is legal.
+pub struct Config {
+    /// The disk.
+    pub dir: PathBuf,
+    /// Where to listen. Port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Region that clients sign for.
+    pub region: String,
+    /// Root keys from the environment; without them the directory's own are used.
+    pub root: Option<RootKeys>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines appear, in the syntax of `tracing` (`info`, `s3api=debug,info`).
+    pub log_filter: String,
+    /// What the log should say about the configuration, once there is a log.
+    pub notes: Vec<Note>,
+}
+
+/// Access key and secret key of the root user. Has no `Debug`, so that no log line shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RootKeys {
+    /// Shown freely.
+    pub access_key: String,
+    /// Never shown but once.
+    pub secret_key: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// A remark for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A MinIO name was taken for ours.
+    AliasHonoured { name: &'static str, meaning: &'static str },
+    /// A MinIO name or flag that means nothing here.
+    Ignored { name: String },
+    /// The root password is one that everybody knows.
+    KnownPassword,
+}
+
+/// What the command line asks for.
+pub enum Parsed {
+    /// Text for stdout, then a good exit: help and version.
+    Show(String),
+    /// A server.
+    Serve(Box<Config>),
+}
+
+/// Reads a file that holds a secret, and tells what is wrong with it in words.
+pub type ReadSecret = dyn Fn(&Path) -> io::Result<String>;
+
+/// Turns arguments (the program's name first) and environment into a checked configuration.
+///
+/// # Errors
+/// One line that says what is wrong and what would be right.
+pub fn parse(
+    arguments: Vec<OsString>,
+    environment: &BTreeMap<String, String>,
+    read_secret: &ReadSecret,
+) -> Result<Parsed, String> {
+    let arguments = match arguments::parse(arguments)? {
+        Command::Show(text) => return Ok(Parsed::Show(text)),
+        Command::Server(arguments) => arguments,
+    };
+    let mut environment = Environment::new(environment, read_secret);
+    let config = server_config(arguments, &mut environment)?;
+    Ok(Parsed::Serve(Box::new(config)))
+}
+
+fn server_config(
+    arguments: ServerArguments,
+    environment: &mut Environment<'_>,
+) -> Result<Config, String> {
+    let dir = single_dir(&arguments.dirs)?;
+    let address = value(arguments.address, environment.find(&names::ADDRESS)?);
+    let region = value(arguments.region, environment.find(&names::REGION)?);
+    let root = root_keys(environment)?;
+    let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
+        (Some(format), _) => format,
+        (None, Some(found)) => parse_log_format(&found.value)?,
+        (None, None) => LogFormat::default(),
+    };
+    let log_filter = value(None, environment.find(&names::LOG)?);
+    let mut notes = environment.take_notes();
+    if arguments.console_address.is_some() {
+        notes.push(Note::Ignored { name: "--console-address".into() });
+    }
+    if root.as_ref().is_some_and(|keys| names::KNOWN_PASSWORDS.contains(&&*keys.secret_key)) {
+        notes.push(Note::KnownPassword);
+    }
+    Ok(Config {
+        dir,
+        address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
+        region: parse_region(region.unwrap_or_else(|| "us-east-1".into()))?,
+        root,
+        log_format,
+        log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),
+        notes,
+    })
+}
+
+fn value(flag: Option<String>, found: Option<Found>) -> Option<String> {
+    flag.or(found.map(|found| found.value))
+}
+
+fn single_dir(dirs: &[PathBuf]) -> Result<PathBuf, String> {
+    let [dir] = dirs else {
+        return Err(format!("one disk for now: {} directories were given", dirs.len()));
+    };
+    let text = dir.to_string_lossy();
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Err(format!("one node for now: {text} names a node, not a directory"));
+    }
+    if text.contains("...") && text.contains('{') {
+        return Err(format!("one disk for now: {text} names several directories"));
+    }
+    Ok(dir.clone())
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some(("", port)) => ("0.0.0.0", port),
+        Some(("localhost", port)) => ("127.0.0.1", port),
+        Some(pair) => pair,
+        None => ("", text),
+    };
+    format!("{host}:{port}").parse().map_err(|_| {
+        format!("bad address {text:?}: IP:PORT or :PORT is wanted, for instance 0.0.0.0:9000")
+    })
+}
+
+fn parse_region(region: String) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !region.is_empty() && region.len() <= REGION_LEN_MAX && region.bytes().all(legal) {
+        return Ok(region);
+    }
+    Err(format!("bad region {region:?}: letters, digits and - only, for instance us-east-1"))
+}
+
+fn parse_log_format(text: &str) -> Result<LogFormat, String> {
+    <LogFormat as clap::ValueEnum>::from_str(text, true)
+        .map_err(|_| format!("bad log format {text:?}: text or json is wanted"))
+}
+
+fn root_keys(environment: &mut Environment<'_>) -> Result<Option<RootKeys>, String> {
+    let user = environment.find(&names::ROOT_USER)?;
+    let password = environment.find(&names::ROOT_PASSWORD)?;
+    match (user, password) {
+        (None, None) => Ok(None),
+        (Some(user), None) => Err(format!(
+            "{} is set without a password: set {} too, or neither",
+            user.name,
+            names::ROOT_PASSWORD.own
+        )),
+        (None, Some(password)) => Err(format!(
+            "{} is set without a user: set {} too, or neither",
+            password.name,
+            names::ROOT_USER.own
+        )),
+        (Some(user), Some(password)) => {
+            check_key(&user, USER_LEN_MIN)?;
+            check_key(&password, PASSWORD_LEN_MIN)?;
+            Ok(Some(RootKeys { access_key: user.value, secret_key: password.value }))
+        }
+    }
+}
+
+fn check_key(found: &Found, len_min: usize) -> Result<(), String> {
+    let Found { name, value } = found;
+    if value.len() < len_min {
+        return Err(format!("{name} is too short: at least {len_min} characters are wanted"));
+    }
+    if value.len() > KEY_LEN_MAX {
+        return Err(format!("{name} is too long: at most {KEY_LEN_MAX} characters are wanted"));
+    }
+    // `/`, `,` and `=` would end the user's name inside an Authorization header.
+    let is_user = len_min == USER_LEN_MIN;
+    let illegal = |byte: u8| !byte.is_ascii_graphic() || is_user && b"/,=".contains(&byte);
+    if value.bytes().any(illegal) {
+        return Err(format!("{name} has an illegal character: visible ASCII is wanted"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Tests of the configuration: each line of its table, each refusal.
+
+use super::*;
+
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn parse_with(arguments: &[&str], environment: Pairs<'_>) -> Result<Parsed, String> {
+    let arguments = ["stave"].iter().chain(arguments).map(OsString::from).collect();
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let read_secret = |path: &Path| match path.to_str() {
+        Some("/secret") => Ok("from a file\n".replace(' ', "-")),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    parse(arguments, &environment, &read_secret)
+}
+
+fn config(arguments: &[&str], environment: Pairs<'_>) -> Config {
+    match parse_with(arguments, environment) {
+        Ok(Parsed::Serve(config)) => *config,
+        Ok(Parsed::Show(text)) => panic!("shows {text}"),
+        Err(line) => panic!("refused: {line}"),
+    }
+}
+
+fn refusal(arguments: &[&str], environment: Pairs<'_>) -> String {
+    let line = parse_with(arguments, environment).err().expect("refused");
+    assert!(!line.contains('\n'), "one line: {line}");
+    line
+}
+
+#[track_caller]
+fn check_refused(arguments: &[&str], environment: Pairs<'_>, part: &str) {
+    let line = refusal(arguments, environment);
+    assert!(line.contains(part), "{line:?} does not say {part:?}");
+}
+
+const DIR: &[&str] = &["server", "./data"];
+
+#[test]
+fn a_directory_is_enough() {
+    let config = config(DIR, &[]);
+    assert_eq!(config.dir, Path::new("./data"));
+    assert_eq!(config.address.to_string(), "0.0.0.0:9000");
+    assert_eq!(config.region, "us-east-1");
+    assert!(config.root.is_none());
+    assert_eq!(config.log_format, LogFormat::Text);
+    assert_eq!(config.log_filter, LOG_FILTER);
+    assert!(config.notes.is_empty());
+}
+
+#[test]
+fn flag_wins_over_environment() {
+    let environment = &[("STAVE_ADDRESS", "1.2.3.4:5"), ("STAVE_LOG_FORMAT", "text")];
+    let flags = &["server", "d", "--address", "127.0.0.1:0", "--log-format", "json"];
+    let config = config(flags, environment);
+    assert_eq!(config.address.to_string(), "127.0.0.1:0");
+    assert_eq!(config.log_format, LogFormat::Json);
+}
+
+#[test]
+fn addresses_have_four_spellings() {
+    for (text, expected) in [
+        (":9001", "0.0.0.0:9001"),
+        ("localhost:1", "127.0.0.1:1"),
+        ("10.0.0.1:80", "10.0.0.1:80"),
+        ("[::1]:80", "[::1]:80"),
+    ] {
+        assert_eq!(config(DIR, &[("STAVE_ADDRESS", text)]).address.to_string(), expected);
+    }
+    for text in ["9000", "host:80", "1.2.3.4", "1.2.3.4:70000", "::1:x", ":"] {
+        check_refused(DIR, &[("STAVE_ADDRESS", text)], "bad address");
+    }
+}
+
+#[test]
+fn minio_names_are_honoured_and_reported() {
+    let environment = &[
+        ("MINIO_ROOT_USER", "admin"),
+        ("MINIO_ROOT_PASSWORD", "short"),
+        ("MINIO_REGION_NAME", "eu-west-1"),
+        ("MINIO_BROWSER", "off"),
+    ];
+    assert!(refusal(DIR, environment).contains("MINIO_ROOT_PASSWORD is too short"));
+    let environment = &[
+        ("MINIO_ROOT_USER", "admin"),
+        ("MINIO_ROOT_PASSWORD", "long-enough"),
+        ("MINIO_REGION_NAME", "eu-west-1"),
+        ("MINIO_BROWSER", "off"),
+    ];
+    let config = config(DIR, environment);
+    assert_eq!(config.region, "eu-west-1");
+    let root = config.root.expect("given");
+    assert_eq!((root.access_key.as_str(), root.secret_key.as_str()), ("admin", "long-enough"));
+    let alias = |name, meaning| Note::AliasHonoured { name, meaning };
+    assert_eq!(
+        config.notes,
+        [
+            alias("MINIO_REGION_NAME", "STAVE_REGION"),
+            alias("MINIO_ROOT_USER", "STAVE_ROOT_USER"),
+            alias("MINIO_ROOT_PASSWORD", "STAVE_ROOT_PASSWORD"),
+            Note::Ignored { name: "MINIO_BROWSER".into() },
+        ]
+    );
+}
+
+#[test]
+fn legacy_minio_keys_are_honoured() {
+    let environment = &[("MINIO_ACCESS_KEY", "olduser"), ("MINIO_SECRET_KEY", "oldpassword")];
+    let root = config(DIR, environment).root.expect("given");
+    assert_eq!((root.access_key.as_str(), root.secret_key.as_str()), ("olduser", "oldpassword"));
+}
+
+#[test]
+fn two_names_must_agree() {
+    let same = &[("STAVE_REGION", "eu"), ("MINIO_REGION", "eu"), ("MINIO_SITE_REGION", "eu")];
+    let config = config(DIR, same);
+    assert_eq!(config.region, "eu");
+    assert!(config.notes.is_empty(), "ours came first, and the others were not ignored");
+    check_refused(
+        DIR,
+        &[("STAVE_REGION", "eu"), ("MINIO_REGION", "us")],
+        "STAVE_REGION and MINIO_REGION are both set and differ",
+    );
+    check_refused(
+        DIR,
+        &[
+            ("STAVE_ROOT_USER", "user"),
+            ("STAVE_ROOT_PASSWORD", "one-password"),
+            ("MINIO_ROOT_PASSWORD_FILE", "/secret"),
+        ],
+        "STAVE_ROOT_PASSWORD and MINIO_ROOT_PASSWORD_FILE are both set and differ",
+    );
+}
+
+#[test]
+fn secrets_come_from_files_without_their_line_end() {
+    let environment = &[("STAVE_ROOT_USER", "user"), ("STAVE_ROOT_PASSWORD_FILE", "/secret")];
+    assert_eq!(config(DIR, environment).root.expect("given").secret_key, "from-a-file");
+    let environment = &[("STAVE_ROOT_USER", "user"), ("STAVE_ROOT_PASSWORD_FILE", "/missing")];
+    check_refused(DIR, environment, "STAVE_ROOT_PASSWORD_FILE cannot be read from /missing");
+}
+
+#[test]
+fn half_or_bad_credentials_are_refused_without_showing_them() {
+    check_refused(DIR, &[("STAVE_ROOT_USER", "user")], "without a password");
+    check_refused(DIR, &[("MINIO_ROOT_PASSWORD", "long-enough")], "without a user");
+    let with = |user, password| {
+        refusal(DIR, &[("STAVE_ROOT_USER", user), ("STAVE_ROOT_PASSWORD", password)])
+    };
+    assert!(with("ab", "long-enough").contains("STAVE_ROOT_USER is too short"));
+    let line = with("user", "s3cr3t");
+    assert!(line.contains("at least 8 characters") && !line.contains("s3cr3t"), "{line}");
+    assert!(with("a/user", "long-enough").contains("illegal character"));
+    assert!(with("user", "with a blank").contains("illegal character"));
+    assert!(with("user", &"p".repeat(129)).contains("too long"));
+}
+
+#[test]
+fn known_password_is_remarked() {
+    let environment = &[("MINIO_ROOT_USER", "minioadmin"), ("MINIO_ROOT_PASSWORD", "minioadmin")];
+    assert!(config(DIR, environment).notes.contains(&Note::KnownPassword));
+}
+
+#[test]
+fn empty_variables_count_as_unset() {
+    let environment = &[("STAVE_REGION", ""), ("MINIO_ROOT_USER", ""), ("MINIO_X", "")];
+    let config = config(DIR, environment);
+    assert_eq!(config.region, "us-east-1");
+    assert!(config.root.is_none() && config.notes.is_empty());
+}
+
+#[test]
+fn one_disk_and_one_node_for_now() {
+    check_refused(&["server", "a", "b"], &[], "one disk for now: 2 directories");
+    check_refused(&["server", "/data{1...4}"], &[], "one disk for now: /data{1...4}");
+    check_refused(&["server", "http://n1/data"], &[], "one node for now");
+    check_refused(&["server", ""], &[], "DIR");
+    check_refused(&["server"], &[], "DIR");
+}
+
+#[test]
+fn bad_flags_are_refused_in_one_line() {
+    check_refused(&["server", "d", "--nope"], &[], "--nope");
+    check_refused(&["serve", "d"], &[], "serve");
+    check_refused(&["server", "d", "--log-format", "xml"], &[], "xml");
+    check_refused(DIR, &[("STAVE_LOG_FORMAT", "xml")], "bad log format");
+    check_refused(&["server", "d", "--region", "no spaces"], &[], "bad region");
+}
+
+#[test]
+fn console_address_of_minio_is_accepted_and_remarked() {
+    let config = config(&["server", "d", "--console-address", ":9001"], &[]);
+    assert_eq!(config.notes, [Note::Ignored { name: "--console-address".into() }]);
+}
+
+#[test]
+fn help_and_version_are_shown() {
+    for arguments in [&["--help"][..], &["--version"], &["server", "--help"], &[]] {
+        assert!(matches!(parse_with(arguments, &[]), Ok(Parsed::Show(_))), "{arguments:?}");
+    }
+}

@@ -1,0 +1,168 @@
+//! The few files that belong to the process and not to the store: the lock, the credentials, given
+//! secrets.
+//!
+//! They need what `engine::env::Disk` rightly lacks (locks, modes, paths outside the disk) and are
+//! touched only before the first request, so they use `std::fs` directly.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "see the module header")]
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Name of the lock file in the data directory.
+const LOCK_NAME: &str = ".stave-lock";
+
+/// Most bytes of a file that holds a secret; more is the wrong file.
+const SECRET_FILE_LEN_MAX: u64 = 4096;
+
+/// The right to serve a directory. The kernel takes it back when the process ends, however it ends.
+pub struct DirLock {
+    /// Held open: closing it gives the lock up.
+    _file: File,
+}
+
+/// Creates a directory and the missing ones above it; each new name is durable before this returns.
+///
+/// # Errors
+/// When a directory cannot be created or synced.
+pub fn create_dir_durably(dir: &Path) -> io::Result<()> {
+    if fs::metadata(dir).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    let parent = parent_of(dir);
+    create_dir_durably(&parent)?;
+    match fs::create_dir(dir) {
+        // A name that exists and is no directory is an error; one that another process just made is
+        // not.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        result => result?,
+    }
+    sync_dir(&parent)
+}
+
+fn parent_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) => PathBuf::from("."),
+        None => PathBuf::from("/"),
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Takes the directory for this process; `None` when another one has it.
+///
+/// # Errors
+/// When the lock file cannot be created or locked.
+pub fn lock_dir(dir: &Path) -> io::Result<Option<DirLock>> {
+    let path = dir.join(LOCK_NAME);
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(DirLock { _file: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Writes a small file that only the owner may read: it is there whole and durable, or not at all.
+///
+/// # Errors
+/// When a step fails; the old content is then still there.
+pub fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut draft_name = path.as_os_str().to_owned();
+    draft_name.push(".new");
+    let draft = PathBuf::from(draft_name);
+    // A draft can only be left from a start that died, because the directory is locked.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    sync_dir(&parent_of(path))
+}
+
+/// Reads a small text file.
+///
+/// # Errors
+/// When it cannot be read, is too large or is no UTF-8.
+pub fn read_secret(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read_len = File::open(path)?.take(SECRET_FILE_LEN_MAX + 1).read_to_string(&mut text)?;
+    if read_len as u64 > SECRET_FILE_LEN_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "too large for a secret"));
+    }
+    Ok(text)
+}
+
+/// Whether somebody else than the owner may read the file.
+///
+/// # Errors
+/// When the file cannot be looked at.
+pub fn is_readable_by_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.mode() & 0o044 != 0)
+}
+
+/// The path as other programs, started elsewhere, can use it.
+pub fn absolute(path: &Path) -> String {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_directories_are_made() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b/c");
+        create_dir_durably(&dir).unwrap();
+        assert!(dir.is_dir());
+        create_dir_durably(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(create_dir_durably(&file).is_err());
+        assert!(create_dir_durably(&file.join("below")).is_err());
+    }
+
+    #[test]
+    fn second_lock_is_refused_until_the_first_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let first = lock_dir(root.path()).unwrap();
+        assert!(first.is_some());
+        assert!(lock_dir(root.path()).unwrap().is_none());
+        drop(first);
+        assert!(lock_dir(root.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn secret_is_private_and_replaces_a_stale_draft() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("secret");
+        fs::write(root.path().join("secret.new"), "torn").unwrap();
+        write_secret(&path, "one").unwrap();
+        assert_eq!(read_secret(&path).unwrap(), "one");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert!(!is_readable_by_others(&path).unwrap());
+        assert!(!root.path().join("secret.new").exists());
+    }
+
+    #[test]
+    fn large_file_is_no_secret() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("large");
+        fs::write(&path, "x".repeat(4097)).unwrap();
+        assert!(read_secret(&path).is_err());
+    }
+}

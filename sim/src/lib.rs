@@ -1,0 +1,11 @@
+//! The deterministic simulator: drives the whole store under faults. See DESIGN.md beside this
+//! crate.
+pub mod disk;
+pub mod harness;
+pub mod http;
+pub mod mutants;
+pub mod oracle;
+pub mod random;
+#[cfg(madsim)]
+pub mod scenario;
+pub mod trace;

@@ -1,0 +1,64 @@
+//! Deliberate bugs of the store, by their names on the command line. They exist only in builds with
+//! `--cfg mutants`; each must be caught, or the simulator has a hole.
+
+use crate::harness::soak::Campaign;
+use engine::mutant::Mutant;
+
+/// Seeds within which a mutant must be caught.
+pub const SEEDS_MAX: u64 = 200;
+
+/// Name of the bug that openraft has by default: a restarted leader leads on without an election.
+pub const LEADER_RESTORE: &str = "leader-restore";
+
+/// Every deliberate bug, with the scenario that must catch it.
+pub fn all() -> Vec<(&'static str, &'static str)> {
+    let of_engine = Mutant::ALL.iter().map(|(_, name)| (*name, "single"));
+    of_engine.chain([(LEADER_RESTORE, "raft")]).collect()
+}
+
+/// Runs seeds until each mutant is caught. Returns whether all were.
+///
+/// # Errors
+/// When processes cannot be started.
+pub fn hunt(jobs: usize) -> anyhow::Result<bool> {
+    let mut are_all_caught = true;
+    for (name, scenario) in all() {
+        let campaign = Campaign {
+            scenario: scenario.to_owned(),
+            first: 0,
+            count: SEEDS_MAX,
+            jobs,
+            mutant: Some(name.to_owned()),
+            is_ended_by_failure: true,
+        };
+        let outcome = campaign.run()?;
+        match outcome.failures.first_key_value() {
+            Some((seed, ended)) => {
+                let first = ended.output.lines().find(|line| line.contains("VIOLATION"));
+                println!("{}: caught at seed {seed}", name);
+                println!("  {}", first.unwrap_or("by a panic"));
+            }
+            None => {
+                println!("{}: NOT caught in {SEEDS_MAX} seeds", name);
+                are_all_caught = false;
+            }
+        }
+    }
+    Ok(are_all_caught)
+}
+
+/// Switches a deliberate bug of the engine on, once, before the run. Those of a scenario it reads
+/// itself.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn switch_on(name: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(all().iter().any(|(known, _)| *known == name), "no mutant is named {name:?}");
+    #[cfg(mutants)]
+    for (mutant, known) in Mutant::ALL {
+        if known == name {
+            engine::mutant::set(mutant);
+        }
+    }
+    Ok(())
+}
