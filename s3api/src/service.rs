@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! hyper -> Service::handle -> health router
-//!              |  RequestHead::parse -> route::find -> authenticate -> authorize -> ops::dispatch -> store
-//!              |                                 any S3Error -> XML
-//!              +-> common headers -> AccessRecord (log line and metrics, when the answer's body has ended)
+//!              |  RequestHead::parse -> route::find -> authenticate -> authorize
+//!              |    -> ops::dispatch -> store                 any S3Error -> XML
+//!              +-> common headers
+//!                    -> AccessRecord: log line and metrics, when the answer's body has ended
 //! ```
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
@@ -193,8 +194,8 @@ impl Service {
         }
     }
 
-    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that no two requests of
-    /// this process share one and none tells how many there were.
+    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that
+    /// no two requests of this process share one and none tells how many there were.
     fn next_request_id(&self) -> String {
         let count = self.request_count.fetch_add(1, Ordering::Relaxed);
         let mut id = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.request_seed);

@@ -1,7 +1,7 @@
 //! What becomes of a body that an error left unread.
 //!
-//! A socket that is closed with bytes unread resets the connection, and the client never reads the error. So the rest
-//! is read and thrown away beside the answer, within bounds.
+//! A socket that is closed with bytes unread resets the connection, and the client never reads the
+//! error. So the rest is read and thrown away beside the answer, within bounds.
 //!
 //! - G1: a client that waits for `100 Continue` never gets it from here.
 

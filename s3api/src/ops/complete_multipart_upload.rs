@@ -1,7 +1,7 @@
 //! CompleteMultipartUpload: `POST /bucket/key?uploadId=..`.
 //!
-//! Entity tag and checksum of the object follow from those of the parts. The store holds the listed entity tags against
-//! what was uploaded, so that the derivation here starts from facts.
+//! Entity tag and checksum of the object follow from those of the parts. The store holds the listed
+//! entity tags against what was uploaded, so that the derivation here starts from facts.
 
 use super::{Done, upload_id};
 use crate::body::checksum as sums;
@@ -189,7 +189,8 @@ fn join(
     Ok(Checksum { algorithm, kind, value })
 }
 
-/// Holds a checksum of the whole object, where the client sent one, against ours. It may lack the count of the parts.
+/// Holds a checksum of the whole object, where the client sent one, against ours. It may lack the
+/// count of the parts.
 fn check_promised(call: &Done, sum: &Checksum) -> S3Result<()> {
     let names = checksum::names(sum.algorithm);
     let promised = text(&call.authorized.head().headers, names.header)?;

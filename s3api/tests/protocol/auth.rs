@@ -169,7 +169,8 @@ async fn hash_of_presigned_bodies_counts() {
     let server = Server::with_bucket().await;
     let ask = server.ask("PUT", "/box/key").header("x-amz-content-sha256", EMPTY_SHA256);
     let mut ask = ask.body("not empty");
-    // The presigner signs for an unsigned payload: the server must take the header, and the signature does not match.
+    // The presigner signs for an unsigned payload: the server must take the header, and the
+    // signature does not match.
     ask = ask.presign(60);
     ask.send_as_is().await.expect_error(403, "SignatureDoesNotMatch");
     assert!(!server.exists("key").await);
