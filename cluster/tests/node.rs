@@ -62,7 +62,11 @@ async fn open(path: &Path, config: NodeConfig) -> Node {
     Node::open(config, vec![disk], env()).await.unwrap()
 }
 
-async fn put(store: &dyn ObjectStore, name_of: &str, bytes: &[u8]) -> Result<PutOutcome, StoreError> {
+async fn put(
+    store: &dyn ObjectStore,
+    name_of: &str,
+    bytes: &[u8],
+) -> Result<PutOutcome, StoreError> {
     put_if(store, name_of, bytes, WriteCondition::None).await
 }
 
@@ -307,10 +311,8 @@ async fn volumes_shrink_to(store: &dyn ObjectStore, limit: u64) {
 #[tokio::test]
 async fn overwritten_and_deleted_bodies_give_their_room_back() {
     let directory = tempfile::tempdir().unwrap();
-    let config = NodeConfig {
-        reclaim_interval: std::time::Duration::from_millis(10),
-        ..NodeConfig::tiny()
-    };
+    let config =
+        NodeConfig { reclaim_interval: std::time::Duration::from_millis(10), ..NodeConfig::tiny() };
     let node = open(directory.path(), config).await;
     let store = node.store();
     store.create_bucket(name()).await.unwrap();

@@ -1,4 +1,24 @@
-//! One node's disks.
+//! One node's disks: the metadata store, the volumes, and the nouns of an object store.
+//!
+//! ```text
+//!              meta: append ---> journal          (every promise, one fdatasync for all that wait)
+//!              meta: rows   ---> index            (memtable, sorted runs)
+//! bodies  ---------------------> volume           (segments: records, checksummed per sub-block)
+//!                                   |
+//!                                  env: Disk      (the only door out; `sim` brings its own)
+//! ```
+//!
+//! What it promises, proved by the modules' own invariants:
+//!
+//! - what [`meta::MetaStore::append`] answered survives every crash and power cut (J1, S1);
+//! - no byte leaves a volume or a run unverified (F1, F2, R2);
+//! - after a restart nothing is served that a power cut could still take (J5);
+//! - damage is told from a torn tail, and refused (B2).
+//!
+//! Modules in reading order: [`object`] (the waist to the protocol), [`env`] (the door), [`mod@format`] (every byte on
+//! disk), [`journal`], [`index`], [`volume`], [`meta`] (all of it together), [`mutant`] (deliberate bugs for the
+//! simulator).
+
 pub mod env;
 pub mod error;
 pub mod format;
@@ -8,4 +28,5 @@ pub mod meta;
 pub mod mutant;
 pub mod object;
 pub mod volume;
+
 pub use error::{EngineError, Result};

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 /// Compares with the golden file of that name; long stretches of zeros are part of the formats and kept as they are.
 fn check(name: &str, encoded: &[u8]) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"));
     let lines: Vec<String> = encoded.chunks(48).map(hex::encode).collect();
     let text = lines.join("\n") + "\n";
     if std::env::var_os("STAVE_BLESS").is_some() {
@@ -75,7 +76,11 @@ fn manifest() {
 fn batch() {
     let place = BatchPlace { generation: 77, file: 1, offset: 8192 };
     let records = [
-        JournalRecord { group: 0, head: Bytes::from_static(b"head"), tail: Bytes::from_static(b"tail") },
+        JournalRecord {
+            group: 0,
+            head: Bytes::from_static(b"head"),
+            tail: Bytes::from_static(b"tail"),
+        },
         JournalRecord::new(9, Bytes::new()),
     ];
     let encoded = concat(batch::encode(place, 41, &records));
@@ -135,7 +140,8 @@ fn record() {
         let covering = record::covering(17_000, &range);
         let start = (header.data_start + covering.start) as usize;
         let bytes = encoded.slice(start..start + (covering.end - covering.start) as usize);
-        let decode = |bytes: &Bytes| record::decode_range(&SEAL, data_offset, 17_000, range.clone(), bytes);
+        let decode =
+            |bytes: &Bytes| record::decode_range(&SEAL, data_offset, 17_000, range.clone(), bytes);
         assert_eq!(decode(&bytes).unwrap().concat(), payload[range.clone()]);
         if !range.is_empty() {
             check_flips(&bytes, 97, |bytes| decode(bytes).is_ok());

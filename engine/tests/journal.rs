@@ -31,7 +31,11 @@ async fn write(disk: &Arc<dyn Disk>, generation: u64, count: u64, len: usize) ->
     journal
 }
 
-async fn recover(disk: &Arc<dyn Disk>, generation: u64, checkpoint: u64) -> Result<Vec<u64>, String> {
+async fn recover(
+    disk: &Arc<dyn Disk>,
+    generation: u64,
+    checkpoint: u64,
+) -> Result<Vec<u64>, String> {
     let recovery = Recovery::open(disk.clone(), generation, checkpoint).await;
     let mut recovery = recovery.map_err(|error| error.to_string())?;
     let mut sequences = Vec::new();
@@ -45,8 +49,10 @@ async fn recover(disk: &Arc<dyn Disk>, generation: u64, checkpoint: u64) -> Resu
 
 /// Where the pages of the first file lie: one batch of less than a page each.
 fn first_file(path: &Path) -> PathBuf {
-    let mut names: Vec<_> =
-        std::fs::read_dir(path.join(JOURNAL_DIR)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(path.join(JOURNAL_DIR))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     names.sort();
     names.remove(0)
 }

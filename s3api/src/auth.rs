@@ -92,7 +92,6 @@ impl Authorized {
     ///
     /// # Errors
     /// `AccessDenied`.
-    #[expect(clippy::unused_self, reason = "identities with policies will be weighed here")]
     pub fn authorize_also(
         &self,
         _action: &'static str,

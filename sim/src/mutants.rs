@@ -72,6 +72,9 @@ pub fn hunt(jobs: usize) -> anyhow::Result<bool> {
 /// # Errors
 /// When there is none of that name.
 pub fn switch_on(name: &str) -> anyhow::Result<()> {
-    anyhow::ensure!(MUTANTS.iter().any(|mutant| mutant.name == name), "no mutant is named {name:?}");
+    anyhow::ensure!(
+        MUTANTS.iter().any(|mutant| mutant.name == name),
+        "no mutant is named {name:?}"
+    );
     Ok(())
 }

@@ -73,7 +73,7 @@ impl BodyPlan {
     }
 
     /// Decoded bytes, where they were announced.
-    pub fn len(&self) -> Option<u64> {
+    pub fn decoded_len(&self) -> Option<u64> {
         self.len
     }
 

@@ -68,7 +68,7 @@ impl Call {
     /// Takes the whole body, verified.
     async fn document(self, len_max: usize) -> S3Result<(Done, Bytes)> {
         let Self { authorized, config, plan, open } = self;
-        if plan.len().is_some_and(|len| len > len_max as u64) {
+        if plan.decoded_len().is_some_and(|len| len > len_max as u64) {
             return Err((&codes::MAX_MESSAGE_LENGTH_EXCEEDED).into());
         }
         let document = body::collect(open(plan), len_max).await?;

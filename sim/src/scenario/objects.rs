@@ -78,7 +78,9 @@ impl Client {
 
     /// Reads an object.
     pub async fn get(&mut self, key: &str) {
-        let Reply::Answer(answer, at) = self.call(Call::new(Method::GET, key)).await else { return };
+        let Reply::Answer(answer, at) = self.call(Call::new(Method::GET, key)).await else {
+            return;
+        };
         match answer.status.as_u16() {
             200 => {
                 let range = 0..answer.body.len() as u64;
