@@ -205,7 +205,7 @@ impl Reader {
         let is_short = range.end - range.start <= READ_LEN.into() && range.end <= extent.len.into();
         let volume = self.held.volumes.get(&extent.volume)?.clone();
         let is_own = self.body == BodyRows::Own;
-        (is_own && is_short).then(|| (volume, *extent, range.start as u32..range.end as u32))
+        (is_own && is_short).then_some((volume, *extent, range.start as u32..range.end as u32))
     }
 
     async fn send(&self, range: Range<u64>, output: &Output) -> std::result::Result<(), Stop> {
