@@ -1,17 +1,19 @@
-//! Many engines as one [`ObjectStore`]. Today: one engine, one node; the same coordinator and the same log will serve
-//! many.
+//! Many engines as one [`ObjectStore`]. Today: one engine, one node; the same coordinator and the
+//! same log will serve many.
 //!
 //! ```text
-//! ObjectStore --> coordinator: take the body -> volumes (engine) ... commit -> MetaLog --> apply -> rows (engine)
-//!                                                                                  reclaim, purge, checkpoints, merges
+//! ObjectStore --> coordinator: take the body -> volumes (engine)
+//!                              commit -> MetaLog -> apply -> rows (engine)
+//!                 background:  reclaim, purge, checkpoints, merges
 //! ```
 //!
 //! - N1: nothing is answered before it is applied, nothing is applied before it is durable.
 //! - N2: apply is deterministic: it sees rows and the command, no clock and no randomness.
-//! - N3: the background meets requests in the log and in the engine's manifest, never through flags.
+//! - N3: the background meets requests in the log and in the engine's manifest, never through
+//!   flags.
 //!
-//! Modules in reading order: [`rows`] (what lies in the index), [`meta`] (the log and what commands do), `coordinator`
-//! (one file per operation), `reclaim`.
+//! Modules in reading order: [`rows`] (what lies in the index), [`meta`] (the log and what commands
+//! do), `coordinator` (one file per operation), `reclaim`.
 
 mod coordinator;
 mod error;
@@ -61,7 +63,8 @@ impl Default for NodeConfig {
 }
 
 impl NodeConfig {
-    /// Sizes so small that a short simulation goes through checkpoints, full rings, merges and reclaim many times.
+    /// Sizes so small that a short simulation goes through checkpoints, full rings, merges and
+    /// reclaim many times.
     pub fn tiny() -> Self {
         Self {
             meta: MetaConfig {
@@ -96,11 +99,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens a node on its disk: recovers what is there, creates what is not, starts the background work.
+    /// Opens a node on its disk: recovers what is there, creates what is not, starts the background
+    /// work.
     ///
     /// # Errors
-    /// `Unavailable` when a disk cannot be read, holds something else, or there is not exactly one; `Corrupt` when what
-    /// it holds is damaged.
+    /// `Unavailable` when a disk cannot be read, holds something else, or there is not exactly one;
+    /// `Corrupt` when what it holds is damaged.
     pub async fn open(
         config: NodeConfig,
         disks: Vec<Arc<dyn Disk>>,
@@ -137,8 +141,8 @@ impl Node {
         self.coordinator.clone()
     }
 
-    /// Stops the background work and writes a last checkpoint, so that the next start has nothing to replay. Requests
-    /// should have ended; an upload that still runs gets `Unavailable`.
+    /// Stops the background work and writes a last checkpoint, so that the next start has nothing
+    /// to replay. Requests should have ended; an upload that still runs gets `Unavailable`.
     pub async fn shutdown(&self) {
         self.records.close();
         let tasks: Vec<_> = {

@@ -1,8 +1,9 @@
-//! Reclaim and purge: what deleted and overwritten objects leave behind becomes room again, while the node serves.
+//! Reclaim and purge: what deleted and overwritten objects leave behind becomes room again, while
+//! the node serves.
 //!
 //! ```text
 //! garbage row -> Purge, until no row is left
-//! sealed volume, little of it live -> copy live records -> sync -> Relocate -> FenceVolume -> nothing live? -> remove
+//! sealed volume, mostly dead -> copy what lives -> sync -> Relocate -> FenceVolume -> remove
 //! ```
 //!
 //! - G1: a volume is removed only after its fence is in the log and no row refers to it.

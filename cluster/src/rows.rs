@@ -1,4 +1,5 @@
-//! Keys and attributes of the index's rows: how objects, uploads and buckets lie in the ordered index.
+//! Keys and attributes of the index's rows: how objects, uploads and buckets lie in the ordered
+//! index.
 //!
 //! | kind | key after `partition: u16`, `kind: u8` (big-endian) | value |
 //! |---|---|---|
@@ -9,11 +10,11 @@
 //! | 5 extents | incarnation, write id, group | body: up to `EXTENTS_MAX` extents |
 //! | 6 garbage | incarnation, kind of owner, its id | rows that a background task deletes |
 //!
-//! Keys of objects are escaped so that their order is that of their bytes and nothing follows a key but its own versions:
-//! a zero byte becomes `00 ff`, the end is `00 00`.
+//! Keys of objects are escaped so that their order is that of their bytes and nothing follows a key
+//! but its own versions: a zero byte becomes `00 ff`, the end is `00 00`.
 //!
-//! A body of more than [`ROW_EXTENTS_MAX`] MiB lies in rows of kind 5; a multipart object's bytes in its parts' rows: no
-//! row grows with the length of a body or the number of parts.
+//! A body of more than [`ROW_EXTENTS_MAX`] MiB lies in rows of kind 5; a multipart object's bytes
+//! in its parts' rows: no row grows with the length of a body or the number of parts.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::format::Malformed;
@@ -391,7 +392,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_of_objects_order_like_their_keys(a in "[\u{0}-\u{7f}]{1,6}", b in "[\u{0}-\u{7f}]{1,6}") {
+        fn rows_of_objects_order_like_their_keys(
+            a in "[\u{0}-\u{7f}]{1,6}",
+            b in "[\u{0}-\u{7f}]{1,6}",
+        ) {
             let (row_a, row_b) = (object(BUCKET_LIFE, &key(&a)), object(BUCKET_LIFE, &key(&b)));
             prop_assert_eq!(a.as_bytes().cmp(b.as_bytes()), row_a.cmp(&row_b));
             let (parsed, _) = parse_object_key(&row_a).unwrap();

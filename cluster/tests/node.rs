@@ -1,5 +1,6 @@
-//! The promises of a node on a real disk: what was acknowledged is there, byte for byte, also after a restart; what is
-//! gone gives its room back.
+//! The promises of a node on a real disk: what was acknowledged is there, byte for byte, also after
+//! a restart; what is gone gives its room back.
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
@@ -296,7 +297,8 @@ async fn parts_become_one_object() {
     assert!(matches!(aborted, Err(StoreError::NoSuchUpload)));
 }
 
-/// Waits until the background made the volumes shrink to `limit` bytes; the test's own time limit bounds it.
+/// Waits until the background made the volumes shrink to `limit` bytes; the test's own time limit
+/// bounds it.
 async fn volumes_shrink_to(store: &dyn ObjectStore, limit: u64) {
     loop {
         let status = store.status().await.unwrap();

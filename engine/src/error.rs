@@ -35,7 +35,8 @@ pub enum EngineError {
         /// What the disk said.
         source: Arc<io::Error>,
     },
-    /// The store stopped taking writes: it is closing, or a sync failed. A write that gets this may have happened.
+    /// The store stopped taking writes: it is closing, or a sync failed. A write that gets this may
+    /// have happened.
     #[error("store is closed to writes: {0}")]
     Closed(String),
 }

@@ -15,9 +15,9 @@
 //! - after a restart nothing is served that a power cut could still take (J5);
 //! - damage is told from a torn tail, and refused (B2).
 //!
-//! Modules in reading order: [`object`] (the waist to the protocol), [`env`] (the door), [`mod@format`] (every byte on
-//! disk), [`journal`], [`index`], [`volume`], [`meta`] (all of it together), [`mutant`] (deliberate bugs for the
-//! simulator).
+//! Modules in reading order: [`object`] (the waist to the protocol), [`env`] (the door),
+//! [`mod@format`] (every byte on disk), [`journal`], [`index`], [`volume`], [`meta`] (all of it
+//! together), [`mutant`] (deliberate bugs for the simulator).
 
 pub mod env;
 pub mod error;

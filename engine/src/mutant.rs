@@ -1,5 +1,5 @@
-//! Deliberate bugs, to prove that the simulator's oracles have teeth. Built only under `--cfg mutants`; in every other
-//! build [`is`] is a constant `false` and the bugs are compiled away.
+//! Deliberate bugs, to prove that the simulator's oracles have teeth. Built only under `--cfg
+//! mutants`; in every other build [`is`] is a constant `false` and the bugs are compiled away.
 
 /// A deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,11 @@
-//! One encoded example of every on-disk format, kept byte for byte. A change of a format changes its golden file in the
-//! same commit: `STAVE_BLESS=1 cargo test -p engine --test golden` writes them anew.
-#![expect(clippy::disallowed_methods, reason = "golden files lie in the source tree")]
+//! One encoded example of every on-disk format, kept byte for byte. A change of a format changes
+//! its golden file in the same commit: `STAVE_BLESS=1 cargo test -p engine --test golden` writes
+//! them anew.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "golden files lie in the source tree"
+)]
 
 use bytes::Bytes;
 use engine::format::batch::{self, BatchPlace, JournalRecord};
@@ -11,7 +16,8 @@ use engine::format::run::{self, Footer, FramePlace, Page, Pointer, Rows};
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use std::path::PathBuf;
 
-/// Compares with the golden file of that name; long stretches of zeros are part of the formats and kept as they are.
+/// Compares with the golden file of that name; long stretches of zeros are part of the formats and
+/// kept as they are.
 fn check(name: &str, encoded: &[u8]) {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"));

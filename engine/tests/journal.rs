@@ -1,5 +1,9 @@
 //! The journal on a real disk: what it keeps, what it cuts, and what it refuses to cut.
-#![expect(clippy::disallowed_methods, reason = "the tests damage files on purpose")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the tests damage files on purpose"
+)]
 
 use engine::env::Disk;
 use engine::env::real::RealDisk;

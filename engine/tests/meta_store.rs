@@ -1,5 +1,7 @@
-//! The metadata store against a plain map: whatever order of writes, checkpoints, merges and restarts, rows read the same
-//! by key and in order, and usage of volumes is what the rows refer to.
+//! The metadata store against a plain map: whatever order of writes, checkpoints, merges and
+//! restarts, rows read the same by key and in order, and usage of volumes is what the rows refer
+//! to.
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 use bytes::Bytes;
 use engine::env::real::{RealDisk, env};
@@ -158,8 +160,8 @@ proptest! {
     fn rows_read_the_same_through_checkpoints_merges_and_restarts(
         steps in proptest::collection::vec(step(), 1..120),
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        runtime.unwrap().block_on(run(steps));
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(1).enable_all().build().unwrap().block_on(run(steps));
     }
 }
 

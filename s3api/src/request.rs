@@ -26,7 +26,8 @@ impl Target {
         if raw.is_empty() {
             return Ok(Self::Service);
         }
-        // The first plain slash ends the bucket; an escaped one would be part of its name, which is not legal.
+        // The first plain slash ends the bucket; an escaped one would be part of its name, which is
+        // not legal.
         let (bucket, key) = raw.split_once('/').unwrap_or((raw, ""));
         let bucket = BucketName::new(&uri::decode(bucket)?)?;
         if key.is_empty() {
@@ -70,7 +71,8 @@ impl RequestHead {
     /// Takes a head apart.
     ///
     /// # Errors
-    /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that contradicts the URI.
+    /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that
+    /// contradicts the URI.
     pub fn parse(parts: request::Parts, url_len_max: usize) -> S3Result<Self> {
         let raw_query = parts.uri.query().unwrap_or("");
         if parts.uri.path().len() + raw_query.len() > url_len_max {
@@ -92,7 +94,8 @@ impl RequestHead {
     }
 }
 
-/// An absolute URI names the same host as the header, else a proxy before us may have seen another one.
+/// An absolute URI names the same host as the header, else a proxy before us may have seen another
+/// one.
 fn check_host(parts: &request::Parts) -> S3Result<()> {
     let Some(authority) = parts.uri.authority() else {
         return Ok(());

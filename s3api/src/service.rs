@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! hyper -> Service::handle -> health router
-//!              |  RequestHead::parse -> route::find -> authenticate -> authorize -> ops::dispatch -> store
-//!              |                                 any S3Error -> XML
-//!              +-> common headers -> AccessRecord (log line and metrics, when the answer's body has ended)
+//!              |  RequestHead::parse -> route::find -> authenticate -> authorize
+//!              |    -> ops::dispatch -> store                 any S3Error -> XML
+//!              +-> common headers
+//!                    -> AccessRecord: log line and metrics, when the answer's body has ended
 //! ```
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
 use crate::auth::{Gate, Unauthenticated};
-use crate::body::{BodyPlan, Received, RequestBody};
+use crate::body::{BodyPlan, Received, RequestBody, linger};
 use crate::config::{Limits, S3Config};
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::headers::date;
@@ -98,10 +99,18 @@ impl Service {
         let received = Received::default();
         let mut record = AccessRecord::begin(self.metrics.clone(), received.clone());
         let mut facts = Facts::new(&parts);
+        let waits = parts.headers.contains_key(http::header::EXPECT);
+        let (body, leftover) = linger::watch(body, waits);
         let result = self.run(parts, body, received, &mut facts).await;
         let (mut response, error) = match result {
             Ok(response) => (response, None),
-            Err(error) => (self.error_response(&error, &facts, &request_id), Some(error.code.name)),
+            Err(error) => {
+                // Who stood still is not waited for once more.
+                if error.code != &codes::REQUEST_TIMEOUT {
+                    leftover.discard();
+                }
+                (self.error_response(&error, &facts, &request_id), Some(error.code.name))
+            }
         };
         if facts.method == Method::HEAD {
             drop_body(&mut response);
@@ -185,8 +194,8 @@ impl Service {
         }
     }
 
-    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that no two requests of
-    /// this process share one and none tells how many there were.
+    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that
+    /// no two requests of this process share one and none tells how many there were.
     fn next_request_id(&self) -> String {
         let count = self.request_count.fetch_add(1, Ordering::Relaxed);
         let mut id = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.request_seed);

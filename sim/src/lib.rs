@@ -1,4 +1,5 @@
-//! The deterministic simulator: drives the whole store under faults. See DESIGN.md beside this crate.
+//! The deterministic simulator: drives the whole store under faults. See DESIGN.md beside this
+//! crate.
 pub mod disk;
 pub mod harness;
 pub mod http;

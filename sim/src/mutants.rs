@@ -1,40 +1,20 @@
-//! Deliberate bugs of the store, by their names on the command line. They exist only in builds with `--cfg mutants`;
-//! each must be caught, or the simulator has a hole.
+//! Deliberate bugs of the store, by their names on the command line. They exist only in builds with
+//! `--cfg mutants`; each must be caught, or the simulator has a hole.
 
 use crate::harness::soak::Campaign;
+use engine::mutant::Mutant;
 
 /// Seeds within which a mutant must be caught.
 pub const SEEDS_MAX: u64 = 200;
 
-/// A deliberate bug and the scenario that must catch it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MutantInfo {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// The scenario.
-    pub scenario: &'static str,
-    /// What it does wrong.
-    pub about: &'static str,
-}
+/// Name of the bug that openraft has by default: a restarted leader leads on without an election.
+pub const LEADER_RESTORE: &str = "leader-restore";
 
-/// All of them.
-pub const MUTANTS: [MutantInfo; 3] = [
-    MutantInfo {
-        name: "ack-before-sync",
-        scenario: "single",
-        about: "a write is acknowledged before its journal record is synced",
-    },
-    MutantInfo {
-        name: "serve-unsynced-tail",
-        scenario: "single",
-        about: "recovery serves the unsynced tail of the journal without making it durable",
-    },
-    MutantInfo {
-        name: "leader-restore",
-        scenario: "raft",
-        about: "a restarted leader leads on without an election",
-    },
-];
+/// Every deliberate bug, with the scenario that must catch it.
+pub fn all() -> Vec<(&'static str, &'static str)> {
+    let of_engine = Mutant::ALL.iter().map(|(_, name)| (*name, "single"));
+    of_engine.chain([(LEADER_RESTORE, "raft")]).collect()
+}
 
 /// Runs seeds until each mutant is caught. Returns whether all were.
 ///
@@ -42,24 +22,24 @@ pub const MUTANTS: [MutantInfo; 3] = [
 /// When processes cannot be started.
 pub fn hunt(jobs: usize) -> anyhow::Result<bool> {
     let mut are_all_caught = true;
-    for mutant in MUTANTS {
+    for (name, scenario) in all() {
         let campaign = Campaign {
-            scenario: mutant.scenario.to_owned(),
+            scenario: scenario.to_owned(),
             first: 0,
             count: SEEDS_MAX,
             jobs,
-            mutant: Some(mutant.name.to_owned()),
+            mutant: Some(name.to_owned()),
             is_ended_by_failure: true,
         };
         let outcome = campaign.run()?;
         match outcome.failures.first_key_value() {
             Some((seed, ended)) => {
                 let first = ended.output.lines().find(|line| line.contains("VIOLATION"));
-                println!("{}: caught at seed {seed}", mutant.name);
+                println!("{}: caught at seed {seed}", name);
                 println!("  {}", first.unwrap_or("by a panic"));
             }
             None => {
-                println!("{}: NOT caught in {SEEDS_MAX} seeds: {}", mutant.name, mutant.about);
+                println!("{}: NOT caught in {SEEDS_MAX} seeds", name);
                 are_all_caught = false;
             }
         }
@@ -67,14 +47,18 @@ pub fn hunt(jobs: usize) -> anyhow::Result<bool> {
     Ok(are_all_caught)
 }
 
-/// Switches a deliberate bug on, once, before the run.
+/// Switches a deliberate bug of the engine on, once, before the run. Those of a scenario it reads
+/// itself.
 ///
 /// # Errors
 /// When there is none of that name.
 pub fn switch_on(name: &str) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        MUTANTS.iter().any(|mutant| mutant.name == name),
-        "no mutant is named {name:?}"
-    );
+    anyhow::ensure!(all().iter().any(|(known, _)| *known == name), "no mutant is named {name:?}");
+    #[cfg(mutants)]
+    for (mutant, known) in Mutant::ALL {
+        if known == name {
+            engine::mutant::set(mutant);
+        }
+    }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Taking a body: small ones into memory, to travel inline with their command; larger ones into volumes, record by record,
-//! while they arrive.
+//! Taking a body: small ones into memory, to travel inline with their command; larger ones into
+//! volumes, record by record, while they arrive.
 //!
-//! Memory: a record is filled while the one before it is being written, so an upload holds two records of 1 MiB, each
-//! with a permit of the node's budget.
+//! Memory: a record is filled while the one before it is being written, so an upload holds two
+//! records of 1 MiB, each with a permit of the node's budget.
 
 use super::{Coordinator, Result};
 use crate::error::from_engine;
@@ -66,7 +66,8 @@ impl Coordinator {
                 return self.stream_body(owner, head, body).await;
             }
         }
-        // A copy of its own: a slice would hold the connection's whole buffer for as long as the memtable lives.
+        // A copy of its own: a slice would hold the connection's whole buffer for as long as the
+        // memtable lives.
         let mut inline = BytesMut::with_capacity(head_len);
         head.iter().for_each(|chunk| inline.extend_from_slice(chunk));
         let write_id = self.random_id();

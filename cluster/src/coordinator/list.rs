@@ -1,4 +1,5 @@
-//! LIST: keys in order, common prefixes rolled up. A common prefix costs one seek, however many keys lie below it.
+//! LIST: keys in order, common prefixes rolled up. A common prefix costs one seek, however many
+//! keys lie below it.
 
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};

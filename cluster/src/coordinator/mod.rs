@@ -1,8 +1,10 @@
-//! The coordinator: turns requests for objects into bytes in volumes and commands in the log. One file per operation.
+//! The coordinator: turns requests for objects into bytes in volumes and commands in the log. One
+//! file per operation.
 //!
 //! - C1: a body is durable in its volumes before the command that names it is proposed.
 //! - C2: early checks (bucket, conditions, room) only spare work; what counts is decided at apply.
-//! - C3: a request holds the volumes that its uncommitted bytes are in, so that reclaim leaves them alone.
+//! - C3: a request holds the volumes that its uncommitted bytes are in, so that reclaim leaves them
+//!   alone.
 
 mod body;
 mod bucket;

@@ -20,7 +20,8 @@ impl Coordinator {
         outcome(success)
     }
 
-    /// Spares the upload of a body whose condition fails already; what counts is decided at apply (C2).
+    /// Spares the upload of a body whose condition fails already; what counts is decided at apply
+    /// (C2).
     pub(super) async fn check_early(
         &self,
         target: &Target,

@@ -1,9 +1,11 @@
-//! Apply: what a command does to the rows. Deterministic: the same rows and the same command give the same rows.
+//! Apply: what a command does to the rows. Deterministic: the same rows and the same command give
+//! the same rows.
 //!
-//! - A1: conditions are evaluated here, against the state that the command replaces: this is the linearization point.
+//! - A1: conditions are evaluated here, against the state that the command replaces: this is the
+//!   linearization point.
 //! - A2: a command that is refused changes nothing.
-//! - A3: what a command frees beyond a few rows is left to [`Command::Purge`]: no command takes longer with the length of
-//!   a body. (`Complete` alone looks at each of up to 10,000 parts.)
+//! - A3: what a command frees beyond a few rows is left to [`Command::Purge`]: no command takes
+//!   longer with the length of a body. (`Complete` alone looks at each of up to 10,000 parts.)
 
 use super::LogError;
 use super::command::{BodyPlace, Command, CommittedBody, Move, Refusal, Success, Target};
@@ -28,7 +30,8 @@ type Outcome = Result<Success, LogError>;
 /// Applies one command.
 ///
 /// # Errors
-/// [`LogError::Refused`] is a result like any other; [`LogError::Engine`] means that rows could not be read.
+/// [`LogError::Refused`] is a result like any other; [`LogError::Engine`] means that rows could not
+/// be read.
 pub async fn apply(
     store: &MetaStore,
     turn: &mut ApplyTurn<'_>,
@@ -342,7 +345,8 @@ impl Rows<'_> {
         self.done(Success::Object(Box::new(object)))
     }
 
-    /// Checks the listed parts, tells each where it begins, drops the others. Returns the object's size.
+    /// Checks the listed parts, tells each where it begins, drops the others. Returns the object's
+    /// size.
     async fn claim_parts(
         &mut self,
         incarnation: Incarnation,

@@ -1,5 +1,5 @@
-//! Commands of the log, and what comes of them. Encoded by the engine's codec; a body that is small enough to travel
-//! inline follows the encoded command.
+//! Commands of the log, and what comes of them. Encoded by the engine's codec; a body that is small
+//! enough to travel inline follows the encoded command.
 
 use crate::rows::{BodyRows, Garbage, Incarnation, ObjectRow, PartRow};
 use bytes::{BufMut, Bytes, BytesMut};

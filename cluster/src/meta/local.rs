@@ -1,11 +1,12 @@
 //! The log of a node alone: the journal's order is the log's order.
 //!
 //! ```text
-//! propose --> queue --> commit task: take what waits -> journal (durable) --> queue --> apply task: apply, answer
+//! propose --> queue --> commit task: what waits -> journal --> queue --> apply task: apply, answer
 //! ```
 //!
-//! Two tasks, so that one batch is applied while the next one is being synced. Answers come after apply, apply after the
-//! sync: whoever reads after an answer sees the change, and nobody sees what is not durable.
+//! Two tasks, so that one batch is applied while the next one is being synced. Answers come after
+//! apply, apply after the sync: whoever reads after an answer sees the change, and nobody sees what
+//! is not durable.
 
 use super::apply::apply;
 use super::command::{Command, Success};
@@ -140,7 +141,8 @@ async fn apply_task(store: Arc<MetaStore>, mut queue: mpsc::Receiver<Committed>)
         for Proposal { command, body, answer, .. } in proposals {
             match apply(&store, &mut turn, command, body).await {
                 Err(LogError::Engine(error)) => {
-                    // Going on would leave a hole in the order of changes; the journal keeps them for the next start.
+                    // Going on would leave a hole in the order of changes; the journal keeps them
+                    // for the next start.
                     tracing::error!(%error, "cannot apply the log; no more writes are taken");
                     return;
                 }

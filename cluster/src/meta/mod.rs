@@ -1,7 +1,8 @@
 //! The log of metadata: commands in one order, applied deterministically to rows.
 //!
-//! [`MetaLog`] is the seam: [`local::LocalMetaLog`] on a node alone; between nodes a consensus group takes its place.
-//! Whatever apply needs travels in the command: it reads rows, but no clock, no randomness and nothing else.
+//! [`MetaLog`] is the seam: [`local::LocalMetaLog`] on a node alone; between nodes a consensus
+//! group takes its place. Whatever apply needs travels in the command: it reads rows, but no clock,
+//! no randomness and nothing else.
 
 pub mod apply;
 pub mod command;
@@ -29,8 +30,8 @@ pub type LogReply<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Se
 
 /// The one order of all changes of metadata.
 pub trait MetaLog: Send + Sync + 'static {
-    /// Appends a command, with the body that it carries inline, and applies it once it is durable. Returns what apply
-    /// said.
+    /// Appends a command, with the body that it carries inline, and applies it once it is durable.
+    /// Returns what apply said.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether the command is applied.

@@ -1,13 +1,14 @@
 //! The only door to what is not deterministic: disks, wall clock and randomness.
 //!
-//! Tasks, timers and sockets go through `tokio`, which the simulator replaces as a whole; everything else that could
-//! make two runs of one seed differ comes in through the traits below. The real implementations are in [`real`]; the
-//! simulated ones live in the crate `sim`.
+//! Tasks, timers and sockets go through `tokio`, which the simulator replaces as a whole;
+//! everything else that could make two runs of one seed differ comes in through the traits below.
+//! The real implementations are in [`real`]; the simulated ones live in the crate `sim`.
 //!
-//! - E1: no other module touches `std::fs`, the system clock or the randomness of the operating system.
+//! - E1: no other module touches `std::fs`, the system clock or the randomness of the operating
+//!   system.
 //! - E2: buffers are owned, so that an operation may run on another thread or in a submission ring.
-//! - E3: an operation that returned an error may have happened in part; a failed sync is never retried (see
-//!   `faults-and-checks`, D9): the caller gives the file up.
+//! - E3: an operation that returned an error may have happened in part; a failed sync is never
+//!   retried (see `faults-and-checks`, D9): the caller gives the file up.
 
 pub mod real;
 
@@ -35,10 +36,11 @@ pub struct DiskSpace {
     pub free: u64,
 }
 
-/// One disk: a directory, normally a mount of its own. Paths are relative, `/`-separated, without `.` or `..`.
+/// One disk: a directory, normally a mount of its own. Paths are relative, `/`-separated, without
+/// `.` or `..`.
 ///
-/// A directory's entries are durable only after [`Disk::sync_dir`] on that directory. A removed file that is still
-/// open stays readable through its handle (POSIX unlink).
+/// A directory's entries are durable only after [`Disk::sync_dir`] on that directory. A removed
+/// file that is still open stays readable through its handle (POSIX unlink).
 pub trait Disk: Send + Sync + 'static {
     /// Creates a file that must not exist yet, open for reading and writing.
     fn create(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>>;
@@ -59,6 +61,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file. All operations may run at once; overlapping writes have no defined order.
+#[expect(clippy::len_without_is_empty, reason = "a length on disk is an operation, not a property")]
 pub trait DiskFile: Send + Sync + 'static {
     /// Reads `len` bytes at `offset` from the start; fewer only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes>;

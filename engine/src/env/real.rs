@@ -1,8 +1,8 @@
 //! The real disk, clock and randomness: what production runs on.
 //!
-//! A disk is served by a few threads of its own, so that a slow disk never starves another one and no request blocks
-//! an executor thread. One operation is one hop to such a thread (about 10 us), hence the coarse operations of
-//! [`super::DiskFile`].
+//! A disk is served by a few threads of its own, so that a slow disk never starves another one and
+//! no request blocks an executor thread. One operation is one hop to such a thread (about 10 us),
+//! hence the coarse operations of [`super::DiskFile`].
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door")]
 
 use super::{Clock, Disk, DiskFile, DiskSpace, Durability, Env, IoFuture, Rng};
@@ -24,7 +24,8 @@ const WRITE_BUFFERS_MAX: usize = 512;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Jobs that wait for a thread. Bounded by the callers: every request has at most a handful of operations in flight.
+/// Jobs that wait for a thread. Bounded by the callers: every request has at most a handful of
+/// operations in flight.
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,

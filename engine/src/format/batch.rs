@@ -1,21 +1,23 @@
-//! Journal batch: one group commit, written and synced as one. Begins at a page boundary, padded with zeros to the next.
+//! Journal batch: one group commit, written and synced as one. Begins at a page boundary, padded
+//! with zeros to the next.
 //!
-//! | offset | size | field          | meaning                                                        |
-//! |-------:|-----:|----------------|----------------------------------------------------------------|
-//! |      0 |    4 | `magic`        | `BATCH_MAGIC`                                                  |
-//! |      4 |    4 | `crc`          | CRC-32 of generation, file, offset and of bytes 8..64+payload  |
-//! |      8 |    4 | `payload_len`  | bytes of all records, at most `PAYLOAD_LEN_MAX`                |
-//! |     12 |    4 | `record_count` | at least 1                                                     |
-//! |     16 |    8 | `sequence`     | 1, 2, 3, ... over the life of a generation                     |
-//! |     24 |    8 | `generation`   | random; drawn anew at every start                              |
-//! |     32 |   32 | reserved       | zero, and a reader refuses anything else                       |
+//! | offset | size | field          | meaning |
+//! |-------:|-----:|----------------|---|
+//! |      0 |    4 | `magic`        | `BATCH_MAGIC` |
+//! |      4 |    4 | `crc`          | CRC-32 of generation, file, offset, bytes 8..64+payload |
+//! |      8 |    4 | `payload_len`  | bytes of all records, at most `PAYLOAD_LEN_MAX` |
+//! |     12 |    4 | `record_count` | at least 1 |
+//! |     16 |    8 | `sequence`     | 1, 2, 3, ... over the life of a generation |
+//! |     24 |    8 | `generation`   | random; drawn anew at every start |
+//! |     32 |   32 | reserved       | zero, and a reader refuses anything else |
 //!
 //! Records follow, each `group: u32`, `len: u32`, then `len` bytes.
 //!
-//! - B1: the checksum is seeded with generation, file and offset: a batch of an earlier life, or of an earlier lap of the
-//!   ring, or in the wrong place never verifies. Generations are secret to clients, so no body can pose as a batch.
-//! - B2: batch `n + 1` is written only after batch `n` is durable. A valid batch proves all before it durable: a bad one
-//!   before a good one is rot, a bad one at the end is a torn tail.
+//! - B1: the checksum is seeded with generation, file and offset: a batch of an earlier life, or of
+//!   an earlier lap of the ring, or in the wrong place never verifies. Generations are secret to
+//!   clients, so no body can pose as a batch.
+//! - B2: batch `n + 1` is written only after batch `n` is durable. A valid batch proves all before
+//!   it durable: a bad one before a good one is rot, a bad one at the end is a torn tail.
 
 use super::{Fields, Malformed, PAGE_LEN, page_align};
 use bytes::Bytes;
@@ -30,7 +32,8 @@ const MAGIC: u32 = u32::from_le_bytes(*b"SJB0");
 const RECORD_HEADER_LEN: usize = 8;
 const WHAT: &str = "journal batch";
 
-/// One entry of the journal: opaque bytes of a group, in two pieces so that a body need not be copied behind its head.
+/// One entry of the journal: opaque bytes of a group, in two pieces so that a body need not be
+/// copied behind its head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalRecord {
     /// Consensus group (partition) that it belongs to.
@@ -144,7 +147,8 @@ fn push_records(
     }
 }
 
-/// The length on disk that a header claims, when it looks like one of this generation: worth decoding in full.
+/// The length on disk that a header claims, when it looks like one of this generation: worth
+/// decoding in full.
 pub fn peek_len(header: &[u8], generation: u64) -> Option<u64> {
     let mut fields = Fields::new(header, WHAT);
     let magic = fields.u32().ok()?;

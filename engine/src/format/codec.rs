@@ -1,5 +1,5 @@
-//! The one door to `bincode`: bodies of records and messages whose layout follows a Rust type. Fixed frames are laid out
-//! by hand beside it. Whoever replaces the library does it here.
+//! The one door to `bincode`: bodies of records and messages whose layout follows a Rust type.
+//! Fixed frames are laid out by hand beside it. Whoever replaces the library does it here.
 
 use super::Malformed;
 

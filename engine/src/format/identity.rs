@@ -1,4 +1,5 @@
-//! Disk identity: whose disk this is, wherever it is mounted. Written once, as the first file of a blank disk.
+//! Disk identity: whose disk this is, wherever it is mounted. Written once, as the first file of a
+//! blank disk.
 //!
 //! | offset | size | field           | meaning                                    |
 //! |-------:|-----:|-----------------|--------------------------------------------|

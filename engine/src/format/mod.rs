@@ -1,5 +1,6 @@
-//! Every byte that the engine writes, one file per structure. All are format version 0, little-endian, and refuse what
-//! they do not know; `engine/tests/golden/` holds one encoded example of each.
+//! Every byte that the engine writes, one file per structure. All are format version 0,
+//! little-endian, and refuse what they do not know; `engine/tests/golden/` holds one encoded
+//! example of each.
 //!
 //! | module | structure | file |
 //! |---|---|---|
@@ -11,8 +12,10 @@
 //! | [`record`] | the unit of append to a volume | `volumes/ID` |
 //!
 //! - F1: nothing is parsed before its checksum holds.
-//! - F2: a checksum covers where the bytes belong (file identity and offset), so that bytes in the wrong place fail it.
-//! - F3: decoding never panics and never allocates more than its input implies, whatever the bytes are (fuzzed).
+//! - F2: a checksum covers where the bytes belong (file identity and offset), so that bytes in the
+//!   wrong place fail it.
+//! - F3: decoding never panics and never allocates more than its input implies, whatever the bytes
+//!   are (fuzzed).
 
 pub mod batch;
 pub mod codec;

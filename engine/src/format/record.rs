@@ -1,28 +1,32 @@
-//! Volume record: the unit of append to a segment. Proves by itself whether it is intact and whose bytes it holds.
+//! Volume record: the unit of append to a segment. Proves by itself whether it is intact and whose
+//! bytes it holds.
 //!
 //! A record begins at a page boundary:
 //!
-//! | offset | size | field         | meaning                                                       |
-//! |-------:|-----:|---------------|---------------------------------------------------------------|
-//! |      0 |    4 | `magic`       | `RECORD_MAGIC`; lets reclaim find records                     |
-//! |      4 |    4 | `header_crc`  | CRC-32 of seal and of bytes 8..64+owners                      |
-//! |      8 |    8 | `volume`      | the volume                                                    |
-//! |     16 |    8 | `offset`      | of the record, from the start of the segment                  |
-//! |     24 |    4 | `payload_len` | bytes of all bodies, `1..=PAYLOAD_LEN_MAX`                    |
-//! |     28 |    4 | `owner_count` | bodies in the record, at least 1                              |
-//! |     32 |    4 | `owners_len`  | bytes of the table of owners                                  |
-//! |     36 |   28 | reserved      | zero, and a reader refuses anything else                      |
+//! | offset | size | field         | meaning |
+//! |-------:|-----:|---------------|---|
+//! |      0 |    4 | `magic`       | `RECORD_MAGIC`; lets reclaim find records |
+//! |      4 |    4 | `header_crc`  | CRC-32 of seal and of bytes 8..64+owners |
+//! |      8 |    8 | `volume`      | the volume |
+//! |     16 |    8 | `offset`      | of the record, from the start of the segment |
+//! |     24 |    4 | `payload_len` | bytes of all bodies, `1..=PAYLOAD_LEN_MAX` |
+//! |     28 |    4 | `owner_count` | bodies in the record, at least 1 |
+//! |     32 |    4 | `owners_len`  | bytes of the table of owners |
+//! |     36 |   28 | reserved      | zero, and a reader refuses anything else |
 //!
-//! The table of owners follows: per body `len: u32`, `owner_len: u16`, `owner` (opaque: the row that refers to it). Then
-//! the payload in sub-blocks of [`SUB_BLOCK_LEN`] bytes (the last one shorter), each followed by its CRC-32, which
-//! covers seal, place and bytes. Zeros up to the next page.
+//! The table of owners follows: per body `len: u32`, `owner_len: u16`, `owner` (opaque: the row
+//! that refers to it). Then the payload in sub-blocks of [`SUB_BLOCK_LEN`] bytes (the last one
+//! shorter), each followed by its CRC-32, which covers seal, place and bytes. Zeros up to the next
+//! page.
 //!
-//! The seal is the segment's identity: deployment, disk, volume and member. The segment begins with one page:
-//! `magic: u64`, `crc: u32`, `version: u32`, `deployment_id: u128`, `disk_id: u128`, `volume: u64`, `member: u8`,
-//! `data_columns: u8`, `parity_columns: u8`, `code: u8`, `epoch: u32`, then zeros.
+//! The seal is the segment's identity: deployment, disk, volume and member. The segment begins with
+//! one page: `magic: u64`, `crc: u32`, `version: u32`, `deployment_id: u128`, `disk_id: u128`,
+//! `volume: u64`, `member: u8`, `data_columns: u8`, `parity_columns: u8`, `code: u8`, `epoch: u32`,
+//! then zeros.
 //!
 //! - R1: a record lies wholly inside one segment; it is never rewritten.
-//! - R2: a range read verifies only the sub-blocks that it touches; a body read whole is checked against the index's hash.
+//! - R2: a range read verifies only the sub-blocks that it touches; a body read whole is checked
+//!   against the index's hash.
 
 use super::{FORMAT_VERSION, Fields, Malformed, PAGE_LEN, page_align, value::VolumeId};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -206,7 +210,8 @@ fn push_sub_blocks(seal: &Seal, data_offset: u64, payload: Vec<Bytes>, buffers: 
     }
 }
 
-/// Bytes of fixed header and owners that the header at the start of `bytes` claims: how much to read to decode it.
+/// Bytes of fixed header and owners that the header at the start of `bytes` claims: how much to
+/// read to decode it.
 ///
 /// # Errors
 /// [`Malformed`] when it does not look like a record's header at all.
@@ -278,7 +283,8 @@ pub fn covering(payload_len: usize, range: &Range<usize>) -> Range<u64> {
 
 /// Verifies the sub-blocks that cover a range of the payload and returns exactly that range.
 ///
-/// `data_offset` is where the record's first sub-block lies in the segment, `bytes` what [`covering`] told to read.
+/// `data_offset` is where the record's first sub-block lies in the segment, `bytes` what
+/// [`covering`] told to read.
 ///
 /// # Errors
 /// [`Malformed`] when a sub-block fails its checksum or is missing.

@@ -4,19 +4,21 @@
 //! section 0: block block ... page   section 1: block ... page   ...   top   footer
 //! ```
 //!
-//! Blocks, pages and the top are *frames*: `len: u32`, `crc: u32`, `len` bytes. The checksum covers the run's id, the
-//! frame's offset, its length and its bytes.
+//! Blocks, pages and the top are *frames*: `len: u32`, `crc: u32`, `len` bytes. The checksum covers
+//! the run's id, the frame's offset, its length and its bytes.
 //!
 //! | frame | content |
 //! |---|---|
-//! | block | rows in order: `key_len: u16`, `value_len: u32` (`u32::MAX`: a tombstone), key, value |
-//! | page  | `block_count: u32`, per block `offset: u64`, `len: u32`, `key_len: u16`, first key; then the filter's bits |
+//! | block | rows: `key_len: u16`, `value_len: u32` (`u32::MAX`: tombstone), key, value |
+//! | page  | `block_count: u32`; each `offset: u64`, `len: u32`, `key_len: u16`, first key; filter bits |
 //! | top   | per section `offset: u64` and `len: u32` of its page, `key_len: u16`, first key |
 //!
-//! Footer, the last 64 bytes: `magic: u64`, `crc: u32` of bytes 12..64, `version: u32`, `run_id: u64`,
-//! `top_offset: u64`, `top_len: u32`, `section_count: u32`, `row_count: u64`, 16 bytes of zeros.
+//! Footer, the last 64 bytes: `magic: u64`, `crc: u32` of bytes 12..64, `version: u32`, `run_id:
+//! u64`, `top_offset: u64`, `top_len: u32`, `section_count: u32`, `row_count: u64`, 16 bytes of
+//! zeros.
 //!
-//! The top stays in memory (about 50 bytes per MiB of run); pages and blocks come through the bounded cache.
+//! The top stays in memory (about 50 bytes per MiB of run); pages and blocks come through the
+//! bounded cache.
 
 use super::{FORMAT_VERSION, Fields, Malformed};
 use bytes::{BufMut, Bytes, BytesMut};

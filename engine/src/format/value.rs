@@ -1,4 +1,5 @@
-//! Value of an index row: which write made it, where its bytes are, and attributes that the engine does not read.
+//! Value of an index row: which write made it, where its bytes are, and attributes that the engine
+//! does not read.
 //!
 //! | size | field          | meaning                                                          |
 //! |-----:|----------------|------------------------------------------------------------------|
@@ -8,7 +9,8 @@
 //! | ...  | location       | the body, or `count` extents of 36 bytes                         |
 //! | ...  | `attributes`   | the rest                                                         |
 //!
-//! An extent is `volume: u64`, `offset: u64`, `record_len: u32`, `start: u32`, `len: u32`, `crc64: u64`.
+//! An extent is `volume: u64`, `offset: u64`, `record_len: u32`, `start: u32`, `len: u32`, `crc64:
+//! u64`.
 //!
 //! Values carry no checksum of their own: the block of the run and the batch of the journal do.
 
@@ -40,7 +42,8 @@ pub struct Extent {
     pub start: u32,
     /// Bytes.
     pub len: u32,
-    /// CRC-64/NVME of the bytes: kept outside what it protects, it catches lost and misdirected writes.
+    /// CRC-64/NVME of the bytes: kept outside what it protects, it catches lost and misdirected
+    /// writes.
     pub crc64: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Merging runs: fewer places to look, and room for what is overwritten or deleted.
 //!
-//! Runs are merged in tiers: neighbours in age of similar size, so that every row is rewritten about once per factor
-//! of growth. Writes never wait for a merge.
+//! Runs are merged in tiers: neighbours in age of similar size, so that every row is rewritten
+//! about once per factor of growth. Writes never wait for a merge.
 
 use super::run_reader::RowCursor;
 use super::{Run, RunWriter};
@@ -27,8 +27,8 @@ pub struct MergeInput {
     pub is_oldest: bool,
 }
 
-/// Chooses runs to merge, newest first, by their lengths: the longest stretch from the newest on in which no run is
-/// more than twice as long as all newer ones together.
+/// Chooses runs to merge, newest first, by their lengths: the longest stretch from the newest on in
+/// which no run is more than twice as long as all newer ones together.
 pub fn pick_merge(runs: &[Arc<Run>]) -> Option<MergeInput> {
     let lens: Vec<u64> = runs.iter().map(|run| run.len).collect();
     let count = stretch(&lens)?;

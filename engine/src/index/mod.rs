@@ -1,14 +1,16 @@
 //! Index: the ordered rows of a node, a log-structured merge tree.
 //!
 //! ```text
-//! write --> active memtable --freeze--> frozen memtable --destage, write out--> run ... runs --merge--> run
+//! write --> active memtable --freeze--> frozen memtable --destage--> run ... runs --merge--> run
 //! read  <-- active, frozen, runs: the newest row of a key wins; a tombstone hides older ones
 //! ```
 //!
-//! - I1: rows enter through [`Index::write`] only, in the order of the log, after they are durable in the journal.
+//! - I1: rows enter through [`Index::write`] only, in the order of the log, after they are durable
+//!   in the journal.
 //! - I2: a reader sees one state: memtables and runs are taken under one lock.
 //! - I3: usage of volumes is what the rows refer to; it changes under the same lock as the rows.
-//! - I4: memory is bounded by the memtables' limit, the cache's limit and about 50 bytes per MiB of run.
+//! - I4: memory is bounded by the memtables' limit, the cache's limit and about 50 bytes per MiB of
+//!   run.
 
 mod cache;
 mod compaction;
@@ -156,8 +158,8 @@ impl Index {
         self.read().runs.clone()
     }
 
-    /// Freezes the active memtable, which holds everything up to batch `sequence`. Returns the memtable that is
-    /// frozen already, if there is one: only one is on its way at a time.
+    /// Freezes the active memtable, which holds everything up to batch `sequence`. Returns the
+    /// memtable that is frozen already, if there is one: only one is on its way at a time.
     pub fn freeze(&self, sequence: u64) -> Arc<Frozen> {
         let mut state = self.state_mut();
         if let Some(frozen) = &state.frozen {
@@ -169,8 +171,9 @@ impl Index {
         frozen
     }
 
-    /// Replaces the frozen memtable by the run that it was written to. `destaged` are the rows whose bodies went to
-    /// volumes on the way: those that are still current count as live from now on.
+    /// Replaces the frozen memtable by the run that it was written to. `destaged` are the rows
+    /// whose bodies went to volumes on the way: those that are still current count as live from now
+    /// on.
     pub fn install(&self, run: Option<Arc<Run>>, destaged: &BTreeMap<Bytes, Extent>) {
         let mut state = self.state_mut();
         for (key, extent) in destaged {

@@ -118,7 +118,8 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Completes the run and makes it durable, its directory entry too. A run without rows is removed again.
+    /// Completes the run and makes it durable, its directory entry too. A run without rows is
+    /// removed again.
     ///
     /// # Errors
     /// I/O errors; the file is garbage then.

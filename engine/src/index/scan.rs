@@ -1,4 +1,5 @@
-//! Rows in order over memtables and runs: each source gives a piece, the pieces are merged as far as all of them reach.
+//! Rows in order over memtables and runs: each source gives a piece, the pieces are merged as far
+//! as all of them reach.
 
 use super::Index;
 use crate::error::Result;
@@ -18,7 +19,8 @@ pub struct ScanPage {
 type Piece = (Vec<(Bytes, Option<Value>)>, bool);
 
 impl Index {
-    /// Up to about `limit` live rows from `start` on, below `end`; fewer do not mean that there are no more.
+    /// Up to about `limit` live rows from `start` on, below `end`; fewer do not mean that there are
+    /// no more.
     ///
     /// # Errors
     /// [`crate::EngineError::Corrupt`]; I/O errors.
@@ -49,8 +51,8 @@ fn piece_of<'a>(
     (piece, is_end)
 }
 
-/// Merges pieces, newest first: the newest row of a key wins. Rows behind the end of a piece that has more to come may
-/// have a newer one there and wait for the next page.
+/// Merges pieces, newest first: the newest row of a key wins. Rows behind the end of a piece that
+/// has more to come may have a newer one there and wait for the next page.
 fn merge_pieces(pieces: Vec<Piece>) -> ScanPage {
     let unfinished = pieces.iter().filter(|(_, is_end)| !is_end);
     let frontier = unfinished.filter_map(|(rows, _)| rows.last()).map(|(key, _)| key.clone()).min();

@@ -1,5 +1,5 @@
-//! Journal: the node's one write-ahead log. Everything that a node promises passes through here, so that all of it
-//! shares every `fdatasync`.
+//! Journal: the node's one write-ahead log. Everything that a node promises passes through here, so
+//! that all of it shares every `fdatasync`.
 //!
 //! ```text
 //! append --> queue --> writer: take what waits -> one batch -> one write + fdatasync -> wake all
@@ -8,11 +8,14 @@
 //!
 //! - J1: [`Journal::append`] returns `Ok` only after the batch that holds the records is durable.
 //! - J2: batches are written one after the other: batch `n + 1` begins after batch `n` is durable.
-//! - J3: a file is used again only after a durable checkpoint contains all of it ([`Journal::release`]).
-//! - J4: after a failed write or sync nothing is appended any more: what was in flight is unknown to its writers.
-//! - J5: a start reads the old generation, makes what it found durable elsewhere, and begins a new generation in new
-//!   files; the old ones go when the manifest names the new generation. So nobody is ever served what a power cut could
-//!   still take, and a sync that failed before the restart cannot hide (see `faults-and-checks`, D9).
+//! - J3: a file is used again only after a durable checkpoint contains all of it
+//!   ([`Journal::release`]).
+//! - J4: after a failed write or sync nothing is appended any more: what was in flight is unknown
+//!   to its writers.
+//! - J5: a start reads the old generation, makes what it found durable elsewhere, and begins a new
+//!   generation in new files; the old ones go when the manifest names the new generation. So nobody
+//!   is ever served what a power cut could still take, and a sync that failed before the restart
+//!   cannot hide (see `faults-and-checks`, D9).
 
 mod recovery;
 mod ring;
@@ -110,7 +113,8 @@ impl Journal {
         Ok(Self::start(ring, config, first_sequence))
     }
 
-    /// Goes on in the generation that was just recovered, behind its tail, which is not durable: a deliberate bug.
+    /// Goes on in the generation that was just recovered, behind its tail, which is not durable: a
+    /// deliberate bug.
     #[cfg(mutants)]
     pub async fn resume_unsynced(
         disk: Arc<dyn Disk>,
@@ -138,7 +142,8 @@ impl Journal {
         Self { queue, released, stats, config }
     }
 
-    /// Appends records as one piece: all in one batch. Returns the number of that batch once it is durable.
+    /// Appends records as one piece: all in one batch. Returns the number of that batch once it is
+    /// durable.
     ///
     /// # Errors
     /// [`EngineError::Closed`] when the journal failed; the records may be durable or not.
@@ -156,7 +161,8 @@ impl Journal {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Declares every batch up to `sequence` contained in a durable checkpoint: its files may be used again.
+    /// Declares every batch up to `sequence` contained in a durable checkpoint: its files may be
+    /// used again.
     pub fn release(&self, sequence: u64) {
         self.released.send_if_modified(|released| {
             let is_later = sequence > *released;

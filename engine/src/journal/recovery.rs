@@ -1,8 +1,9 @@
 //! Reading the journal of an earlier life: which batches follow the checkpoint, and where they end.
 //!
-//! Every page of every file of the generation is looked at. The intact batches that follow the checkpoint without a gap
-//! are the tail to replay. After a gap there must be no intact batch of a later number: by B2 it would prove that the
-//! missing one was durable, so it is rot (or a lost write), and the journal is refused instead of being cut.
+//! Every page of every file of the generation is looked at. The intact batches that follow the
+//! checkpoint without a gap are the tail to replay. After a gap there must be no intact batch of a
+//! later number: by B2 it would prove that the missing one was durable, so it is rot (or a lost
+//! write), and the journal is refused instead of being cut.
 
 use super::{BatchPlace, JOURNAL_DIR, file_path, parse_file_name};
 use crate::env::Disk;

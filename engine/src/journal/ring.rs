@@ -1,7 +1,8 @@
 //! The ring of files that the journal writes: which file comes next, and when it may be used again.
 //!
-//! A file is created filled with zeros and synced, its directory entry too, before the first batch goes there: writing
-//! over allocated, written blocks costs `fdatasync` about half of what appending does.
+//! A file is created filled with zeros and synced, its directory entry too, before the first batch
+//! goes there: writing over allocated, written blocks costs `fdatasync` about half of what
+//! appending does.
 
 use super::{BatchPlace, JOURNAL_DIR, JournalConfig, file_path};
 use crate::env::{Disk, DiskFile, Durability};

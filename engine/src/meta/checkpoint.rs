@@ -1,9 +1,9 @@
 //! Checkpoints and merges: what happens to rows after they were acknowledged.
 //!
-//! The order of a checkpoint, and why: bodies into volumes and sync (rows will name them), run and sync (the manifest
-//! will name it), manifest (from here on the journal's files up to it are free), install (readers switch), release. A
-//! crash before the manifest leaves garbage that the next start removes; a crash after it leaves journal files that the
-//! next start ignores.
+//! The order of a checkpoint, and why: bodies into volumes and sync (rows will name them), run and
+//! sync (the manifest will name it), manifest (from here on the journal's files up to it are free),
+//! install (readers switch), release. A crash before the manifest leaves garbage that the next
+//! start removes; a crash after it leaves journal files that the next start ignores.
 
 use super::MetaStore;
 use crate::error::{EngineError, Result};

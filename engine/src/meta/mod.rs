@@ -1,14 +1,17 @@
-//! Metadata store of a node: journal, index, volumes and manifest as one thing that survives a power cut at any point.
+//! Metadata store of a node: journal, index, volumes and manifest as one thing that survives a
+//! power cut at any point.
 //!
 //! ```text
 //! append --> journal (durable) --> apply turn: read and write rows --> index
-//!                                        checkpoint: freeze -> destage bodies -> run -> manifest -> release journal
-//! start:  manifest -> runs, volumes -> replay the journal's tail -> checkpoint -> new generation -> serve
+//!                                   checkpoint: freeze -> destage -> run -> manifest -> release
+//! start:  manifest -> runs, volumes -> replay the journal -> checkpoint -> new generation -> serve
 //! ```
 //!
 //! - S1: what a row refers to is durable before the entry that makes the row is appended.
-//! - S2: rows change in an apply turn only; turns follow the journal's order, whole batches at a time.
-//! - S3: a checkpoint names a batch; runs and usage in the manifest are exactly those after that batch.
+//! - S2: rows change in an apply turn only; turns follow the journal's order, whole batches at a
+//!   time.
+//! - S3: a checkpoint names a batch; runs and usage in the manifest are exactly those after that
+//!   batch.
 //! - S4: files go only after a durable manifest no longer names them.
 
 mod checkpoint;
@@ -51,7 +54,8 @@ pub struct MetaConfig {
     pub memtable_len_max: usize,
     /// Bytes of cached blocks and pages. Default 32 MiB.
     pub cache_len_max: usize,
-    /// Bytes of the disk that new bodies leave free, for checkpoints, merges and deletes. Default 256 MiB.
+    /// Bytes of the disk that new bodies leave free, for checkpoints, merges and deletes. Default
+    /// 256 MiB.
     pub reserve_len: u64,
 }
 
@@ -260,7 +264,8 @@ impl ApplyTurn<'_> {
     }
 }
 
-/// Writes a file and moves it over another one: after a crash there is the old one or the new one, whole.
+/// Writes a file and moves it over another one: after a crash there is the old one or the new one,
+/// whole.
 async fn write_replacing(
     disk: &dyn Disk,
     new_path: &str,

@@ -1,4 +1,5 @@
-//! Opening a disk: recognise it, read what is live, replay the journal's tail, make it durable, begin a new generation.
+//! Opening a disk: recognise it, read what is live, replay the journal's tail, make it durable,
+//! begin a new generation.
 
 use super::{MANIFEST_PATH, MetaConfig, MetaStore, write_replacing};
 use crate::env::{Disk, Env, random_u128};
@@ -28,11 +29,12 @@ pub struct Opening {
 }
 
 impl MetaStore {
-    /// Opens the disk, or makes a blank one ours. The caller replays what [`Opening::next_batch`] gives, then calls
-    /// [`Opening::finish`].
+    /// Opens the disk, or makes a blank one ours. The caller replays what [`Opening::next_batch`]
+    /// gives, then calls [`Opening::finish`].
     ///
     /// # Errors
-    /// [`EngineError::Foreign`] for a disk with other content; [`EngineError::Corrupt`]; I/O errors.
+    /// [`EngineError::Foreign`] for a disk with other content; [`EngineError::Corrupt`]; I/O
+    /// errors.
     pub async fn open(disk: Arc<dyn Disk>, config: MetaConfig, env: Env) -> Result<Opening> {
         let identity = identify(&*disk, &env).await?;
         let manifest = load_manifest(&*disk, identity).await?;
@@ -46,10 +48,13 @@ impl MetaStore {
         let usage = manifest.volumes.iter().copied().collect();
         let recovery =
             Recovery::open(disk.clone(), manifest.journal_generation, manifest.checkpoint).await?;
+        let names = disk.list(RUN_DIR).await.map_err(EngineError::io("list", RUN_DIR))?;
+        let found = names.iter().filter_map(|name| u64::from_str_radix(name, 16).ok()).max();
+        let next_run_id = manifest.next_run_id.max(found.map_or(1, |id| id + 1));
         let store = Self {
             index: Index::new(runs, usage, Arc::new(Cache::new(config.cache_len_max))),
             journal: OnceLock::new(),
-            next_run_id: AtomicU64::new(manifest.next_run_id.max(1)),
+            next_run_id: AtomicU64::new(next_run_id),
             applied: tokio::sync::Mutex::new(manifest.checkpoint),
             manifest: tokio::sync::Mutex::new(manifest),
             checkpointing: tokio::sync::Mutex::default(),
@@ -81,7 +86,8 @@ impl Opening {
         self.recovery.next_batch().await
     }
 
-    /// Makes everything that was replayed durable anew, begins a new generation of the journal and removes garbage.
+    /// Makes everything that was replayed durable anew, begins a new generation of the journal and
+    /// removes garbage.
     ///
     /// # Errors
     /// I/O errors.
@@ -148,7 +154,8 @@ impl MetaStore {
     }
 }
 
-/// Reads whose disk this is; gives a blank one an identity. Files whose names begin with a dot are not ours.
+/// Reads whose disk this is; gives a blank one an identity. Files whose names begin with a dot are
+/// not ours.
 async fn identify(disk: &dyn Disk, env: &Env) -> Result<Identity> {
     match read_small(disk, IDENTITY_PATH).await {
         Ok(bytes) => {
@@ -170,7 +177,8 @@ async fn identify(disk: &dyn Disk, env: &Env) -> Result<Identity> {
     Ok(identity)
 }
 
-/// Reads the manifest. A disk that has an identity and nothing else is new: its first manifest is written here.
+/// Reads the manifest. A disk that has an identity and nothing else is new: its first manifest is
+/// written here.
 async fn load_manifest(disk: &dyn Disk, identity: Identity) -> Result<Manifest> {
     match read_small(disk, MANIFEST_PATH).await {
         Ok(bytes) => {

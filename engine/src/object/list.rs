@@ -9,13 +9,15 @@ pub struct ListRequest {
     pub bucket: BucketName,
     /// Only keys that begin with this; may be empty.
     pub prefix: String,
-    /// Keys that share everything up to the first delimiter after the prefix become one [`ListEntry::Prefix`]. Any
-    /// non-empty string.
+    /// Keys that share everything up to the first delimiter after the prefix become one
+    /// [`ListEntry::Prefix`]. Any non-empty string.
     pub delimiter: Option<String>,
-    /// Only what comes after this in byte order. A common prefix that equals `after` counts as seen, with everything
-    /// below it; one that is merely a prefix of `after` is listed while keys after `after` remain below it.
+    /// Only what comes after this in byte order. A common prefix that equals `after` counts as
+    /// seen, with everything below it; one that is merely a prefix of `after` is listed while keys
+    /// after `after` remain below it.
     pub after: Option<String>,
-    /// Entries at most, keys and common prefixes together; 0 gives an empty page that is not truncated.
+    /// Entries at most, keys and common prefixes together; 0 gives an empty page that is not
+    /// truncated.
     pub limit: usize,
 }
 

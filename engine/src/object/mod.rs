@@ -1,12 +1,14 @@
-//! The nouns of an object store and the trait [`ObjectStore`]: the waist between the S3 protocol above and whatever
-//! keeps the objects below. `s3api` imports this module of the engine and nothing else.
+//! The nouns of an object store and the trait [`ObjectStore`]: the waist between the S3 protocol
+//! above and whatever keeps the objects below. `s3api` imports this module of the engine and
+//! nothing else.
 //!
 //! Nothing here knows HTTP, XML, disks or other nodes.
 //!
 //! - O1: when a write returns `Ok`, its bytes and its metadata are durable (DESIGN.md, P1).
-//! - O2: every operation on one key is linearizable; conditions are evaluated where the write takes effect (P2).
-//! - O3: a body ends in `Ok` only when every byte of it was verified; what cannot be read is an error, never a short
-//!   body (P3).
+//! - O2: every operation on one key is linearizable; conditions are evaluated where the write takes
+//!   effect (P2).
+//! - O3: a body ends in `Ok` only when every byte of it was verified; what cannot be read is an
+//!   error, never a short body (P3).
 //! - O4: a write whose [`BodySource`] fails leaves no trace that a reader could see.
 
 pub mod list;
@@ -39,9 +41,9 @@ pub type UnixNanos = u64;
 
 /// Bytes on their way in.
 ///
-/// The store polls until `None`, then asks for the digest. Whoever implements it checks what the sender promised of
-/// the body (length, checksums, signatures) and answers `Err` instead of the final `None` when a promise is broken,
-/// so that the store never commits such a body.
+/// The store polls until `None`, then asks for the digest. Whoever implements it checks what the
+/// sender promised of the body (length, checksums, signatures) and answers `Err` instead of the
+/// final `None` when a promise is broken, so that the store never commits such a body.
 pub trait BodySource: Send {
     /// The next piece, `None` at the verified end. Not polled again after `None` or `Err`.
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
@@ -242,7 +244,8 @@ pub enum StoreError {
     /// The disks are full. Deletes still work.
     #[error("out of space")]
     OutOfSpace,
-    /// Not now: shutting down, a failed disk, too many faults. Nothing is said about whether a write happened.
+    /// Not now: shutting down, a failed disk, too many faults. Nothing is said about whether a
+    /// write happened.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// Stored bytes are damaged beyond what redundancy repairs. Never answered as absence.
@@ -252,7 +255,8 @@ pub enum StoreError {
 
 /// Many objects in buckets. Implemented by the cluster, used by the protocol.
 ///
-/// Every method may fail with [`StoreError::Unavailable`]; a write that did may have happened or not.
+/// Every method may fail with [`StoreError::Unavailable`]; a write that did may have happened or
+/// not.
 pub trait ObjectStore: Send + Sync + 'static {
     /// Creates a bucket. Fails with `BucketExists`.
     fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
@@ -263,8 +267,8 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// All buckets, by name.
     fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>>;
 
-    /// Writes an object. Fails with `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` (for `Matches`), `Body`,
-    /// `OutOfSpace`.
+    /// Writes an object. Fails with `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` (for
+    /// `Matches`), `Body`, `OutOfSpace`.
     fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome>;
     /// Opens an object for reading. Fails with `NoSuchBucket`, `NoSuchKey`.
     fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>>;
@@ -289,12 +293,12 @@ pub trait ObjectStore: Send + Sync + 'static {
         key: ObjectKey,
         upload_id: UploadId,
     ) -> Reply<'_, UploadInfo>;
-    /// Writes a part, replacing one of the same number. Fails with `NoSuchBucket`, `NoSuchUpload`, `Body`,
-    /// `OutOfSpace`.
+    /// Writes a part, replacing one of the same number. Fails with `NoSuchBucket`, `NoSuchUpload`,
+    /// `Body`, `OutOfSpace`.
     fn put_part(&self, request: PartRequest, body: Body) -> Reply<'_, PartInfo>;
-    /// Makes the listed parts an object; repeating a Complete that succeeded returns its outcome again while the
-    /// object is still the one that it made. Fails with `NoSuchBucket`, `NoSuchUpload`, `InvalidPart`,
-    /// `PartTooSmall`, `PreconditionFailed`, `NoSuchKey`.
+    /// Makes the listed parts an object; repeating a Complete that succeeded returns its outcome
+    /// again while the object is still the one that it made. Fails with `NoSuchBucket`,
+    /// `NoSuchUpload`, `InvalidPart`, `PartTooSmall`, `PreconditionFailed`, `NoSuchKey`.
     fn complete_upload(&self, request: CompleteRequest) -> Reply<'_, PutOutcome>;
     /// Drops an upload and its parts. Fails with `NoSuchBucket`, `NoSuchUpload`.
     fn abort_upload(

@@ -27,8 +27,9 @@ pub enum NameError {
 pub struct BucketName(String);
 
 impl BucketName {
-    /// Checks a name against the rules for general purpose buckets: 3 to 63 bytes of lowercase letters, digits, `.`
-    /// and `-`; begins and ends with a letter or digit; no `..`; no IPv4 address.
+    /// Checks a name against the rules for general purpose buckets: 3 to 63 bytes of lowercase
+    /// letters, digits, `.` and `-`; begins and ends with a letter or digit; no `..`; no IPv4
+    /// address.
     ///
     /// # Errors
     /// [`NameError::Bucket`].

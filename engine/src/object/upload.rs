@@ -112,7 +112,8 @@ pub struct UploadListRequest {
     pub prefix: String,
     /// As in [`super::ListRequest`].
     pub delimiter: Option<String>,
-    /// Only what comes after this key; with an upload id, uploads of the same key with a greater id as well.
+    /// Only what comes after this key; with an upload id, uploads of the same key with a greater id
+    /// as well.
     pub after: Option<(String, Option<UploadId>)>,
     /// Uploads and common prefixes at most.
     pub limit: usize,

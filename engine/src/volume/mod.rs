@@ -1,5 +1,5 @@
-//! Volumes: the erasure-coded segment logs that hold bodies. Today every volume has one member (geometry 1+0): one
-//! segment on one disk.
+//! Volumes: the erasure-coded segment logs that hold bodies. Today every volume has one member
+//! (geometry 1+0): one segment on one disk.
 //!
 //! ```text
 //! append --> open volume: reserve pages -> write record (page cache) ... sync (shared) --> extents
@@ -8,7 +8,8 @@
 //!             sealed  --reclaim copies what lives--> fenced --> file removed
 //! ```
 //!
-//! - V1: an extent is handed out before its bytes are durable; whoever commits it calls [`VolumeSet::sync`] first.
+//! - V1: an extent is handed out before its bytes are durable; whoever commits it calls
+//!   [`VolumeSet::sync`] first.
 //! - V2: a volume that was open when the process ended is never appended to again.
 //! - V3: ids of volumes are never reused; a segment's checksums are seeded with the id.
 //! - V4: a removed volume stays readable to those who hold it.
@@ -87,10 +88,12 @@ pub struct VolumeSet {
 }
 
 impl VolumeSet {
-    /// Opens the segments that lie on the disk; all are sealed. Ids go on behind `next_id` and behind every file.
+    /// Opens the segments that lie on the disk; all are sealed. Ids go on behind `next_id` and
+    /// behind every file.
     ///
     /// # Errors
-    /// [`EngineError::Corrupt`] for a segment that the rows need and whose header is damaged; I/O errors.
+    /// [`EngineError::Corrupt`] for a segment that the rows need and whose header is damaged; I/O
+    /// errors.
     pub async fn open(
         disk: Arc<dyn Disk>,
         identity: Identity,
@@ -116,8 +119,8 @@ impl VolumeSet {
         Ok(set)
     }
 
-    /// A segment whose first page was never completed is not opened: nothing durable can refer to it. Should a row
-    /// refer to it all the same, its reads fail; the file is kept while rows do.
+    /// A segment whose first page was never completed is not opened: nothing durable can refer to
+    /// it. Should a row refer to it all the same, its reads fail; the file is kept while rows do.
     async fn open_segment(&self, id: VolumeId) -> Result<()> {
         let path = segment_path(id);
         let file = self.disk.open(&path).await.map_err(EngineError::io("open", &path))?;
@@ -177,7 +180,8 @@ impl VolumeSet {
         self.next_id.load(Ordering::Relaxed)
     }
 
-    /// Removes a sealed volume: new readers no longer find it. The caller knows that no row refers to it.
+    /// Removes a sealed volume: new readers no longer find it. The caller knows that no row refers
+    /// to it.
     ///
     /// # Errors
     /// I/O errors; the file is then garbage until the next start.

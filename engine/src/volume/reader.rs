@@ -1,4 +1,5 @@
-//! Reading from volumes: verified ranges of extents, and the records of a segment one after the other.
+//! Reading from volumes: verified ranges of extents, and the records of a segment one after the
+//! other.
 
 use super::{Volume, VolumeSet};
 use crate::error::{EngineError, Result};
@@ -13,10 +14,12 @@ use std::sync::Arc;
 const HEADER_READ_LEN: usize = 4096;
 
 impl VolumeSet {
-    /// Reads a range of an extent, every byte verified; a whole extent is checked against the index's hash, too.
+    /// Reads a range of an extent, every byte verified; a whole extent is checked against the
+    /// index's hash, too.
     ///
     /// # Errors
-    /// [`EngineError::VolumeGone`] when the extent was relocated: look the row up again. [`EngineError::Corrupt`].
+    /// [`EngineError::VolumeGone`] when the extent was relocated: look the row up again.
+    /// [`EngineError::Corrupt`].
     pub async fn read(&self, extent: &Extent, range: Range<u32>) -> Result<Vec<Bytes>> {
         self.get(extent.volume)?.read(extent, range).await
     }
@@ -63,7 +66,8 @@ pub struct ScannedRecord {
     pub header: RecordHeader,
 }
 
-/// Walks the records of a sealed volume. Pages that hold no intact header (writes that a crash cut off) are skipped.
+/// Walks the records of a sealed volume. Pages that hold no intact header (writes that a crash cut
+/// off) are skipped.
 pub struct RecordScan {
     volume: Arc<Volume>,
     offset: u64,

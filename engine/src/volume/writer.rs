@@ -32,8 +32,8 @@ impl Volume {
     /// Makes everything durable that was appended before the call.
     ///
     /// # Errors
-    /// I/O errors, also of an earlier sync: its pages may be lost although a later sync succeeds, so the volume is
-    /// given up.
+    /// I/O errors, also of an earlier sync: its pages may be lost although a later sync succeeds,
+    /// so the volume is given up.
     pub async fn sync(&self) -> Result<()> {
         let ticket = self.gate.asked.fetch_add(1, Ordering::AcqRel) + 1;
         let mut served = self.gate.served.lock().await;
@@ -70,7 +70,8 @@ impl Volume {
 impl VolumeSet {
     /// Writes one record into the open volume, into the page cache only (V1).
     ///
-    /// `owners` add up to `payload`, which is neither empty nor longer than [`record::PAYLOAD_LEN_MAX`].
+    /// `owners` add up to `payload`, which is neither empty nor longer than
+    /// [`record::PAYLOAD_LEN_MAX`].
     ///
     /// # Errors
     /// [`EngineError::OutOfSpace`]; I/O errors. What was written is garbage.

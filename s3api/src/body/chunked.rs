@@ -6,9 +6,10 @@
 //! last    := "0" [";chunk-signature=" 64 hex] CRLF
 //! trailer := (name ":" value [CR] LF)* ["x-amz-trailer-signature:" 64 hex CRLF]
 //! ```
-//! - C1: nothing is buffered but one line of at most [`LINE_LEN_MAX`] bytes; data passes through as it came.
-//! - C2: the last piece of a signed chunk leaves only after its signature held; a body that does not hold ends in an
-//!   error, never in a clean end.
+//! - C1: nothing is buffered but one line of at most [`LINE_LEN_MAX`] bytes; data passes through as
+//!   it came.
+//! - C2: the last piece of a signed chunk leaves only after its signature held; a body that does
+//!   not hold ends in an error, never in a clean end.
 //! - C3: the decoded length is the announced one, exactly; nothing follows the end.
 //! - C4: the trailer holds exactly the announced checksum.
 
@@ -82,14 +83,18 @@ impl ChunkDecoder {
         }
     }
 
-    /// Takes from `input` up to the end of the next piece of data and returns it; `None` when `input` is used up.
+    /// Takes from `input` up to the end of the next piece of data and returns it; `None` when
+    /// `input` is used up.
     ///
     /// # Errors
-    /// `InvalidRequest` (framing), `IncompleteBody` (length), `SignatureDoesNotMatch`, `MalformedTrailerError`.
+    /// `InvalidRequest` (framing), `IncompleteBody` (length), `SignatureDoesNotMatch`,
+    /// `MalformedTrailerError`.
     pub fn decode(&mut self, input: &mut Bytes) -> S3Result<Option<Bytes>> {
         while !input.is_empty() {
-            if let State::Data { .. } = self.state {
-                return self.take_data(input).map(Some);
+            match self.state {
+                State::Data { .. } => return self.take_data(input).map(Some),
+                State::Done => return Err(invalid("Bytes follow the end of the chunked body.")),
+                _ => {}
             }
             if !self.take_line(input)? {
                 break;
@@ -194,7 +199,8 @@ impl ChunkDecoder {
         Ok(())
     }
 
-    /// C4. Some clients end the lines of the trailer with a line feed only, and put a blank line before the signature.
+    /// C4. Some clients end the lines of the trailer with a line feed only, and put a blank line
+    /// before the signature.
     fn on_trailer(&mut self, text: &str) -> S3Result<()> {
         if text.is_empty() {
             match (&self.plan.chain, &self.trailer) {

@@ -1,4 +1,5 @@
-//! Everything that is computed over a body in its one pass, and held against what the client promised.
+//! Everything that is computed over a body in its one pass, and held against what the client
+//! promised.
 //!
 //! - D1: a promise that is broken is an error before the body's end is told to anyone.
 
@@ -55,7 +56,8 @@ impl Digests {
     /// Begins.
     pub fn new(promises: Promises) -> Self {
         let algorithm = promises.checksum.as_ref().map(|(algorithm, _)| *algorithm);
-        // The hash that the signature asks for may be the one that the checksum asks for: computed once.
+        // The hash that the signature asks for may be the one that the checksum asks for: computed
+        // once.
         let is_shared = promises.sha256.is_some() && algorithm == Some(ChecksumAlgorithm::Sha256);
         Self {
             md5: Md5::new(),
@@ -76,7 +78,8 @@ impl Digests {
         }
     }
 
-    /// Holds the hashes against the promises; `trailer` is the value that came after the body, in base64.
+    /// Holds the hashes against the promises; `trailer` is the value that came after the body, in
+    /// base64.
     ///
     /// # Errors
     /// `XAmzContentSHA256Mismatch`, `BadDigest`, `InvalidRequest`.

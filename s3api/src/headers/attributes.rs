@@ -1,8 +1,8 @@
-//! What a client says of an object besides its bytes: standard headers and user metadata, checked on the way in,
-//! written on the way out.
+//! What a client says of an object besides its bytes: standard headers and user metadata, checked
+//! on the way in, written on the way out.
 //!
-//! - A1: a header that asks for something that is not there (encryption, locks, tags, ACLs) refuses the request; it is
-//!   never silently dropped.
+//! - A1: a header that asks for something that is not there (encryption, locks, tags, ACLs) refuses
+//!   the request; it is never silently dropped.
 
 use crate::error::{S3Error, S3Result, codes};
 use engine::object::ObjectAttributes;
@@ -85,7 +85,8 @@ pub fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     }
 }
 
-/// Writes the attributes of an object into an answer. What no header can carry was refused when it came in.
+/// Writes the attributes of an object into an answer. What no header can carry was refused when it
+/// came in.
 pub fn write(attributes: &ObjectAttributes, headers: &mut HeaderMap) {
     let mut add = |name: &str, value: &str| {
         let name = HeaderName::from_bytes(name.as_bytes());

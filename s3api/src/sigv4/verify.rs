@@ -60,7 +60,8 @@ impl Verifier {
     /// Who the request is from.
     ///
     /// # Errors
-    /// Whatever is wrong with a signature that is there; see the codes. A request without one is [`Identity::Anonymous`].
+    /// Whatever is wrong with a signature that is there; see the codes. A request without one is
+    /// [`Identity::Anonymous`].
     pub fn identify(&self, head: &RequestHead, now: UnixNanos) -> S3Result<Identity> {
         let authorization = single_header(head, AUTHORIZATION.as_str())?;
         let claim = match (authorization, presign::is_signed(&head.query)) {
@@ -191,7 +192,8 @@ fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
     })
 }
 
-/// V1: what is there and could change the meaning of the request is signed; the root has no session token.
+/// V1: what is there and could change the meaning of the request is signed; the root has no session
+/// token.
 fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
     single_header(head, HOST.as_str())?;
     for name in head.headers.keys() {

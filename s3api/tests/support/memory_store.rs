@@ -1,4 +1,5 @@
-//! An object store in memory: a map, and nothing clever. The reference that tests hold the protocol against.
+//! An object store in memory: a map, and nothing clever. The reference that tests hold the protocol
+//! against.
 
 use bytes::{Bytes, BytesMut};
 use engine::object::{

@@ -42,8 +42,10 @@ const ENOSPC: i32 = 28;
 /// ms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
-    /// Reads, writes and name operations, of a thousand, that take time.
+    /// Reads and writes, of a thousand, that take time.
     pub slow_per_mille: u32,
+    /// Operations on names, of a thousand, that take time.
+    pub slow_name_per_mille: u32,
     /// Syncs, of a thousand, that take time.
     pub slow_sync_per_mille: u32,
     /// Longest time in milliseconds.
@@ -235,7 +237,8 @@ impl State {
     fn delay(&mut self, operation: Operation) -> Option<Duration> {
         let slow = match operation {
             Operation::Sync => self.timing.slow_sync_per_mille,
-            Operation::Read | Operation::Write | Operation::Name => self.timing.slow_per_mille,
+            Operation::Read | Operation::Write => self.timing.slow_per_mille,
+            Operation::Name => self.timing.slow_name_per_mille,
         };
         let is_slow = self.timing.slow_ms_max > 0 && self.random.chance(slow);
         is_slow.then(|| Duration::from_millis(self.random.skewed(self.timing.slow_ms_max)))

@@ -1,4 +1,5 @@
-//! One process per seed: libraries keep state of their own, and addresses must not differ between runs.
+//! One process per seed: libraries keep state of their own, and addresses must not differ between
+//! runs.
 
 use super::report::{Counts, parse_result};
 use nix::sys::personality::{self, Persona};
@@ -75,8 +76,8 @@ impl Task {
     }
 }
 
-/// Lets the processes that this one starts have the same addresses every time. Where that is forbidden the runs are
-/// still right, only perhaps not repeatable.
+/// Lets the processes that this one starts have the same addresses every time. Where that is
+/// forbidden the runs are still right, only perhaps not repeatable.
 pub fn fix_addresses() {
     let fixed = personality::get()
         .and_then(|persona| personality::set(persona | Persona::ADDR_NO_RANDOMIZE));

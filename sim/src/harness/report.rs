@@ -1,4 +1,5 @@
-//! What a run tells: as lines for whoever reads it, and as one line for the process that started it.
+//! What a run tells: as lines for whoever reads it, and as one line for the process that started
+//! it.
 
 use crate::disk::DiskStatistics;
 use crate::oracle::Violation;
@@ -151,7 +152,8 @@ fn events_text(events: &[String]) -> String {
     text
 }
 
-/// Prints the last events when the run panics: an assertion of the store is a failure like any other.
+/// Prints the last events when the run panics: an assertion of the store is a failure like any
+/// other.
 pub fn print_on_panic(trace: &Trace) {
     let trace = trace.clone();
     let usual = std::panic::take_hook();

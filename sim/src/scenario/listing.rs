@@ -78,21 +78,29 @@ impl Client {
         self.list_bucket(&prefix, delimiter, limit).await;
     }
 
-    /// Lists to the end, page by page.
-    pub async fn list_bucket(&mut self, prefix: &str, delimiter: Option<String>, limit: usize) {
+    /// Lists to the end, page by page. Returns whether it came there.
+    pub async fn list_bucket(
+        &mut self,
+        prefix: &str,
+        delimiter: Option<String>,
+        limit: usize,
+    ) -> bool {
         let question = Question { prefix: prefix.to_owned(), delimiter, limit };
         let (mut token, mut after) = (None, None);
         for _ in 0..PAGES_MAX {
-            let Some((page, at)) = self.list_page(&question, token).await else { return };
+            let Some((page, at)) = self.list_page(&question, token).await else {
+                return false;
+            };
             self.check_order(&page, &after, &question);
             self.observe_page(&question, &page, &after, at);
             token = page.token.clone();
             after = page.last_name().cloned().or(after);
             if token.is_none() {
-                return;
+                return true;
             }
         }
         self.violate(&format!("client {} LIST {prefix:?} does not end", self.index));
+        false
     }
 
     async fn list_page(

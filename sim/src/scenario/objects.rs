@@ -76,11 +76,10 @@ impl Client {
         self.call_broken(call).await;
     }
 
-    /// Reads an object.
-    pub async fn get(&mut self, key: &str) {
-        let Reply::Answer(answer, at) = self.call(Call::new(Method::GET, key)).await else {
-            return;
-        };
+    /// Reads an object. Returns whether there was an answer.
+    pub async fn get(&mut self, key: &str) -> bool {
+        let call = Call::new(Method::GET, key);
+        let Reply::Answer(answer, at) = self.call(call).await else { return false };
         match answer.status.as_u16() {
             200 => {
                 let range = 0..answer.body.len() as u64;
@@ -89,6 +88,7 @@ impl Client {
             404 => self.observe_absence(key, &answer, at, "GET"),
             status => self.unexpected(key, "GET", status),
         }
+        true
     }
 
     /// Reads a range of an object.
@@ -191,7 +191,8 @@ impl Client {
         (value, body(self.world.seed, piece))
     }
 
-    /// Records an object that was seen, checked against what was written. `range`: which bytes the body has.
+    /// Records an object that was seen, checked against what was written. `range`: which bytes the
+    /// body has.
     fn observe(&mut self, key: &str, answer: &Answer, at: Interval, range: Option<Range<u64>>) {
         let context = format!("client {} at {:?}", self.index, at.begin.time);
         let id = answer.header(VALUE_HEADER).and_then(|id| id.parse().ok());

@@ -1,4 +1,5 @@
-//! What a seed is like: which operations, sizes and faults it has at all, and how wild they are (swarm testing).
+//! What a seed is like: which operations, sizes and faults it has at all, and how wild they are
+//! (swarm testing).
 
 use crate::disk::Timing;
 use crate::random::Random;
@@ -122,6 +123,31 @@ impl Profile {
     /// The character of a seed.
     pub fn draw(seed: u64) -> Self {
         let random = &mut Random::new(seed, "profile");
+        let mut profile = Self::draw_usual(random);
+        if random.chance(120) {
+            profile.make_stormy(random);
+        }
+        profile
+    }
+
+    /// Inline bodies without a pause where names are slow: a checkpoint is always under way, the
+    /// journal's ring full.
+    fn make_stormy(&mut self, random: &mut Random) {
+        self.client_count = 8;
+        self.operations_per_client = random.size(30..80);
+        self.pause_ms_max = 1;
+        self.actions = vec![20, 1, 1, 0, 4, 0, 0, 2, 0, 0, 1];
+        self.sizes = vec![0, 1, 4, 12, 0, 0, 0, 0];
+        self.quiet_ms_max = *random.pick(&[300, 1000]);
+        self.timing = Timing {
+            slow_per_mille: 10,
+            slow_name_per_mille: *random.pick(&[100, 700]),
+            slow_sync_per_mille: *random.pick(&[10, 100]),
+            slow_ms_max: *random.pick(&[20, 200]),
+        };
+    }
+
+    fn draw_usual(random: &mut Random) -> Self {
         let client_count = random.size(2..5);
         let total = random.size(60..300);
         let mut actions = swarm(random, &[12, 3, 3, 1, 10, 4, 3, 5, 3, 3, 4]);
@@ -139,6 +165,7 @@ impl Profile {
             quiet_ms_max: *random.pick(&[50, 300, 1000, 3000]),
             timing: Timing {
                 slow_per_mille: *random.pick(&[0, 10, 100, 500]),
+                slow_name_per_mille: *random.pick(&[0, 10, 100, 500]),
                 slow_sync_per_mille: *random.pick(&[0, 100, 500, 1000]),
                 slow_ms_max: *random.pick(&[1, 5, 20, 100]),
             },
@@ -170,7 +197,8 @@ impl Profile {
     }
 }
 
-/// Some dozens of keys: nested, one the prefix of another, long, with everything that must be encoded.
+/// Some dozens of keys: nested, one the prefix of another, long, with everything that must be
+/// encoded.
 fn draw_keys(random: &mut Random) -> Vec<String> {
     let special = ["a", "a/b", "a/b/c", "a b+c&d<e>", "\u{e9}t\u{e9}/\u{4e16}", "a/", "~tilde"];
     let mut keys: Vec<String> = special.iter().map(|key| (*key).to_owned()).collect();

@@ -1,4 +1,5 @@
-//! What clients, server and nemesis of a run share: time, trace, history, the disk, and what is known of the server.
+//! What clients, server and nemesis of a run share: time, trace, history, the disk, and what is
+//! known of the server.
 
 use super::profile::Profile;
 use crate::disk::SimDisk;

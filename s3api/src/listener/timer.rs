@@ -48,8 +48,8 @@ impl hyper::rt::Timer for HyperTimer {
     }
 }
 
-/// Fires when a wait lasts too long. Costs nothing while things happen: a sleep is made at the first wait and set again
-/// only when it ends.
+/// Fires when a wait lasts too long. Costs nothing while things happen: a sleep is made at the
+/// first wait and set again only when it ends.
 pub struct IdleTimer {
     timeout: Duration,
     waiting_since: Option<Instant>,
@@ -74,7 +74,8 @@ impl IdleTimer {
         loop {
             let (sleep, waker) =
                 self.sleep.get_or_insert_with(|| (Box::pin(tokio::time::sleep(rest)), None));
-            // Each poll of a simulated sleep adds an entry to the simulator's heap: one per waker is enough.
+            // Each poll of a simulated sleep adds an entry to the simulator's heap: one per waker
+            // is enough.
             let is_known = waker.as_ref().is_some_and(|known| known.will_wake(context.waker()));
             if is_known && !sleep.is_elapsed() {
                 return Poll::Pending;
