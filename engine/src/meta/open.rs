@@ -48,10 +48,13 @@ impl MetaStore {
         let usage = manifest.volumes.iter().copied().collect();
         let recovery =
             Recovery::open(disk.clone(), manifest.journal_generation, manifest.checkpoint).await?;
+        let names = disk.list(RUN_DIR).await.map_err(EngineError::io("list", RUN_DIR))?;
+        let found = names.iter().filter_map(|name| u64::from_str_radix(name, 16).ok()).max();
+        let next_run_id = manifest.next_run_id.max(found.map_or(1, |id| id + 1));
         let store = Self {
             index: Index::new(runs, usage, Arc::new(Cache::new(config.cache_len_max))),
             journal: OnceLock::new(),
-            next_run_id: AtomicU64::new(manifest.next_run_id.max(1)),
+            next_run_id: AtomicU64::new(next_run_id),
             applied: tokio::sync::Mutex::new(manifest.checkpoint),
             manifest: tokio::sync::Mutex::new(manifest),
             checkpointing: tokio::sync::Mutex::default(),

@@ -88,7 +88,8 @@ impl Campaign {
         let seconds = elapsed.as_secs_f64().max(0.001);
         let virtual_s = outcome.counts.virtual_ms as f64 / 1000.0;
         println!(
-            "{}: {} seeds, {} failed, {:.1} seeds/s, {virtual_s:.0} s virtual, {:.0} times real time",
+            "{}: {} seeds, {} failed, {:.1} seeds/s, {virtual_s:.0} s virtual, \
+             {:.0} times real time",
             self.scenario,
             outcome.runs,
             outcome.failures.len(),

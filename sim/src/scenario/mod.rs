@@ -1,16 +1,18 @@
 //! Scenario 1: one server on one disk, a few clients, and somebody who pulls plugs.
 //!
 //! ```text
-//! clients (nodes 10.0.1.x) --HTTP over simulated TCP--> server (node 10.0.0.1): s3api, cluster, engine
+//! clients (nodes 10.0.1.x) --HTTP, simulated TCP--> server (node 10.0.0.1): s3api, cluster, engine
 //!        |                                                 |
 //!        v                                                 v
 //!     history                nemesis: kill, power loss  SimDisk (outside the node)
 //! ```
 //!
-//! A run: create the bucket, let clients work while the nemesis disturbs, then kill, restart and read everything,
-//! then cut the power, restart and read everything again. The oracle judges the whole history.
+//! A run: create the bucket, let clients work while the nemesis disturbs, then kill, restart and
+//! read everything, then cut the power, restart and read everything again. The oracle judges the
+//! whole history.
 //!
-//! - S1: everything is drawn from streams of the seed; nothing depends on the machine or on real time.
+//! - S1: everything is drawn from streams of the seed; nothing depends on the machine or on real
+//!   time.
 //! - S2: a fault of the disk and the kill of its node happen in one step, without an await between.
 
 pub mod client;

@@ -130,7 +130,8 @@ impl Profile {
         profile
     }
 
-    /// Inline bodies without a pause where names are slow: a checkpoint is always under way, the journal's ring full.
+    /// Inline bodies without a pause where names are slow: a checkpoint is always under way, the
+    /// journal's ring full.
     fn make_stormy(&mut self, random: &mut Random) {
         self.client_count = 8;
         self.operations_per_client = random.size(30..80);
