@@ -2,6 +2,7 @@
 //! `cargo run --release -p s3api --example memory -- 127.0.0.1:9000`. Keys: `stave`,
 //! `stave-secret`.
 
+#[expect(dead_code, reason = "the tests break it on purpose")]
 #[path = "../tests/support/memory_store.rs"]
 mod memory_store;
 

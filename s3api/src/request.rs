@@ -3,7 +3,8 @@
 use crate::error::{S3Error, S3Result, codes};
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
-use http::{HeaderMap, Method, Uri, request};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri, request};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct RequestHead {
     /// What it is about.
     pub target: Target,
     uri: Uri,
+    /// Headers that came as parameters of a presigned URL, which signs them.
+    hoisted: Vec<HeaderName>,
 }
 
 impl RequestHead {
@@ -79,19 +82,62 @@ impl RequestHead {
             return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
         }
         check_host(&parts)?;
-        Ok(Self {
-            query: Query::parse(raw_query)?,
-            target: Target::parse(parts.uri.path())?,
-            method: parts.method,
-            headers: parts.headers,
-            uri: parts.uri,
-        })
+        let query = Query::parse(raw_query)?;
+        let target = Target::parse(parts.uri.path())?;
+        let mut headers = parts.headers;
+        let hoisted = hoist(&query, &mut headers)?;
+        Ok(Self { method: parts.method, headers, query, target, uri: parts.uri, hoisted })
+    }
+
+    /// Whether a header came as a parameter of a presigned URL.
+    pub fn is_hoisted(&self, name: &HeaderName) -> bool {
+        self.hoisted.contains(name)
     }
 
     /// The path as it was received.
     pub fn raw_path(&self) -> &str {
         self.uri.path()
     }
+}
+
+/// Parameters of a presigned URL that are no headers: those of the signature, and checksums, which
+/// some clients compute over the body that they do not have yet, and which AWS ignores there.
+const NOT_HOISTED: [&str; 11] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-content-sha256",
+    "x-amz-security-token",
+    "x-amz-user-agent",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-trailer",
+];
+
+/// Some clients write the `x-amz-*` headers of a request that they presign into its query. They
+/// mean there what they mean as headers; a header of the same name wins.
+fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
+    let mut hoisted = Vec::new();
+    if !query.has("X-Amz-Signature") {
+        return Ok(hoisted);
+    }
+    for (name, value) in query.pairs() {
+        let name = name.to_ascii_lowercase();
+        let is_header = name.starts_with("x-amz-")
+            && !name.starts_with("x-amz-checksum-")
+            && !NOT_HOISTED.contains(&name.as_str());
+        if !is_header || headers.contains_key(&name) {
+            continue;
+        }
+        let invalid = || S3Error::new(&codes::INVALID_ARGUMENT, "A parameter is no header.");
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        headers.insert(name.clone(), value);
+        hoisted.push(name);
+    }
+    Ok(hoisted)
 }
 
 /// An absolute URI names the same host as the header, else a proxy before us may have seen another

@@ -10,6 +10,7 @@
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
 use crate::auth::{Gate, Unauthenticated};
+use crate::body::digests::ChecksumScope;
 use crate::body::{BodyPlan, Received, RequestBody, linger};
 use crate::config::{Limits, S3Config};
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
@@ -19,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::ops::{self, Call};
 use crate::request::RequestHead;
 use crate::response::{self, ResponseBody, S3Response, text_value};
-use crate::route;
+use crate::route::{self, Operation};
 use crate::sigv4::verify::Verifier;
 use bytes::Bytes;
 use engine::object::{Env, ObjectStore, random_u128};
@@ -142,8 +143,12 @@ impl Service {
         let now = self.env.clock.unix_nanos();
         let authenticated = Unauthenticated { head, route }.authenticate(&self.gate, now)?;
         let (authorized, signed) = authenticated.authorize(&self.gate)?;
+        let scope = match route.operation {
+            Operation::CompleteMultipartUpload => ChecksumScope::Object,
+            _ => ChecksumScope::Body,
+        };
         let http_len = body.size_hint().exact();
-        let plan = BodyPlan::parse(&authorized.head().headers, signed, http_len)?;
+        let plan = BodyPlan::parse(&authorized.head().headers, signed, http_len, scope)?;
         let idle_timeout = Duration::from_millis(self.config.limits.body_idle_timeout_ms);
         let call = Call {
             authorized,
@@ -178,7 +183,7 @@ impl Service {
         if error.code.status == 503 {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if matches!(facts.route, Some(route) if route.operation == route::Operation::HeadBucket) {
+        if matches!(facts.route, Some(route) if route.operation == Operation::HeadBucket) {
             let region = text_value(&self.config.region);
             headers.insert("x-amz-bucket-region", region);
         }

@@ -103,6 +103,10 @@ fn run_here(one: &One) -> anyhow::Result<bool> {
     let options = RunOptions { seed: one.seed, is_logged: one.log };
     let report: Report = match one.scenario.as_str() {
         "single" => sim::scenario::run(&options),
+        "raft" => {
+            let is_leader_restored = one.mutant.as_deref() == Some(mutants::LEADER_RESTORE);
+            sim::raft::run(&options, is_leader_restored)
+        }
         other => anyhow::bail!("no scenario is named {other:?}"),
     };
     print!("{}", report.failure());

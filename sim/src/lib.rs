@@ -5,6 +5,8 @@ pub mod harness;
 pub mod http;
 pub mod mutants;
 pub mod oracle;
+#[cfg(madsim)]
+pub mod raft;
 pub mod random;
 #[cfg(madsim)]
 pub mod scenario;

@@ -11,6 +11,15 @@ use http::HeaderMap;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+/// What the checksum headers of a request speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChecksumScope {
+    /// Of its body.
+    Body,
+    /// Of the object that it makes out of what is there already: CompleteMultipartUpload.
+    Object,
+}
+
 /// What a client promises of the decoded bytes of a body.
 #[derive(Clone, Debug, Default)]
 pub struct Promises {
@@ -27,12 +36,16 @@ impl Promises {
     ///
     /// # Errors
     /// `InvalidRequest`, `InvalidDigest`.
-    pub fn parse(headers: &HeaderMap, sha256: Option<[u8; 32]>) -> S3Result<Self> {
-        Ok(Self {
-            sha256,
-            md5: checksum::promised_md5(headers)?,
-            checksum: checksum::promised(headers)?,
-        })
+    pub fn parse(
+        headers: &HeaderMap,
+        sha256: Option<[u8; 32]>,
+        scope: ChecksumScope,
+    ) -> S3Result<Self> {
+        let checksum = match scope {
+            ChecksumScope::Body => checksum::promised(headers)?,
+            ChecksumScope::Object => None,
+        };
+        Ok(Self { sha256, md5: checksum::promised_md5(headers)?, checksum })
     }
 
     /// The algorithm whose value comes in the trailer.

@@ -25,7 +25,7 @@ use crate::sigv4::Payload;
 use crate::sigv4::verify::Signed;
 use bytes::{Bytes, BytesMut};
 use chunked::{ChunkDecoder, ChunkedPlan};
-use digests::{Digests, Promises};
+use digests::{ChecksumScope, Digests, Promises};
 use engine::object::{Body, BodyDigest, BodyError, BodySource, StoreError};
 use http::HeaderMap;
 use http_body::Body as HttpBody;
@@ -48,12 +48,17 @@ impl BodyPlan {
     ///
     /// # Errors
     /// `InvalidRequest`, `InvalidDigest`, `MissingContentLength`.
-    pub fn parse(headers: &HeaderMap, signed: Signed, http_len: Option<u64>) -> S3Result<Self> {
+    pub fn parse(
+        headers: &HeaderMap,
+        signed: Signed,
+        http_len: Option<u64>,
+        scope: ChecksumScope,
+    ) -> S3Result<Self> {
         let hash = match signed.payload {
             Payload::Sha256(hash) => Some(hash),
             _ => None,
         };
-        let promises = Promises::parse(headers, hash)?;
+        let promises = Promises::parse(headers, hash, scope)?;
         let has_trailer =
             matches!(signed.payload, Payload::SignedChunksTrailer | Payload::UnsignedTrailer);
         if promises.trailer().is_some() && !has_trailer {

@@ -196,9 +196,10 @@ fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
 /// token.
 fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
     single_header(head, HOST.as_str())?;
-    for name in head.headers.keys() {
-        let name = name.as_str();
-        let must_be_signed = name.starts_with("x-amz-") || name == "host";
+    for header in head.headers.keys() {
+        let name = header.as_str();
+        let is_meaningful = name.starts_with("x-amz-") || name == "host";
+        let must_be_signed = is_meaningful && !head.is_hoisted(header);
         if must_be_signed && !signed.split(';').any(|listed| listed == name) {
             return Err(S3Error::new(
                 &codes::ACCESS_DENIED,

@@ -175,3 +175,22 @@ async fn hash_of_presigned_bodies_counts() {
     ask.send_as_is().await.expect_error(403, "SignatureDoesNotMatch");
     assert!(!server.exists("key").await);
 }
+
+#[tokio::test]
+async fn headers_in_the_query_of_a_presigned_url_count() {
+    let server = Server::with_bucket().await;
+    let put = |query: &str| {
+        let uri = format!("/box/key?{query}");
+        server.ask("PUT", &uri).body("x").presign(60).send_as_is()
+    };
+    put("x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D").await.expect(200);
+    let read = server.ask("HEAD", "/box/key").send().await.expect(200);
+    assert_eq!(read.header("x-amz-meta-a"), Some("1"));
+    put("x-amz-server-side-encryption=AES256").await.expect_error(501, "NotImplemented");
+    put("X-Amz-Acl=public-read").await.expect_error(400, "AccessControlListNotSupported");
+    put("x-amz-copy-source=/box/none").await.expect_error(400, "MaxMessageLengthExceeded");
+    let unsigned = server.ask("PUT", "/box/key?x-amz-meta-a=2").body("x").send().await;
+    unsigned.expect(200);
+    let read = server.ask("HEAD", "/box/key").send().await.expect(200);
+    assert_eq!(read.header("x-amz-meta-a"), None);
+}

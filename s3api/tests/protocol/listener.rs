@@ -3,6 +3,8 @@
 use crate::support::Server;
 use bytes::Bytes;
 use s3api::sigv4::EMPTY_SHA256;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -158,4 +160,70 @@ async fn pipelined_requests_are_answered_in_order() {
     let answer = raw(&server, request).await;
     let (first, second) = (answer.find("HTTP/1.1 200"), answer.find("HTTP/1.1 403"));
     assert!(first.is_some() && first < second, "{answer}");
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn logs_tell_requests_and_no_secrets() {
+    let log = Log::default();
+    let sink = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || sink.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let server = Server::with_bucket().await;
+    let reply = server.put("/box/k%0aey", "canary-body").await;
+    let request_id = reply.header("x-amz-request-id").unwrap().to_owned();
+    server.ask("GET", "/box/k%0aey").presign(60).send_as_is().await.expect(200);
+    server.ask("GET", "/box/none").header("x-amz-meta-x", "canary-header").send().await;
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = text.lines().find(|line| line.contains("PutObject")).unwrap();
+    for part in [
+        request_id.as_str(),
+        "bucket=\"box\"",
+        "key=\"k\\ney\"",
+        "status=200",
+        "received=11",
+        "error=\"-\"",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(text.contains("error=\"NoSuchKey\""));
+    for secret in ["canary", "Signature", "signature=", "AWS4"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_break_off_never_end_well() {
+    let server = Server::with_bucket().await;
+    server.put("/box/key", "0123456789").await;
+    server.store.break_reads();
+    let ask = server.ask("GET", "/box/key").header("connection", "close").sign();
+    let mut head = String::from("GET /box/key HTTP/1.1\r\n");
+    for (name, value) in &ask.parts.headers {
+        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+    }
+    let answer = raw(&server, format!("{head}\r\n").as_bytes()).await;
+    assert!(!answer.contains("0123456789"), "{answer}");
+    assert!(!answer.contains("content-length: 0\r\n"), "{answer}");
+    let metrics = server.ask("GET", "/metrics").send_as_is().await.expect(200);
+    assert!(metrics.text().contains("stave_s3_errors_total{code=\"BrokenBody\"} 1"));
 }

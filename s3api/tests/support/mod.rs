@@ -55,6 +55,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub clock: Arc<TestClock>,
     pub credentials: Credentials,
+    pub store: Arc<MemoryStore>,
     pub stop: watch::Sender<bool>,
     pub served: JoinHandle<std::io::Result<()>>,
 }
@@ -119,12 +120,12 @@ impl Server {
         change(&mut config.limits);
         config.validate().unwrap();
         let store = Arc::new(MemoryStore::new(env.clone()));
-        let service = Service::new(config, store, env);
+        let service = Service::new(config, store.clone(), env);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(serve(listener, service, stopped));
-        Self { address, clock, credentials, stop, served }
+        Self { address, clock, credentials, store, stop, served }
     }
 
     /// A server that has the bucket `box`.
