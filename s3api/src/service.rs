@@ -101,6 +101,7 @@ impl Service {
         let mut record = AccessRecord::begin(self.metrics.clone(), received.clone());
         let mut facts = Facts::new(&parts);
         let waits = parts.headers.contains_key(http::header::EXPECT);
+        let is_empty = body.is_end_stream();
         let (body, leftover) = linger::watch(body, waits);
         let result = self.run(parts, body, received, &mut facts).await;
         let (mut response, error) = match result {
@@ -117,6 +118,11 @@ impl Service {
             drop_body(&mut response);
         }
         let headers = response.headers_mut();
+        // botocore keeps the status of an answer that came instead of `100 Continue` and takes it
+        // for that of the next one on this connection: it must not have a next one.
+        if waits && (is_empty || error.is_some()) {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
         headers.insert(REQUEST_ID.clone(), text_value(&request_id));
         headers.insert(HOST_ID.clone(), self.host_id.clone());
         headers.insert(SERVER, HeaderValue::from_static("Stave"));

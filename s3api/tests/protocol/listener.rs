@@ -84,6 +84,19 @@ async fn continue_is_sent_to_authorised_requests_only() {
 }
 
 #[tokio::test]
+async fn answers_instead_of_continue_end_their_connection() {
+    let server = Server::with_bucket().await;
+    let put = |body: &'static str| {
+        let ask = server.ask("PUT", "/box/key").header("expect", "100-continue");
+        ask.body(body).send()
+    };
+    assert_eq!(put("").await.expect(200).header("connection"), Some("close"));
+    assert_eq!(put("x").await.expect(200).header("connection"), None);
+    let refused = server.ask("PUT", "/box/key").header("expect", "100-continue").body("x");
+    assert_eq!(refused.send_as_is().await.expect(403).header("connection"), Some("close"));
+}
+
+#[tokio::test]
 async fn errors_reach_clients_that_send_large_bodies() {
     let server = Server::with_bucket().await;
     let body = Bytes::from(vec![0; 4 << 20]);
