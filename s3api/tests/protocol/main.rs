@@ -7,6 +7,7 @@ mod support;
 
 mod auth;
 mod chunked;
+mod compat;
 mod integrity;
 mod listener;
 mod listing;
