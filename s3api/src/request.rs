@@ -82,6 +82,7 @@ impl RequestHead {
             return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
         }
         check_host(&parts)?;
+        check_framing(&parts)?;
         let query = Query::parse(raw_query)?;
         let target = Target::parse(parts.uri.path())?;
         let mut headers = parts.headers;
@@ -116,6 +117,9 @@ const NOT_HOISTED: [&str; 11] = [
     "x-amz-trailer",
 ];
 
+/// Headers that a presigned URL carries as parameters at most.
+const HOISTED_MAX: usize = 64;
+
 /// Some clients write the `x-amz-*` headers of a request that they presign into its query. They
 /// mean there what they mean as headers; a header of the same name wins.
 fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
@@ -132,6 +136,9 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
             continue;
         }
         let invalid = || S3Error::new(&codes::INVALID_ARGUMENT, "A parameter is no header.");
+        if hoisted.len() == HOISTED_MAX {
+            return Err(S3Error::new(&codes::INVALID_ARGUMENT, "Too many parameters."));
+        }
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
         headers.insert(name.clone(), value);
@@ -150,6 +157,20 @@ fn check_host(parts: &request::Parts) -> S3Result<()> {
         Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => Ok(()),
         _ => Err(S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.")),
     }
+}
+
+/// A transfer coding besides `chunked` is not undone here: its bytes would pass for the body.
+fn check_framing(parts: &request::Parts) -> S3Result<()> {
+    let mut codings = parts.headers.get_all(http::header::TRANSFER_ENCODING).iter();
+    let is_known = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    if is_known {
+        return Ok(());
+    }
+    Err(S3Error::new(&codes::BAD_REQUEST, "The only transfer coding is chunked."))
 }
 
 #[cfg(test)]
@@ -195,5 +216,29 @@ mod tests {
         assert!(parse("http://A:9000/box").is_ok());
         assert_eq!(parse("http://b:9000/box").unwrap_err(), "BadRequest");
         assert_eq!(parse(&format!("/{}", "x".repeat(2000))).unwrap_err(), "InvalidURI");
+    }
+
+    #[test]
+    fn transfer_codings_besides_chunked_are_refused() {
+        let parse = |coding: &str| {
+            let request = http::Request::put("/box/key").header("transfer-encoding", coding);
+            let parts = request.body(()).unwrap().into_parts().0;
+            RequestHead::parse(parts, 1024).map(|_| ()).map_err(|error| error.code.name)
+        };
+        assert_eq!(parse("Chunked"), Ok(()));
+        assert_eq!(parse("gzip, chunked"), Err("BadRequest"));
+    }
+
+    #[test]
+    fn a_presigned_url_carries_few_headers() {
+        let parse = |count: usize| {
+            let names: String =
+                (0..count).map(|number| format!("&x-amz-meta-{number}=v")).collect();
+            let uri = format!("/box/key?X-Amz-Signature=0{names}");
+            let parts = http::Request::get(uri).body(()).unwrap().into_parts().0;
+            RequestHead::parse(parts, 65_536).map(|_| ()).map_err(|error| error.code.name)
+        };
+        assert_eq!(parse(HOISTED_MAX), Ok(()));
+        assert_eq!(parse(HOISTED_MAX + 1), Err("InvalidArgument"));
     }
 }

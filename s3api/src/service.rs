@@ -80,10 +80,12 @@ impl Service {
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
         let (parts, body) = request.into_parts();
-        if health::is_ours(&parts) {
-            return self.ask_router(parts).await.map(RecordedBody::unrecorded);
-        }
         let request_id = self.next_request_id();
+        if health::is_ours(&parts) {
+            let mut response = self.clone().ask_router(parts).await.map(RecordedBody::unrecorded);
+            self.sign_off(response.headers_mut(), &request_id);
+            return response;
+        }
         let span = tracing::info_span!("request", id = %request_id);
         self.answer(parts, body, request_id).instrument(span).await
     }
@@ -123,10 +125,7 @@ impl Service {
         if waits && (is_empty || error.is_some()) {
             headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
-        headers.insert(REQUEST_ID.clone(), text_value(&request_id));
-        headers.insert(HOST_ID.clone(), self.host_id.clone());
-        headers.insert(SERVER, HeaderValue::from_static("Stave"));
-        headers.insert(DATE, text_value(&date::format_http(self.env.clock.unix_nanos())));
+        self.sign_off(headers, &request_id);
         record.describe(facts, response.status().as_u16(), error);
         response.map(|body| RecordedBody::new(body, record))
     }
@@ -203,6 +202,14 @@ impl Service {
             Ok(response) => response.map(ResponseBody::Router),
             Err(never) => match never {},
         }
+    }
+
+    /// The headers that every response has.
+    fn sign_off(&self, headers: &mut http::HeaderMap, request_id: &str) {
+        headers.insert(REQUEST_ID.clone(), text_value(request_id));
+        headers.insert(HOST_ID.clone(), self.host_id.clone());
+        headers.insert(SERVER, HeaderValue::from_static("Stave"));
+        headers.insert(DATE, text_value(&date::format_http(self.env.clock.unix_nanos())));
     }
 
     /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that

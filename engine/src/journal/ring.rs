@@ -128,9 +128,9 @@ impl Ring {
                         self.current = self.files.len() - 1;
                         break;
                     }
-                    // A ring of fewer files works, too: wait for a checkpoint to free one.
-                    Err(EngineError::OutOfSpace) => {}
-                    Err(error) => return Err(error),
+                    // Nothing was in flight, and a ring of fewer files works, too: wait for a
+                    // checkpoint to free one.
+                    Err(error) => tracing::warn!(%error, "the journal's ring cannot grow"),
                 }
             }
             let is_closed = released.changed().await.is_err();

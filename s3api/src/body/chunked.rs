@@ -60,6 +60,8 @@ pub struct ChunkDecoder {
     hasher: Sha256,
     decoded: u64,
     trailer: Option<String>,
+    /// Whether the one blank line before the trailer's signature was there.
+    has_blank: bool,
 }
 
 fn invalid(message: &'static str) -> S3Error {
@@ -80,6 +82,7 @@ impl ChunkDecoder {
             hasher: Sha256::new(),
             decoded: 0,
             trailer: None,
+            has_blank: false,
         }
     }
 
@@ -205,8 +208,8 @@ impl ChunkDecoder {
         if text.is_empty() {
             match (&self.plan.chain, &self.trailer) {
                 (None, _) => self.state = State::Done,
-                (Some(_), Some(_)) => {}
-                (Some(_), None) => return Err(malformed_trailer()),
+                (Some(_), Some(_)) if !self.has_blank => self.has_blank = true,
+                (Some(_), _) => return Err(malformed_trailer()),
             }
             return Ok(());
         }
