@@ -88,6 +88,7 @@ impl Profile {
     pub fn draw(seed: u64, is_leader_restored: bool) -> Self {
         let random = &mut Random::new(seed, "profile");
         let quiet = |random: &mut Random| *random.pick(&[Some(200), Some(1000), Some(3000), None]);
+        let elections = *random.pick(&ELECTIONS);
         Self {
             is_leader_restored,
             is_committed_kept: random.chance(500),
@@ -98,7 +99,7 @@ impl Profile {
             pause_ms_max: *random.pick(&[10, 50, 200]),
             patience: Duration::from_millis(*random.pick(&[1000, 4000, 15_000])),
             actions: vec![8, 1, random.range(0..8) as u32, 10, random.range(0..2) as u32],
-            elections: *random.pick(&ELECTIONS),
+            elections,
             snapshot_interval: *random.pick(&[20, 100, 1000]),
             kept_entries: *random.pick(&[0, 10, 100]),
             process_quiet_ms_max: quiet(random),
@@ -109,7 +110,8 @@ impl Profile {
                 slow_per_mille: *random.pick(&[0, 10, 100]),
                 slow_name_per_mille: *random.pick(&[0, 10, 100]),
                 slow_sync_per_mille: *random.pick(&[0, 100, 500, 1000]),
-                slow_ms_max: *random.pick(&[1, 5, 20, 100]),
+                // A disk slower than that lets every call of openraft miss its deadline.
+                slow_ms_max: *random.pick(&[1, 5, elections.heartbeat_ms / 5]),
             },
             packet_loss_per_mille: *random.pick(&[0, 1, 5]),
             latency_us: (100, *random.pick(&[200, 1000, 5000])),
