@@ -181,3 +181,24 @@ impl RaftStateMachine<Types> for Machine {
         Ok(lock(&self.image).snapshot.clone().map(to_snapshot))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(state: &mut State, sequence: u64, change: Change) -> Outcome {
+        state.write_once(&Write { session: 1, sequence, register: 0, change })
+    }
+
+    #[test]
+    fn a_write_that_is_sent_again_gets_its_first_outcome() {
+        let mut state = State::default();
+        let swap = Change::Swap { expected: None, value: 7 };
+        assert_eq!(write(&mut state, 1, swap), Outcome::Written);
+        assert_eq!(write(&mut state, 1, swap), Outcome::Written);
+        assert_eq!(write(&mut state, 2, swap), Outcome::Refused(Some(7)));
+        assert_eq!(write(&mut state, 3, Change::Set(None)), Outcome::Written);
+        assert_eq!(write(&mut state, 2, swap), Outcome::Stale);
+        assert_eq!(state.registers.get(&0), None);
+    }
+}

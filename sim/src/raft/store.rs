@@ -17,7 +17,7 @@
 //!   of it is served: what was read could still be lost with the power.
 
 use super::image::{Image, Record};
-use super::types::{GroupNumber, Types};
+use super::types::{GroupNumber, NodeNumber, Types};
 use super::world::World;
 use bytes::Bytes;
 use engine::env::{Disk, Durability};
@@ -90,16 +90,18 @@ impl Store {
     /// When the journal cannot be read or written.
     pub async fn open(
         world: Arc<World>,
-        disk: Arc<dyn Disk>,
+        number: NodeNumber,
         generation: u64,
     ) -> io::Result<(Self, Images)> {
+        let disk = world.disks[number as usize].attach();
         disk.create_dir(JOURNAL_DIR).await?;
         disk.sync_dir("").await?;
-        let (images, first_sequence) = recover(&world, &disk).await?;
+        let (images, first_sequence) = recover(&disk).await?;
         let journal = Journal::begin(disk.clone(), JOURNAL, generation, first_sequence);
         let journal = journal.await.map_err(io::Error::other)?;
         let mut appender = Appender {
             world: world.clone(),
+            number,
             disk: disk.clone(),
             journal,
             generation,
@@ -147,6 +149,7 @@ impl Store {
 
 struct Appender {
     world: Arc<World>,
+    number: NodeNumber,
     disk: Arc<dyn Disk>,
     journal: Journal,
     generation: u64,
@@ -200,7 +203,8 @@ impl Appender {
         }
         publish(&*self.disk, current).await?;
         self.journal.release(current.checkpoint);
-        self.world.event_of_store(&format!("checkpoint {current:x?}"));
+        let entries = self.images.values().map(|image| image.entries.len()).sum::<usize>();
+        self.world.event(&format!("node {}: {entries} entries in {current:x?}", self.number));
         Ok(())
     }
 }
@@ -254,7 +258,7 @@ fn pieces(images: &Images) -> Vec<Vec<JournalRecord>> {
 }
 
 /// Replays what `CURRENT` names. Returns it with the number of the next batch.
-async fn recover(world: &World, disk: &Arc<dyn Disk>) -> io::Result<(Images, u64)> {
+async fn recover(disk: &Arc<dyn Disk>) -> io::Result<(Images, u64)> {
     let mut images = Images::new();
     let Some(current) = read_current(&**disk).await? else {
         return Ok((images, 1));
@@ -268,8 +272,6 @@ async fn recover(world: &World, disk: &Arc<dyn Disk>) -> io::Result<(Images, u64
             images.entry(record.group).or_default().replay(decoded);
         }
     }
-    let entries = images.values().map(|image| image.entries.len()).sum::<usize>();
-    world.event_of_store(&format!("recovered {entries} entries behind {current:x?}"));
     Ok((images, recovery.next_sequence()))
 }
 
