@@ -5,6 +5,7 @@ use sim::harness::process::{Task, fix_addresses};
 use sim::harness::report::{Report, RunOptions};
 use sim::harness::soak::Campaign;
 use sim::mutants;
+use sim::raft::profile::Bug;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -103,10 +104,7 @@ fn run_here(one: &One) -> anyhow::Result<bool> {
     let options = RunOptions { seed: one.seed, is_logged: one.log };
     let report: Report = match one.scenario.as_str() {
         "single" => sim::scenario::run(&options),
-        "raft" => {
-            let is_leader_restored = one.mutant.as_deref() == Some(mutants::LEADER_RESTORE);
-            sim::raft::run(&options, is_leader_restored)
-        }
+        "raft" => sim::raft::run(&options, one.mutant.as_deref().and_then(Bug::named)),
         other => anyhow::bail!("no scenario is named {other:?}"),
     };
     print!("{}", report.failure());

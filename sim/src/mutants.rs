@@ -7,13 +7,13 @@ use engine::mutant::Mutant;
 /// Seeds within which a mutant must be caught.
 pub const SEEDS_MAX: u64 = 200;
 
-/// Name of the bug that openraft has by default: a restarted leader leads on without an election.
-pub const LEADER_RESTORE: &str = "leader-restore";
-
 /// Every deliberate bug, with the scenario that must catch it.
 pub fn all() -> Vec<(&'static str, &'static str)> {
     let of_engine = Mutant::ALL.iter().map(|(_, name)| (*name, "single"));
-    of_engine.chain([(LEADER_RESTORE, "raft")]).collect()
+    #[cfg(madsim)]
+    let of_engine =
+        of_engine.chain(crate::raft::profile::Bug::ALL.iter().map(|(_, name)| (*name, "raft")));
+    of_engine.collect()
 }
 
 /// Runs seeds until each mutant is caught. Returns whether all were.

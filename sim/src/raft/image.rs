@@ -95,3 +95,64 @@ impl Image {
         self.purged = self.purged.max(Some(upto));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openraft::EntryPayload;
+    use openraft::impls::leader_id_adv::LeaderId;
+
+    fn id(term: u64, index: u64) -> LogId {
+        LogId::new(LeaderId { term, node_id: 0 }, index)
+    }
+
+    fn entry(term: u64, index: u64) -> Record {
+        Record::Append(Entry { log_id: id(term, index), payload: EntryPayload::Blank })
+    }
+
+    fn image(records: &[Record]) -> Image {
+        let mut image = Image::default();
+        records.iter().for_each(|record| image.replay(record.clone()));
+        image
+    }
+
+    #[test]
+    fn an_image_survives_its_own_records() {
+        let first = image(&[
+            Record::Vote(RaftVote::new_committed(2, 0)),
+            entry(1, 0),
+            entry(1, 1),
+            entry(1, 2),
+            Record::Truncate(Some(id(1, 1))),
+            entry(2, 2),
+            Record::Snapshot(State { applied: Some(id(1, 0)), ..State::default() }),
+            Record::Purge(id(1, 0)),
+            Record::Committed(Some(id(2, 2))),
+        ]);
+        assert_eq!(first.last(), Some(id(2, 2)));
+        let second = image(&first.to_records());
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
+    }
+
+    #[test]
+    fn a_purged_log_goes_on_behind_what_was_purged() {
+        let mut image = image(&[entry(1, 0), Record::Purge(id(3, 9))]);
+        assert_eq!(image.last(), Some(id(3, 9)));
+        image.replay(entry(3, 10));
+        assert_eq!(image.last(), Some(id(3, 10)));
+    }
+
+    #[test]
+    fn an_older_snapshot_replaces_no_newer_one() {
+        let at =
+            |index| Record::Snapshot(State { applied: Some(id(1, index)), ..State::default() });
+        let image = image(&[at(5), at(3)]);
+        assert_eq!(image.snapshot.and_then(|state| state.applied), Some(id(1, 5)));
+    }
+
+    #[test]
+    #[should_panic(expected = "I2")]
+    fn a_hole_is_refused() {
+        image(&[entry(1, 0), entry(1, 2)]);
+    }
+}

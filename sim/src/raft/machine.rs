@@ -8,6 +8,7 @@
 //! - M3: a snapshot is durable before openraft hears of it, and never replaces a newer one.
 
 use super::image::{Image, Record};
+use super::profile::Bug;
 use super::store::Store;
 use super::types::{
     Change, Entry, GroupNumber, LogId, Membership, Outcome, RaftSnapshot, RegisterNumber, Types,
@@ -39,10 +40,11 @@ pub struct State {
 
 impl State {
     /// Applies an entry.
-    pub fn apply(&mut self, entry: Entry) -> Outcome {
+    fn apply(&mut self, entry: Entry, bug: Option<Bug>) -> Outcome {
         self.applied = Some(entry.log_id);
         match entry.payload {
             EntryPayload::Blank => Outcome::Nothing,
+            EntryPayload::Normal(write) if bug == Some(Bug::WriteTwice) => self.write(&write),
             EntryPayload::Normal(write) => self.write_once(&write),
             EntryPayload::Membership(membership) => {
                 self.membership = Membership::new(Some(entry.log_id), membership);
@@ -151,7 +153,7 @@ impl RaftStateMachine<Types> for Machine {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             self.world.witness_applied(self.group, &entry);
-            let outcome = lock(&self.state).apply(entry);
+            let outcome = lock(&self.state).apply(entry, self.world.profile.bug);
             if let Some(responder) = responder {
                 responder.send(outcome);
             }
@@ -168,6 +170,8 @@ impl RaftStateMachine<Types> for Machine {
         _meta: &SnapshotMetaOf<Types>,
         state: Arc<State>,
     ) -> io::Result<()> {
+        let applied = state.applied.map_or("nothing".to_owned(), |id| id.to_string());
+        self.world.event(&format!("group {}: a snapshot up to {applied} comes in", self.group));
         self.keep(state.clone()).await?;
         *lock(&self.state) = (*state).clone();
         Ok(())
@@ -175,5 +179,26 @@ impl RaftStateMachine<Types> for Machine {
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<RaftSnapshot>> {
         Ok(lock(&self.image).snapshot.clone().map(to_snapshot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(state: &mut State, sequence: u64, change: Change) -> Outcome {
+        state.write_once(&Write { session: 1, sequence, register: 0, change })
+    }
+
+    #[test]
+    fn a_write_that_is_sent_again_gets_its_first_outcome() {
+        let mut state = State::default();
+        let swap = Change::Swap { expected: None, value: 7 };
+        assert_eq!(write(&mut state, 1, swap), Outcome::Written);
+        assert_eq!(write(&mut state, 1, swap), Outcome::Written);
+        assert_eq!(write(&mut state, 2, swap), Outcome::Refused(Some(7)));
+        assert_eq!(write(&mut state, 3, Change::Set(None)), Outcome::Written);
+        assert_eq!(write(&mut state, 2, swap), Outcome::Stale);
+        assert_eq!(state.registers.get(&0), None);
     }
 }

@@ -39,7 +39,7 @@ use futures_util::future::{join, join_all};
 use madsim::net::NetSim;
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use nemesis::{Nemesis, Nodes};
-use profile::Profile;
+use profile::{Bug, Profile};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,11 +60,10 @@ pub fn address(node: NodeNumber) -> SocketAddr {
 }
 
 /// Runs a seed. One run per process: the simulator's own state is not all its own.
-/// `is_leader_restored` switches the deliberate bug on.
-pub fn run(options: &RunOptions, is_leader_restored: bool) -> Report {
+pub fn run(options: &RunOptions, bug: Option<Bug>) -> Report {
     let mut runtime = Runtime::with_seed_and_config(options.seed, madsim::Config::default());
     runtime.set_time_limit(RUN_TIME_MAX);
-    let profile = Profile::draw(options.seed, is_leader_restored);
+    let profile = Profile::draw(options.seed, bug);
     let world = Arc::new(runtime.block_on(async { World::new(options, profile) }));
     crate::harness::report::print_on_panic(&world.trace);
     runtime.block_on(play(world.clone()))

@@ -68,8 +68,7 @@ async fn serve(world: Arc<World>, number: NodeNumber) -> Result<(), AnyError> {
 
 async fn start(world: Arc<World>, number: NodeNumber) -> Result<Process, AnyError> {
     let generation = world.next_process().bits().max(1);
-    let disk = world.disks[number as usize].attach();
-    let (store, mut images) = Store::open(world.clone(), disk, generation).await?;
+    let (store, mut images) = Store::open(world.clone(), number, generation).await?;
     let peers = Arc::new((0..NODE_COUNT).map(|node| Peer::new(address(node))).collect());
     let mut replicas = Vec::new();
     for group in 0..world.profile.group_count {

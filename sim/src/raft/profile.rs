@@ -25,6 +25,26 @@ pub enum Action {
 pub const ACTIONS: [Action; 5] =
     [Action::Set, Action::Clear, Action::Swap, Action::Read, Action::Move];
 
+/// A deliberate bug of this scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// A leader that restarts leads on without an election: what openraft does by default.
+    LeaderRestore,
+    /// A write that is sent again takes effect again.
+    WriteTwice,
+}
+
+impl Bug {
+    /// All of them, with their names on the command line.
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::LeaderRestore, "leader-restore"), (Self::WriteTwice, "write-twice")];
+
+    /// The bug of that name, if it is one of this scenario.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(bug, _)| *bug)
+    }
+}
+
 /// Timing of elections, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Elections {
@@ -43,8 +63,8 @@ const ELECTIONS: [Elections; 3] = [
 /// A seed's character.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Whether a leader that restarts leads on without an election: the deliberate bug.
-    pub is_leader_restored: bool,
+    /// The deliberate bug.
+    pub bug: Option<Bug>,
     /// Whether the commit position is kept, so that a restart applies the log at once.
     pub is_committed_kept: bool,
     /// Groups.
@@ -85,11 +105,14 @@ pub struct Profile {
 
 impl Profile {
     /// The character of a seed.
-    pub fn draw(seed: u64, is_leader_restored: bool) -> Self {
+    pub fn draw(seed: u64, bug: Option<Bug>) -> Self {
         let random = &mut Random::new(seed, "profile");
-        let quiet = |random: &mut Random| *random.pick(&[Some(200), Some(1000), Some(3000), None]);
+        // Bursts and calms: most pauses are far below their maximum.
+        let quiet =
+            |random: &mut Random| *random.pick(&[Some(1000), Some(4000), Some(12_000), None]);
+        let elections = *random.pick(&ELECTIONS);
         Self {
-            is_leader_restored,
+            bug,
             is_committed_kept: random.chance(500),
             group_count: 1 + u32::from(random.chance(300)),
             register_count: random.range(1..4) as u8,
@@ -98,7 +121,7 @@ impl Profile {
             pause_ms_max: *random.pick(&[10, 50, 200]),
             patience: Duration::from_millis(*random.pick(&[1000, 4000, 15_000])),
             actions: vec![8, 1, random.range(0..8) as u32, 10, random.range(0..2) as u32],
-            elections: *random.pick(&ELECTIONS),
+            elections,
             snapshot_interval: *random.pick(&[20, 100, 1000]),
             kept_entries: *random.pick(&[0, 10, 100]),
             process_quiet_ms_max: quiet(random),
@@ -109,7 +132,8 @@ impl Profile {
                 slow_per_mille: *random.pick(&[0, 10, 100]),
                 slow_name_per_mille: *random.pick(&[0, 10, 100]),
                 slow_sync_per_mille: *random.pick(&[0, 100, 500, 1000]),
-                slow_ms_max: *random.pick(&[1, 5, 20, 100]),
+                // A disk slower than that lets every call of openraft miss its deadline.
+                slow_ms_max: *random.pick(&[1, 5, elections.heartbeat_ms / 5]),
             },
             packet_loss_per_mille: *random.pick(&[0, 1, 5]),
             latency_us: (100, *random.pick(&[200, 1000, 5000])),
@@ -134,7 +158,7 @@ impl Profile {
             purge_batch_size: 10,
             backoff: "50ms 100ms ...500ms".to_owned(),
             enable_pre_vote: Some(true),
-            enable_leader_restore: Some(self.is_leader_restored),
+            enable_leader_restore: Some(self.bug == Some(Bug::LeaderRestore)),
             ..Config::default()
         };
         Arc::new(config.validate().expect("the configuration is legal"))

@@ -17,7 +17,7 @@
 //!   of it is served: what was read could still be lost with the power.
 
 use super::image::{Image, Record};
-use super::types::{GroupNumber, Types};
+use super::types::{GroupNumber, NodeNumber, Types};
 use super::world::World;
 use bytes::Bytes;
 use engine::env::{Disk, Durability};
@@ -90,18 +90,29 @@ impl Store {
     /// When the journal cannot be read or written.
     pub async fn open(
         world: Arc<World>,
-        disk: Arc<dyn Disk>,
+        number: NodeNumber,
         generation: u64,
     ) -> io::Result<(Self, Images)> {
+        let disk = world.disks[number as usize].attach();
         disk.create_dir(JOURNAL_DIR).await?;
         disk.sync_dir("").await?;
-        let (images, first_sequence) = recover(&world, &disk).await?;
+        let (images, first_sequence) = recover(&disk).await?;
         let journal = Journal::begin(disk.clone(), JOURNAL, generation, first_sequence);
         let journal = journal.await.map_err(io::Error::other)?;
-        let mut appender =
-            Appender { world, disk: disk.clone(), journal, generation, images: images.clone() };
+        let mut appender = Appender {
+            world: world.clone(),
+            number,
+            disk: disk.clone(),
+            journal,
+            generation,
+            newest: first_sequence - 1,
+            images: images.clone(),
+        };
         appender.checkpoint().await?;
         remove_others(&*disk, generation).await?;
+        for (group, image) in &images {
+            image.entries.values().for_each(|entry| world.witness_durable(*group, entry));
+        }
         let (queue, submissions) = mpsc::channel(QUEUE_LEN_MAX);
         tokio::spawn(appender.run(submissions));
         Ok((Self { queue }, images))
@@ -138,9 +149,12 @@ impl Store {
 
 struct Appender {
     world: Arc<World>,
+    number: NodeNumber,
     disk: Arc<dyn Disk>,
     journal: Journal,
     generation: u64,
+    /// Number of the newest batch.
+    newest: u64,
     images: Images,
 }
 
@@ -148,7 +162,7 @@ impl Appender {
     async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) {
         while let Some(first) = submissions.recv().await {
             let (batch, records) = gather(first, &mut submissions);
-            let result = self.append(records).await.map(|_| ());
+            let result = self.append(records).await;
             for Submission { group, records, done } in batch {
                 if result.is_ok() {
                     self.keep(group, records);
@@ -164,8 +178,12 @@ impl Appender {
         }
     }
 
-    async fn append(&self, records: Vec<JournalRecord>) -> io::Result<u64> {
-        self.journal.append(records).await.map_err(io::Error::other)
+    async fn append(&mut self, records: Vec<JournalRecord>) -> io::Result<()> {
+        // The journal takes no empty batch.
+        if !records.is_empty() {
+            self.newest = self.journal.append(records).await.map_err(io::Error::other)?;
+        }
+        Ok(())
     }
 
     fn keep(&mut self, group: GroupNumber, records: Vec<Record>) {
@@ -179,16 +197,14 @@ impl Appender {
 
     /// Writes the image of everything, names its beginning, and frees what came before.
     async fn checkpoint(&mut self) -> io::Result<()> {
-        let mut first = None;
+        let current = Current { generation: self.generation, checkpoint: self.newest };
         for records in pieces(&self.images) {
-            let sequence = self.append(records).await?;
-            first.get_or_insert(sequence);
+            self.append(records).await?;
         }
-        let first = first.expect("an image has at least one piece");
-        let current = Current { generation: self.generation, checkpoint: first - 1 };
         publish(&*self.disk, current).await?;
         self.journal.release(current.checkpoint);
-        self.world.event_of_store(&format!("checkpoint {current:x?}"));
+        let entries = self.images.values().map(|image| image.entries.len()).sum::<usize>();
+        self.world.event(&format!("node {}: {entries} entries in {current:x?}", self.number));
         Ok(())
     }
 }
@@ -224,7 +240,7 @@ fn gather(
     (batch, records)
 }
 
-/// Images as appends of bounded size; the first one may be empty.
+/// Images as appends of bounded size, at least one, which may be empty.
 fn pieces(images: &Images) -> Vec<Vec<JournalRecord>> {
     let (mut pieces, mut len) = (vec![Vec::new()], 0);
     for (group, image) in images {
@@ -242,7 +258,7 @@ fn pieces(images: &Images) -> Vec<Vec<JournalRecord>> {
 }
 
 /// Replays what `CURRENT` names. Returns it with the number of the next batch.
-async fn recover(world: &World, disk: &Arc<dyn Disk>) -> io::Result<(Images, u64)> {
+async fn recover(disk: &Arc<dyn Disk>) -> io::Result<(Images, u64)> {
     let mut images = Images::new();
     let Some(current) = read_current(&**disk).await? else {
         return Ok((images, 1));
@@ -256,8 +272,6 @@ async fn recover(world: &World, disk: &Arc<dyn Disk>) -> io::Result<(Images, u64
             images.entry(record.group).or_default().replay(decoded);
         }
     }
-    let entries = images.values().map(|image| image.entries.len()).sum::<usize>();
-    world.event_of_store(&format!("recovered {entries} entries behind {current:x?}"));
     Ok((images, recovery.next_sequence()))
 }
 

@@ -84,11 +84,6 @@ impl World {
         self.trace.event(self.now(), text);
     }
 
-    /// Adds an event of a node's store, and counts it for the progress of the run.
-    pub fn event_of_store(&self, text: &str) {
-        self.event(&format!("store: {text}"));
-    }
-
     /// The history, locked. Never across an await.
     pub fn history(&self) -> MutexGuard<'_, History> {
         lock(&self.history)
