@@ -56,6 +56,9 @@ pub fn run(config: Config) -> Result<u8, Failure> {
     outcome
 }
 
+/// Files that the store may have open besides connections: journal, runs, volumes.
+const OPEN_FILES_RESERVED: u64 = 512;
+
 async fn serve(config: Config) -> Result<u8, Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
     let listener = bind(config.address).await.map_err(Failure::Refused)?;
@@ -63,9 +66,18 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let env = real::env();
     let root = credentials::obtain(&config.dir, config.root.clone(), &*env.rng)
         .map_err(Failure::Refused)?;
-    let node = open_node(&config.dir, env.clone()).await?;
+    let connections_max = connections_max(real::raise_open_files()).map_err(Failure::Refused)?;
+    let node = tokio::select! {
+        biased;
+        // Recovery may be cut off anywhere, as by a crash.
+        _ = signals.next() => return Ok(0),
+        node = open_node(&config.dir, env.clone()) => node?,
+    };
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
-    let service = service(&config, root.keys.clone(), &node, env)?;
+    let mut s3_config = s3_config(&config, root.keys.clone());
+    s3_config.limits.connections_max = s3_config.limits.connections_max.min(connections_max);
+    s3_config.validate().map_err(Failure::Refused)?;
+    let service = Service::new(s3_config, node.store(), env);
     announce(&config, &root, address);
     let code = serve_until_signal(listener, service, &mut signals, &node).await;
     drop(lock);
@@ -95,17 +107,23 @@ async fn open_node(dir: &Path, env: Env) -> Result<Node, Failure> {
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
 }
 
-fn service(
-    config: &Config,
-    keys: RootKeys,
-    node: &Node,
-    env: Env,
-) -> Result<Arc<Service>, Failure> {
+fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     let credentials = Credentials { access_key: keys.access_key, secret_key: keys.secret_key };
     let mut s3_config = S3Config::new(config.region.clone(), credentials);
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
-    s3_config.validate().map_err(Failure::Refused)?;
-    Ok(Service::new(s3_config, node.store(), env))
+    s3_config
+}
+
+/// Connections that leave the store the files that it needs.
+fn connections_max(open_files_max: u64) -> Result<usize, String> {
+    let rest = open_files_max.saturating_sub(OPEN_FILES_RESERVED);
+    match usize::try_from(rest).unwrap_or(usize::MAX) {
+        0 => Err(format!(
+            "only {open_files_max} files may be open; allow more than {OPEN_FILES_RESERVED} \
+             (ulimit -n)"
+        )),
+        connections_max => Ok(connections_max),
+    }
 }
 
 fn announce(config: &Config, root: &Root, address: SocketAddr) {
@@ -192,5 +210,17 @@ impl Signals {
             _ = self.terminate.recv() => ("SIGTERM", 128 + 15),
             _ = self.interrupt.recv() => ("SIGINT", 128 + 2),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_to_the_store() {
+        assert_eq!(connections_max(1024), Ok(512));
+        assert_eq!(connections_max(513), Ok(1));
+        assert!(connections_max(512).unwrap_err().contains("ulimit"));
     }
 }

@@ -284,3 +284,14 @@ impl Rng for RealRng {
 pub fn env() -> Env {
     Env { clock: Arc::new(RealClock), rng: Arc::new(RealRng) }
 }
+
+/// Raises the number of files that the process may open as far as it may by itself; returns it.
+pub fn raise_open_files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum.unwrap_or(u64::MAX),
+        Err(_) => current.unwrap_or(u64::MAX),
+    }
+}
