@@ -1,8 +1,8 @@
 //! Cost of the pure hot paths on this machine: `cargo run --release -p benches`.
 //!
-//! One line per path: nanoseconds per call and, where bytes pass, bytes per second. Each path runs in rounds
-//! of growing size until a round takes long enough to time; the best of five such rounds counts, because noise
-//! only ever adds. Whole-server figures are `benches/compare`.
+//! One line per path: nanoseconds per call and, where bytes pass, bytes per second. Each path runs
+//! in rounds of growing size until a round takes long enough to time; the best of five such rounds
+//! counts, because noise only ever adds. Whole-server figures are `benches/compare`.
 
 use bytes::{Bytes, BytesMut};
 use engine::format::batch::{self, BatchPlace, JournalRecord};

@@ -18,6 +18,7 @@
 mod coordinator;
 mod error;
 pub mod meta;
+mod reading;
 mod reclaim;
 pub mod rows;
 
@@ -30,6 +31,8 @@ use engine::volume::VolumeConfig;
 use error::from_engine;
 use meta::MetaLog;
 use meta::local::{LocalMetaLog, replay};
+use reading::Readings;
+use reclaim::Reclaim;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -118,10 +121,12 @@ impl Node {
         replay(&mut opening).await.map_err(from_engine)?;
         let store = opening.finish().await.map_err(from_engine)?;
         let log: Arc<dyn MetaLog> = Arc::new(LocalMetaLog::start(store.clone()));
+        let readings = Readings::default();
+        let reclaim = Reclaim::new(store.clone(), log.clone(), readings.clone());
         let background = vec![
             tokio::spawn(checkpoints(store.clone())),
             tokio::spawn(merges(store.clone())),
-            tokio::spawn(reclaim::run(store.clone(), log.clone(), config.reclaim_interval)),
+            tokio::spawn(reclaim.run(config.reclaim_interval)),
         ];
         let records = Arc::new(Semaphore::new(config.upload_records_max));
         let inline_len_max = config.inline_len_max;
@@ -131,6 +136,7 @@ impl Node {
             env,
             inline_len_max,
             records: records.clone(),
+            readings,
         };
         let background = Mutex::new(background);
         Ok(Self { store, coordinator: Arc::new(coordinator), records, background })

@@ -9,137 +9,217 @@
 //! - G1: a volume is removed only after its fence is in the log and no row refers to it.
 //! - G2: a volume that a request still holds is left alone: its uncommitted bytes have no row yet.
 //! - G3: a crash anywhere costs garbage, never a pointer to nothing.
+//! - G4: a volume is copied only when the copy takes less than half of its room: reclaim ends.
 
 use crate::meta::command::{Command, Move};
 use crate::meta::{LogError, MetaLog};
+use crate::reading::Readings;
 use crate::rows;
 use bytes::Bytes;
 use engine::EngineError;
-use engine::format::record::Owner;
-use engine::format::value::Extent;
-use engine::index::Usage;
+use engine::format::PAGE_LEN;
+use engine::format::record::{self, Owner, PAYLOAD_LEN_MAX};
+use engine::format::value::{Extent, VolumeId};
 use engine::meta::{MetaStore, RowOwner};
 use engine::mutant::{self, Mutant};
-use engine::volume::{Appended, RecordScan, ScannedRecord, Volume};
+use engine::volume::{Appended, RecordScan, Volume};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Garbage rows that one round reads.
+/// Garbage rows that one look reads.
 const GARBAGE_SCAN_ROWS: usize = 64;
 
-/// Moves in one command at most.
-const MOVE_COUNT_MAX: usize = 256;
+/// Commands that one round spends on one row of garbage at most.
+const PURGE_COUNT_MAX: usize = 64;
 
-/// Bytes that one command moves at most: they are synced and committed together.
-const MOVE_LEN_MAX: u64 = 8 << 20;
+/// Bodies in one record of copies at most.
+const PACK_COUNT_MAX: usize = 256;
+
+/// Bytes that are copied before they are synced and committed together.
+const COMMIT_LEN_MAX: u64 = 8 << 20;
 
 /// Handles of a volume that are not a request's: the set's and this module's.
 const OWN_HANDLES: usize = 2;
 
-/// Runs rounds for ever.
-pub(crate) async fn run(store: Arc<MetaStore>, log: Arc<dyn MetaLog>, interval: Duration) {
-    let reclaim = Reclaim { store, log };
-    loop {
-        tokio::time::sleep(interval).await;
-        if let Err(error) = reclaim.round().await {
-            tracing::warn!(%error, "reclaim stopped early and will try again");
-        }
-    }
-}
-
-struct Reclaim {
+/// The background that makes room.
+pub(crate) struct Reclaim {
     store: Arc<MetaStore>,
     log: Arc<dyn MetaLog>,
+    readings: Readings,
+    /// Volumes that were not worth a copy, and how much of each was live then.
+    skipped: BTreeMap<VolumeId, u64>,
 }
 
 impl Reclaim {
-    async fn round(&self) -> Result<(), LogError> {
-        self.purge().await?;
-        let usage = self.store.index().usage();
-        for volume in self.store.volumes().all() {
-            if is_worth_it(&volume, &usage) {
-                self.reclaim(volume).await?;
+    pub(crate) fn new(store: Arc<MetaStore>, log: Arc<dyn MetaLog>, readings: Readings) -> Self {
+        Self { store, log, readings, skipped: BTreeMap::new() }
+    }
+
+    /// Runs rounds for ever.
+    pub(crate) async fn run(mut self, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            if let Err(error) = self.purge().await {
+                tracing::warn!(%error, "purge stopped early and will try again");
             }
+            for volume in self.store.volumes().all() {
+                let id = volume.id;
+                if let Err(error) = self.reclaim(volume).await {
+                    tracing::warn!(%error, volume = id.0, "volume was not reclaimed");
+                }
+            }
+        }
+    }
+
+    /// Deletes the rows of bodies that are gone and that nobody reads any more.
+    async fn purge(&self) -> Result<(), LogError> {
+        let (mut start, end) = rows::all_garbage();
+        loop {
+            let page = self.store.scan(&start, &end, GARBAGE_SCAN_ROWS).await?;
+            for (key, _) in page.rows {
+                self.purge_body(&key).await?;
+            }
+            match page.resume {
+                Some(resume) => start = resume,
+                None => return Ok(()),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn purge_body(&self, key: &[u8]) -> Result<(), LogError> {
+        let Some((incarnation, garbage)) = rows::parse_garbage(key) else {
+            return Err(EngineError::corrupt("garbage row", "index", 0).into());
+        };
+        for _ in 0..PURGE_COUNT_MAX {
+            if self.readings.contains(garbage) || self.store.get(key).await?.is_none() {
+                break;
+            }
+            self.log.propose(Command::Purge { incarnation, garbage }, Bytes::new()).await?;
         }
         Ok(())
     }
 
-    /// Deletes the rows of bodies that are gone.
-    async fn purge(&self) -> Result<(), LogError> {
-        let (start, end) = rows::all_garbage();
-        loop {
-            let page = self.store.scan(&start, &end, GARBAGE_SCAN_ROWS).await?;
-            if page.rows.is_empty() && page.resume.is_none() {
-                return Ok(());
-            }
-            for (key, _) in page.rows {
-                let Some((incarnation, garbage)) = rows::parse_garbage(&key) else {
-                    return Err(EngineError::corrupt("garbage row", "index", 0).into());
-                };
-                let command = Command::Purge { incarnation, garbage };
-                self.log.propose(command, Bytes::new()).await?;
-            }
-        }
-    }
-
-    async fn reclaim(&self, volume: Arc<Volume>) -> Result<(), LogError> {
+    async fn reclaim(&mut self, volume: Arc<Volume>) -> Result<(), LogError> {
         let id = volume.id;
+        if !self.is_worth_it(&volume).await? {
+            return Ok(());
+        }
         if !mutant::is(Mutant::ReclaimWithoutCopy) {
             self.copy_live(volume).await?;
         }
         self.log.propose(Command::FenceVolume { volume: id }, Bytes::new()).await?;
-        let usage = self.store.index().usage();
-        let live_len = usage.get(&id).map_or(0, |usage| usage.live_len);
+        let live_len = self.live_len(id);
         if live_len > 0 && !mutant::is(Mutant::ReclaimWithoutCopy) {
-            tracing::debug!(volume = id.0, live_len, "volume is still referred to");
+            self.skipped.insert(id, live_len);
+            tracing::warn!(volume = id.0, live_len, "volume is still referred to");
             return Ok(());
         }
         self.store.volumes().remove(id).await?;
         self.store.index().forget(id);
+        self.skipped.remove(&id);
         tracing::info!(volume = id.0, "volume reclaimed");
         Ok(())
+    }
+
+    fn live_len(&self, id: VolumeId) -> u64 {
+        self.store.index().usage().get(&id).map_or(0, |usage| usage.live_len)
+    }
+
+    /// Sealed, held by no request, and with a copy that would take less than half the room (G4).
+    async fn is_worth_it(&mut self, volume: &Arc<Volume>) -> Result<bool, LogError> {
+        let live_len = self.live_len(volume.id);
+        let is_idle = volume.is_sealed() && Arc::strong_count(volume) <= OWN_HANDLES;
+        let is_known = self.skipped.get(&volume.id) == Some(&live_len);
+        if !is_idle || is_known || live_len.saturating_mul(2) >= volume.len() {
+            return Ok(false);
+        }
+        if live_len == 0 {
+            return Ok(true);
+        }
+        let copy_len = self.copy_len(volume).await?;
+        if copy_len.saturating_mul(2) >= volume.len() {
+            self.skipped.insert(volume.id, live_len);
+            return Ok(false);
+        }
+        self.store.check_room(copy_len).await?;
+        Ok(true)
+    }
+
+    /// Bytes that copies of everything live in a volume would take.
+    async fn copy_len(&self, volume: &Arc<Volume>) -> Result<u64, LogError> {
+        let mut scan = RecordScan::new(volume.clone());
+        let mut copy_len = PAGE_LEN;
+        while let Some(record) = scan.next_record().await? {
+            let mut start = 0;
+            for owner in &record.header.owners {
+                let place = Place { volume: volume.id, data_offset: record.data_offset, start };
+                start += owner.len;
+                if self.live_extent(owner, &place).await?.is_some() {
+                    let header_len = record::data_start(std::slice::from_ref(owner));
+                    let body_len = record::sub_blocks_len(owner.len as usize);
+                    copy_len += (header_len + body_len) as u64;
+                }
+            }
+        }
+        Ok(copy_len)
     }
 
     async fn copy_live(&self, volume: Arc<Volume>) -> Result<(), LogError> {
         let mut scan = RecordScan::new(volume.clone());
         let mut batch = Batch::default();
         while let Some(record) = scan.next_record().await? {
-            self.copy_record(&volume, record, &mut batch).await?;
-            if batch.is_full() {
-                self.commit(std::mem::take(&mut batch)).await?;
+            let mut start = 0;
+            for owner in record.header.owners {
+                let place = Place { volume: volume.id, data_offset: record.data_offset, start };
+                start += owner.len;
+                if let Some((row, extent)) = self.live_extent(&owner, &place).await? {
+                    self.copy_body(&volume, (row, extent), owner, &mut batch).await?;
+                }
+            }
+            if batch.len >= COMMIT_LEN_MAX {
+                self.commit(&mut batch).await?;
             }
         }
-        self.commit(batch).await
+        self.commit(&mut batch).await
     }
 
-    /// Copies those bodies of a record that a row still refers to, into one new record.
-    async fn copy_record(
+    /// Puts one body into the pack. One that cannot be read stays where it is, and its volume, too.
+    async fn copy_body(
         &self,
         volume: &Volume,
-        record: ScannedRecord,
+        (row, extent): (RowOwner, Extent),
+        owner: Owner,
         batch: &mut Batch,
     ) -> Result<(), LogError> {
-        let mut owners: Vec<Owner> = Vec::new();
-        let mut payload = Vec::new();
-        let mut live = Vec::new();
-        let mut start = 0;
-        for owner in record.header.owners {
-            let place = Place { volume, data_offset: record.data_offset, start };
-            start += owner.len;
-            let Some((row, extent)) = self.live_extent(&owner, &place).await? else {
-                continue;
-            };
-            payload.extend(volume.read(&extent, 0..extent.len).await?);
-            owners.push(owner);
-            live.push((row, extent));
+        let pieces = match volume.read(&extent, 0..extent.len).await {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                tracing::error!(%error, "a live body cannot be read");
+                return Ok(());
+            }
+        };
+        if batch.is_pack_full(extent.len as usize) {
+            self.append_pack(batch).await?;
         }
-        if owners.is_empty() {
+        batch.owners.push(owner);
+        batch.payload_len += extent.len as usize;
+        batch.payload.extend(pieces);
+        batch.packed.push((row, extent));
+        Ok(())
+    }
+
+    async fn append_pack(&self, batch: &mut Batch) -> Result<(), LogError> {
+        if batch.owners.is_empty() {
             return Ok(());
         }
+        let owners = std::mem::take(&mut batch.owners);
+        let payload = std::mem::take(&mut batch.payload);
+        batch.payload_len = 0;
         let appended = self.store.volumes().append(&owners, payload).await?;
-        for ((row, source), target) in live.into_iter().zip(&appended.extents) {
-            let row_key = row.key.to_vec();
-            let write_id = row.write_id;
+        for ((row, source), target) in batch.packed.drain(..).zip(&appended.extents) {
+            let (row_key, write_id) = (row.key.to_vec(), row.write_id);
             batch.len += u64::from(source.len);
             batch.moves.push(Move { row: row_key, write_id, source, target: *target });
         }
@@ -151,7 +231,7 @@ impl Reclaim {
     async fn live_extent(
         &self,
         owner: &Owner,
-        place: &Place<'_>,
+        place: &Place,
     ) -> Result<Option<(RowOwner, Extent)>, LogError> {
         let Some(row) = RowOwner::decode(&owner.owner) else {
             return Ok(None);
@@ -166,50 +246,50 @@ impl Reclaim {
     }
 
     /// Makes copies durable, then points the rows to them.
-    async fn commit(&self, batch: Batch) -> Result<(), LogError> {
+    async fn commit(&self, batch: &mut Batch) -> Result<(), LogError> {
+        self.append_pack(batch).await?;
         for appended in &batch.appended {
             appended.volume.sync().await?;
         }
-        if !batch.moves.is_empty() {
-            let command = Command::Relocate { moves: batch.moves };
+        let moves = std::mem::take(&mut batch.moves);
+        for moves in moves.chunks(PACK_COUNT_MAX) {
+            let command = Command::Relocate { moves: moves.to_vec() };
             self.log.propose(command, Bytes::new()).await?;
         }
+        *batch = Batch::default();
         Ok(())
     }
 }
 
-/// Sealed, not held by a request, and less than half of it live.
-fn is_worth_it(volume: &Arc<Volume>, usage: &Usage) -> bool {
-    let live_len = usage.get(&volume.id).map_or(0, |usage| usage.live_len);
-    let is_idle = volume.is_sealed() && Arc::strong_count(volume) <= OWN_HANDLES;
-    is_idle && live_len.saturating_mul(2) < volume.len()
-}
-
 /// Where a body lies.
-struct Place<'a> {
-    volume: &'a Volume,
+struct Place {
+    volume: VolumeId,
     data_offset: u64,
     start: u32,
 }
 
-impl Place<'_> {
+impl Place {
     fn is_of(&self, extent: &Extent) -> bool {
-        extent.volume == self.volume.id
+        extent.volume == self.volume
             && extent.offset == self.data_offset
             && extent.start == self.start
     }
 }
 
-/// Copies that are not committed yet.
+/// Copies that are not committed yet: a record that is being packed, and those that are written.
 #[derive(Default)]
 struct Batch {
-    moves: Vec<Move>,
+    owners: Vec<Owner>,
+    payload: Vec<Bytes>,
+    payload_len: usize,
+    packed: Vec<(RowOwner, Extent)>,
     appended: Vec<Appended>,
+    moves: Vec<Move>,
     len: u64,
 }
 
 impl Batch {
-    fn is_full(&self) -> bool {
-        self.moves.len() >= MOVE_COUNT_MAX || self.len >= MOVE_LEN_MAX
+    fn is_pack_full(&self, body_len: usize) -> bool {
+        self.owners.len() >= PACK_COUNT_MAX || self.payload_len + body_len > PAYLOAD_LEN_MAX
     }
 }

@@ -64,6 +64,17 @@ pub enum BodyRows {
     Parts(UploadId),
 }
 
+impl BodyRows {
+    /// The rows that go with a body, when it has any besides its own.
+    pub fn garbage(self, write_id: u128) -> Option<Garbage> {
+        match self {
+            Self::Own => None,
+            Self::Extents => Some(Garbage::Extents(write_id)),
+            Self::Parts(upload_id) => Some(Garbage::Parts(upload_id)),
+        }
+    }
+}
+
 /// Attributes of an object's row.
 #[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct ObjectRow {
@@ -323,7 +334,7 @@ pub fn all_garbage() -> (Bytes, Bytes) {
 }
 
 /// Rows that nothing refers to any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
 pub enum Garbage {
     /// Groups of extents of a write.
     Extents(u128),

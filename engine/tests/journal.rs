@@ -74,7 +74,8 @@ async fn appended_batches_are_recovered_behind_the_checkpoint() {
     write(&disk, 5, 6, 100).await;
     assert_eq!(recover(&disk, 5, 0).await, Ok((1..=6).collect()));
     assert_eq!(recover(&disk, 5, 4).await, Ok(vec![5, 6]));
-    assert_eq!(recover(&disk, 6, 0).await, Ok(vec![]), "another generation");
+    assert_eq!(recover(&disk, 0, 0).await, Ok(vec![]), "a new disk");
+    assert!(recover(&disk, 6, 0).await.is_err(), "a generation whose files are gone");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! S3 over a store in memory, to try clients against the protocol alone:
-//! `cargo run --release -p s3api --example memory -- 127.0.0.1:9000`. Keys: `stave`, `stave-secret`.
+//! `cargo run --release -p s3api --example memory -- 127.0.0.1:9000`. Keys: `stave`,
+//! `stave-secret`.
 
+#[expect(dead_code, reason = "the tests break it on purpose")]
 #[path = "../tests/support/memory_store.rs"]
 mod memory_store;
 

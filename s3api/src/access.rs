@@ -1,13 +1,14 @@
 //! One log line and one count per request, when its answer has ended or broken off.
 //!
-//! - L1: queries, headers and bodies are never logged: they may hold signatures and secrets. Keys are logged escaped.
+//! - L1: queries, headers and bodies are never logged: they may hold signatures and secrets. Keys
+//!   are logged escaped.
 
 use crate::body::Received;
+use crate::listener::timer;
 use crate::metrics::{Finished, Metrics};
 use crate::request::Target;
 use crate::response::{BrokenBody, ResponseBody};
 use crate::route::Route;
-use crate::server::timer;
 use bytes::Bytes;
 use http::{Method, Uri, request};
 use http_body::{Body, Frame, SizeHint};

@@ -1,6 +1,7 @@
 //! The way of a request to the store, as types: `Unauthenticated -> Authenticated -> Authorized`.
 //!
-//! - T1: the store is reachable through [`Authorized`] only; whoever holds one has proved who it is and what it may do.
+//! - T1: the store is reachable through [`Authorized`] only; whoever holds one has proved who it is
+//!   and what it may do.
 //! - T2: authorisation comes before anything about the object is looked at, conditions included.
 
 use crate::error::{S3Result, codes};
@@ -57,7 +58,8 @@ impl Unauthenticated {
 }
 
 impl Authenticated {
-    /// Decides whether the request may do what its route does; returns what its signature says of the body as well.
+    /// Decides whether the request may do what its route does; returns what its signature says of
+    /// the body as well.
     ///
     /// # Errors
     /// `AccessDenied`.
@@ -87,8 +89,8 @@ impl Authorized {
         &*self.store
     }
 
-    /// Decides about a second resource of the same request: the source of a copy, each key of a bulk delete. The root,
-    /// the only identity there is, may.
+    /// Decides about a second resource of the same request: the source of a copy, each key of a
+    /// bulk delete. The root, the only identity there is, may.
     ///
     /// # Errors
     /// `AccessDenied`.

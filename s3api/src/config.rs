@@ -1,4 +1,5 @@
-//! What an S3 front end is told at its start. Checked once by [`S3Config::validate`], then passed down explicitly.
+//! What an S3 front end is told at its start. Checked once by [`S3Config::validate`], then passed
+//! down explicitly.
 
 use std::fmt;
 
@@ -31,7 +32,8 @@ pub struct S3Config {
     pub region: String,
     /// The root credential: may do everything.
     pub credentials: Credentials,
-    /// Bytes that every part but the last must have. Default [`PART_SIZE_MIN`]; smaller in tests only.
+    /// Bytes that every part but the last must have. Default [`PART_SIZE_MIN`]; smaller in tests
+    /// only.
     pub part_size_min: u64,
     /// Bounds on what clients may take.
     pub limits: Limits,
@@ -72,8 +74,8 @@ impl S3Config {
 pub struct Limits {
     /// Open connections; more wait in the listener's backlog. Default 4096, at least 1.
     pub connections_max: usize,
-    /// Milliseconds for a whole request head, counted from the end of the request before, so that it bounds idle
-    /// connections too. Default 60,000.
+    /// Milliseconds for a whole request head, counted from the end of the request before, so that
+    /// it bounds idle connections too. Default 60,000.
     pub header_timeout_ms: u64,
     /// Milliseconds without a byte of a body, in either direction. Default 60,000.
     pub body_idle_timeout_ms: u64,

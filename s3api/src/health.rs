@@ -1,7 +1,8 @@
 //! What is not S3: `/minio/health/live|ready|cluster` and `/metrics`, by an axum router.
 //!
 //! - H1: live depends on nothing but the process; ready and cluster ask the store.
-//! - H2: these paths are taken by requests without a signature only, so that buckets of these names stay usable.
+//! - H2: these paths are taken by requests without a signature only, so that buckets of these names
+//!   stay usable.
 
 use crate::metrics::Metrics;
 use axum::Router;

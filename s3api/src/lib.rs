@@ -1,25 +1,28 @@
-//! The S3 protocol: HTTP in, [`engine::object::ObjectStore`] calls out. Knows nothing of disks, nodes or consensus.
+//! The S3 protocol: HTTP in, [`engine::object::ObjectStore`] calls out. Knows nothing of disks,
+//! nodes or consensus.
 //!
 //! ```text
-//! TcpListener -> server::serve -> hyper -> Service::handle
+//! TcpListener -> listener::serve -> hyper -> Service::handle
 //!                                             |
-//!    request (head, target)  ->  route (one table)  ->  auth (Unauthenticated -> Authenticated -> Authorized)
-//!                                                              |  sigv4
-//!                                                              v
-//!    body (framing, signatures, checksums)  ----------->  ops/* (one file per operation)  ->  ObjectStore
-//!                                                              |
-//!    client  <-  response (headers, streamed bytes)  <---------+        error, xml: whatever says no
+//!    request (head, target) -> route (one table) -> auth (who is it, may it?)  <- sigv4
+//!                                                     |
+//!    body (framing, signatures, checksums) -------> ops/* (one file each) ---> ObjectStore
+//!                                                     |
+//!    client <- response (headers, streamed bytes) <---+     error, xml: whatever says no
 //! ```
 //!
-//! - I1: the store is reached through [`auth::Authorized`] only (T1), and routes exist in [`route::ROUTES`] only (R1).
+//! - I1: the store is reached through [`auth::Authorized`] only (T1), and routes exist in
+//!   [`route::ROUTES`] only (R1).
 //! - I2: a body is committed only after its length, signatures, hashes and checksums held (B2).
-//! - I3: memory per connection is bounded, whatever the size of objects and requests (B1, [`config::Limits`]).
+//! - I3: memory per connection is bounded, whatever the size of objects and requests (B1,
+//!   [`config::Limits`]).
 //! - I4: bytes that are signed, authorised and stored under are the same bytes (U1, U2).
 //! - I5: a body that cannot be completed ends in a broken connection (P1).
 //! - I6: secrets and signatures are in no log, no metric and no answer (L1).
 //!
-//! In reading order: [`config`], [`server`], [`service`], [`access`], [`request`], [`uri`], [`route`], [`auth`], [`sigv4`],
-//! [`headers`], [`body`], [`ops`], [`xml`], [`response`], [`error`], [`health`], [`metrics`].
+//! In reading order: [`config`], [`listener`], [`service`], [`access`], [`request`], [`uri`],
+//! [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`], [`response`],
+//! [`error`], [`health`], [`metrics`].
 
 pub mod access;
 pub mod auth;
@@ -28,17 +31,17 @@ pub mod config;
 pub mod error;
 pub mod headers;
 pub mod health;
+pub mod listener;
 pub mod metrics;
 pub mod ops;
 pub mod request;
 pub mod response;
 pub mod route;
-pub mod server;
 pub mod service;
 pub mod sigv4;
 pub mod uri;
 pub mod xml;
 
 pub use config::{Credentials, Limits, S3Config};
-pub use server::serve;
+pub use listener::serve;
 pub use service::Service;

@@ -3,7 +3,8 @@
 use crate::error::{S3Error, S3Result, codes};
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
-use http::{HeaderMap, Method, Uri, request};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri, request};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,8 @@ impl Target {
         if raw.is_empty() {
             return Ok(Self::Service);
         }
-        // The first plain slash ends the bucket; an escaped one would be part of its name, which is not legal.
+        // The first plain slash ends the bucket; an escaped one would be part of its name, which is
+        // not legal.
         let (bucket, key) = raw.split_once('/').unwrap_or((raw, ""));
         let bucket = BucketName::new(&uri::decode(bucket)?)?;
         if key.is_empty() {
@@ -64,26 +66,33 @@ pub struct RequestHead {
     /// What it is about.
     pub target: Target,
     uri: Uri,
+    /// Headers that came as parameters of a presigned URL, which signs them.
+    hoisted: Vec<HeaderName>,
 }
 
 impl RequestHead {
     /// Takes a head apart.
     ///
     /// # Errors
-    /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that contradicts the URI.
+    /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that
+    /// contradicts the URI.
     pub fn parse(parts: request::Parts, url_len_max: usize) -> S3Result<Self> {
         let raw_query = parts.uri.query().unwrap_or("");
         if parts.uri.path().len() + raw_query.len() > url_len_max {
             return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
         }
         check_host(&parts)?;
-        Ok(Self {
-            query: Query::parse(raw_query)?,
-            target: Target::parse(parts.uri.path())?,
-            method: parts.method,
-            headers: parts.headers,
-            uri: parts.uri,
-        })
+        check_framing(&parts)?;
+        let query = Query::parse(raw_query)?;
+        let target = Target::parse(parts.uri.path())?;
+        let mut headers = parts.headers;
+        let hoisted = hoist(&query, &mut headers)?;
+        Ok(Self { method: parts.method, headers, query, target, uri: parts.uri, hoisted })
+    }
+
+    /// Whether a header came as a parameter of a presigned URL.
+    pub fn is_hoisted(&self, name: &HeaderName) -> bool {
+        self.hoisted.contains(name)
     }
 
     /// The path as it was received.
@@ -92,7 +101,54 @@ impl RequestHead {
     }
 }
 
-/// An absolute URI names the same host as the header, else a proxy before us may have seen another one.
+/// Parameters of a presigned URL that are no headers: those of the signature, and checksums, which
+/// some clients compute over the body that they do not have yet, and which AWS ignores there.
+const NOT_HOISTED: [&str; 11] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-content-sha256",
+    "x-amz-security-token",
+    "x-amz-user-agent",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-trailer",
+];
+
+/// Headers that a presigned URL carries as parameters at most.
+const HOISTED_MAX: usize = 64;
+
+/// Some clients write the `x-amz-*` headers of a request that they presign into its query. They
+/// mean there what they mean as headers; a header of the same name wins.
+fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
+    let mut hoisted = Vec::new();
+    if !query.has("X-Amz-Signature") {
+        return Ok(hoisted);
+    }
+    for (name, value) in query.pairs() {
+        let name = name.to_ascii_lowercase();
+        let is_header = name.starts_with("x-amz-")
+            && !name.starts_with("x-amz-checksum-")
+            && !NOT_HOISTED.contains(&name.as_str());
+        if !is_header || headers.contains_key(&name) {
+            continue;
+        }
+        let invalid = || S3Error::new(&codes::INVALID_ARGUMENT, "A parameter is no header.");
+        if hoisted.len() == HOISTED_MAX {
+            return Err(S3Error::new(&codes::INVALID_ARGUMENT, "Too many parameters."));
+        }
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        headers.insert(name.clone(), value);
+        hoisted.push(name);
+    }
+    Ok(hoisted)
+}
+
+/// An absolute URI names the same host as the header, else a proxy before us may have seen another
+/// one.
 fn check_host(parts: &request::Parts) -> S3Result<()> {
     let Some(authority) = parts.uri.authority() else {
         return Ok(());
@@ -101,6 +157,20 @@ fn check_host(parts: &request::Parts) -> S3Result<()> {
         Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => Ok(()),
         _ => Err(S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.")),
     }
+}
+
+/// A transfer coding besides `chunked` is not undone here: its bytes would pass for the body.
+fn check_framing(parts: &request::Parts) -> S3Result<()> {
+    let mut codings = parts.headers.get_all(http::header::TRANSFER_ENCODING).iter();
+    let is_known = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    if is_known {
+        return Ok(());
+    }
+    Err(S3Error::new(&codes::BAD_REQUEST, "The only transfer coding is chunked."))
 }
 
 #[cfg(test)]
@@ -146,5 +216,29 @@ mod tests {
         assert!(parse("http://A:9000/box").is_ok());
         assert_eq!(parse("http://b:9000/box").unwrap_err(), "BadRequest");
         assert_eq!(parse(&format!("/{}", "x".repeat(2000))).unwrap_err(), "InvalidURI");
+    }
+
+    #[test]
+    fn transfer_codings_besides_chunked_are_refused() {
+        let parse = |coding: &str| {
+            let request = http::Request::put("/box/key").header("transfer-encoding", coding);
+            let parts = request.body(()).unwrap().into_parts().0;
+            RequestHead::parse(parts, 1024).map(|_| ()).map_err(|error| error.code.name)
+        };
+        assert_eq!(parse("Chunked"), Ok(()));
+        assert_eq!(parse("gzip, chunked"), Err("BadRequest"));
+    }
+
+    #[test]
+    fn a_presigned_url_carries_few_headers() {
+        let parse = |count: usize| {
+            let names: String =
+                (0..count).map(|number| format!("&x-amz-meta-{number}=v")).collect();
+            let uri = format!("/box/key?X-Amz-Signature=0{names}");
+            let parts = http::Request::get(uri).body(()).unwrap().into_parts().0;
+            RequestHead::parse(parts, 65_536).map(|_| ()).map_err(|error| error.code.name)
+        };
+        assert_eq!(parse(HOISTED_MAX), Ok(()));
+        assert_eq!(parse(HOISTED_MAX + 1), Err("InvalidArgument"));
     }
 }

@@ -1,6 +1,7 @@
 //! Answers on their way out.
 //!
-//! - P1: a body that cannot be completed ends in a broken connection, never in a clean end (DESIGN.md, P3).
+//! - P1: a body that cannot be completed ends in a broken connection, never in a clean end
+//!   (DESIGN.md, P3).
 
 use bytes::Bytes;
 use engine::object::{ByteStream, ETag, ObjectInfo};
@@ -10,7 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Why a body broke off. The reason is logged where it happens; the client sees a broken connection.
+/// Why a body broke off. The reason is logged where it happens; the client sees a broken
+/// connection.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokenBody {
     /// The store could not go on.

@@ -1,7 +1,9 @@
-//! The one table of what this server does. The router, the authorisation, the metrics and the tests read it.
+//! The one table of what this server does. The router, the authorisation, the metrics and the tests
+//! read it.
 //!
-//! - R1: the first route that fits is taken; what fits none is `MethodNotAllowed`, or `NotImplemented` where the query
-//!   names a subresource of S3 that no route consumes, so that `PUT /box/key?acl` never becomes a write of the key.
+//! - R1: the first route that fits is taken; what fits none is `MethodNotAllowed`, or
+//!   `NotImplemented` where the query names a subresource of S3 that no route consumes, so that
+//!   `PUT /box/key?acl` never becomes a write of the key.
 //! - R2: no route may be used without a signature.
 
 use crate::error::{S3Error, S3Result, codes};
@@ -101,7 +103,7 @@ pub struct Route {
     /// What it works on.
     pub level: Level,
     /// Query parameters that must be there, with a value where one is given.
-    pub query: &'static [(&'static str, Option<&'static str>)],
+    pub query: Parameters,
     /// A header that must be there.
     pub header: Option<&'static str>,
     /// The permission that it needs on its target.
@@ -112,16 +114,23 @@ pub struct Route {
     pub body: BodyKind,
 }
 
-const COPY: Option<&str> = Some("x-amz-copy-source");
-const PART: &[(&str, Option<&str>)] = &[("partNumber", None), ("uploadId", None)];
-const UPLOAD: &[(&str, Option<&str>)] = &[("uploadId", None)];
+/// Parameters that a route needs, with their values where those matter.
+type Parameters = &'static [(&'static str, Option<&'static str>)];
+
+const NONE: Parameters = &[];
+const LOCATION: Parameters = &[("location", None)];
+const UPLOADS: Parameters = &[("uploads", None)];
+const VERSION_2: Parameters = &[("list-type", Some("2"))];
+const DELETE: Parameters = &[("delete", None)];
+const UPLOAD: Parameters = &[("uploadId", None)];
+const PART: Parameters = &[("partNumber", None), ("uploadId", None)];
 
 /// A row of the table, short enough to read the table as one.
 const fn row(
     operation: Operation,
     method: Method,
     level: Level,
-    query: &'static [(&'static str, Option<&'static str>)],
+    query: Parameters,
     action: &'static str,
     body: BodyKind,
 ) -> Route {
@@ -129,7 +138,7 @@ const fn row(
 }
 
 const fn copying(mut route: Route) -> Route {
-    route.header = COPY;
+    route.header = Some("x-amz-copy-source");
     route
 }
 
@@ -140,35 +149,40 @@ pub static ROUTES: &[Route] = {
     use Level::{Bucket, Object, Service};
     use Operation::*;
     const LIST: &str = "s3:ListBucket";
+    const LIST_UPLOADS: &str = "s3:ListBucketMultipartUploads";
+    const LIST_PARTS: &str = "s3:ListMultipartUploadParts";
+    const GET: &str = "s3:GetObject";
     const PUT: &str = "s3:PutObject";
+    const REMOVE: &str = "s3:DeleteObject";
+    const ABORT: &str = "s3:AbortMultipartUpload";
     &[
-        row(ListBuckets, Method::GET, Service, &[], "s3:ListAllMyBuckets", Empty),
+        row(ListBuckets, Method::GET, Service, NONE, "s3:ListAllMyBuckets", Empty),
 
-        row(GetBucketLocation, Method::GET, Bucket, &[("location", None)], "s3:GetBucketLocation", Empty),
-        row(ListMultipartUploads, Method::GET, Bucket, &[("uploads", None)], "s3:ListBucketMultipartUploads", Empty),
-        row(ListObjectsV2, Method::GET, Bucket, &[("list-type", Some("2"))], LIST, Empty),
-        row(ListObjects, Method::GET, Bucket, &[], LIST, Empty),
-        row(HeadBucket, Method::HEAD, Bucket, &[], LIST, Empty),
-        row(CreateBucket, Method::PUT, Bucket, &[], "s3:CreateBucket", Xml(64 << 10)),
-        row(DeleteBucket, Method::DELETE, Bucket, &[], "s3:DeleteBucket", Empty),
-        row(DeleteObjects, Method::POST, Bucket, &[("delete", None)], "s3:DeleteObject", Xml(2 << 20)),
+        row(GetBucketLocation, Method::GET, Bucket, LOCATION, "s3:GetBucketLocation", Empty),
+        row(ListMultipartUploads, Method::GET, Bucket, UPLOADS, LIST_UPLOADS, Empty),
+        row(ListObjectsV2, Method::GET, Bucket, VERSION_2, LIST, Empty),
+        row(ListObjects, Method::GET, Bucket, NONE, LIST, Empty),
+        row(HeadBucket, Method::HEAD, Bucket, NONE, LIST, Empty),
+        row(CreateBucket, Method::PUT, Bucket, NONE, "s3:CreateBucket", Xml(64 << 10)),
+        row(DeleteBucket, Method::DELETE, Bucket, NONE, "s3:DeleteBucket", Empty),
+        row(DeleteObjects, Method::POST, Bucket, DELETE, REMOVE, Xml(2 << 20)),
 
-        row(ListParts, Method::GET, Object, UPLOAD, "s3:ListMultipartUploadParts", Empty),
-        row(GetObject, Method::GET, Object, &[], "s3:GetObject", Empty),
-        row(HeadObject, Method::HEAD, Object, &[], "s3:GetObject", Empty),
+        row(ListParts, Method::GET, Object, UPLOAD, LIST_PARTS, Empty),
+        row(GetObject, Method::GET, Object, NONE, GET, Empty),
+        row(HeadObject, Method::HEAD, Object, NONE, GET, Empty),
         copying(row(UploadPartCopy, Method::PUT, Object, PART, PUT, Empty)),
         row(UploadPart, Method::PUT, Object, PART, PUT, Bytes),
-        copying(row(CopyObject, Method::PUT, Object, &[], PUT, Empty)),
-        row(PutObject, Method::PUT, Object, &[], PUT, Bytes),
-        row(CreateMultipartUpload, Method::POST, Object, &[("uploads", None)], PUT, Empty),
+        copying(row(CopyObject, Method::PUT, Object, NONE, PUT, Empty)),
+        row(PutObject, Method::PUT, Object, NONE, PUT, Bytes),
+        row(CreateMultipartUpload, Method::POST, Object, UPLOADS, PUT, Empty),
         row(CompleteMultipartUpload, Method::POST, Object, UPLOAD, PUT, Xml(8 << 20)),
-        row(AbortMultipartUpload, Method::DELETE, Object, UPLOAD, "s3:AbortMultipartUpload", Empty),
-        row(DeleteObject, Method::DELETE, Object, &[], "s3:DeleteObject", Empty),
+        row(AbortMultipartUpload, Method::DELETE, Object, UPLOAD, ABORT, Empty),
+        row(DeleteObject, Method::DELETE, Object, NONE, REMOVE, Empty),
     ]
 };
 
-/// Parameters that name something else than the bucket or object itself. A route that is taken names each of those that
-/// are there.
+/// Parameters that name something else than the bucket or object itself. A route that is taken
+/// names each of those that are there.
 const SUBRESOURCES: [&str; 49] = [
     "abac",
     "accelerate",

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! hyper -> Service::handle -> health router
-//!              |  RequestHead::parse -> route::find -> authenticate -> authorize -> ops::dispatch -> store
-//!              |                                 any S3Error -> XML
-//!              +-> common headers -> AccessRecord (log line and metrics, when the answer's body has ended)
+//!              |  RequestHead::parse -> route::find -> authenticate -> authorize
+//!              |    -> ops::dispatch -> store                 any S3Error -> XML
+//!              +-> common headers
+//!                    -> AccessRecord: log line and metrics, when the answer's body has ended
 //! ```
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
 use crate::auth::{Gate, Unauthenticated};
-use crate::body::{BodyPlan, Received, RequestBody};
+use crate::body::digests::ChecksumScope;
+use crate::body::{BodyPlan, Received, RequestBody, linger};
 use crate::config::{Limits, S3Config};
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::headers::date;
@@ -18,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::ops::{self, Call};
 use crate::request::RequestHead;
 use crate::response::{self, ResponseBody, S3Response, text_value};
-use crate::route;
+use crate::route::{self, Operation};
 use crate::sigv4::verify::Verifier;
 use bytes::Bytes;
 use engine::object::{Env, ObjectStore, random_u128};
@@ -78,10 +80,12 @@ impl Service {
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
         let (parts, body) = request.into_parts();
-        if health::is_ours(&parts) {
-            return self.ask_router(parts).await.map(RecordedBody::unrecorded);
-        }
         let request_id = self.next_request_id();
+        if health::is_ours(&parts) {
+            let mut response = self.clone().ask_router(parts).await.map(RecordedBody::unrecorded);
+            self.sign_off(response.headers_mut(), &request_id);
+            return response;
+        }
         let span = tracing::info_span!("request", id = %request_id);
         self.answer(parts, body, request_id).instrument(span).await
     }
@@ -98,19 +102,30 @@ impl Service {
         let received = Received::default();
         let mut record = AccessRecord::begin(self.metrics.clone(), received.clone());
         let mut facts = Facts::new(&parts);
+        let waits = parts.headers.contains_key(http::header::EXPECT);
+        let is_empty = body.is_end_stream();
+        let (body, leftover) = linger::watch(body, waits);
         let result = self.run(parts, body, received, &mut facts).await;
         let (mut response, error) = match result {
             Ok(response) => (response, None),
-            Err(error) => (self.error_response(&error, &facts, &request_id), Some(error.code.name)),
+            Err(error) => {
+                // Who stood still is not waited for once more.
+                if error.code != &codes::REQUEST_TIMEOUT {
+                    leftover.discard();
+                }
+                (self.error_response(&error, &facts, &request_id), Some(error.code.name))
+            }
         };
         if facts.method == Method::HEAD {
             drop_body(&mut response);
         }
         let headers = response.headers_mut();
-        headers.insert(REQUEST_ID.clone(), text_value(&request_id));
-        headers.insert(HOST_ID.clone(), self.host_id.clone());
-        headers.insert(SERVER, HeaderValue::from_static("Stave"));
-        headers.insert(DATE, text_value(&date::format_http(self.env.clock.unix_nanos())));
+        // botocore keeps the status of an answer that came instead of `100 Continue` and takes it
+        // for that of the next one on this connection: it must not have a next one.
+        if waits && (is_empty || error.is_some()) {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.sign_off(headers, &request_id);
         record.describe(facts, response.status().as_u16(), error);
         response.map(|body| RecordedBody::new(body, record))
     }
@@ -133,8 +148,12 @@ impl Service {
         let now = self.env.clock.unix_nanos();
         let authenticated = Unauthenticated { head, route }.authenticate(&self.gate, now)?;
         let (authorized, signed) = authenticated.authorize(&self.gate)?;
+        let scope = match route.operation {
+            Operation::CompleteMultipartUpload => ChecksumScope::Object,
+            _ => ChecksumScope::Body,
+        };
         let http_len = body.size_hint().exact();
-        let plan = BodyPlan::parse(&authorized.head().headers, signed, http_len)?;
+        let plan = BodyPlan::parse(&authorized.head().headers, signed, http_len, scope)?;
         let idle_timeout = Duration::from_millis(self.config.limits.body_idle_timeout_ms);
         let call = Call {
             authorized,
@@ -169,7 +188,7 @@ impl Service {
         if error.code.status == 503 {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if matches!(facts.route, Some(route) if route.operation == route::Operation::HeadBucket) {
+        if matches!(facts.route, Some(route) if route.operation == Operation::HeadBucket) {
             let region = text_value(&self.config.region);
             headers.insert("x-amz-bucket-region", region);
         }
@@ -185,8 +204,16 @@ impl Service {
         }
     }
 
-    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that no two requests of
-    /// this process share one and none tells how many there were.
+    /// The headers that every response has.
+    fn sign_off(&self, headers: &mut http::HeaderMap, request_id: &str) {
+        headers.insert(REQUEST_ID.clone(), text_value(request_id));
+        headers.insert(HOST_ID.clone(), self.host_id.clone());
+        headers.insert(SERVER, HeaderValue::from_static("Stave"));
+        headers.insert(DATE, text_value(&date::format_http(self.env.clock.unix_nanos())));
+    }
+
+    /// Sixteen hexadecimal digits: a counter, scrambled by a bijection with a random seed, so that
+    /// no two requests of this process share one and none tells how many there were.
     fn next_request_id(&self) -> String {
         let count = self.request_count.fetch_add(1, Ordering::Relaxed);
         let mut id = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.request_seed);

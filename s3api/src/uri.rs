@@ -1,6 +1,7 @@
 //! Percent-encoding of paths and queries, the way SigV4 signs them.
 //!
-//! - U1: a path or query is decoded once; what is signed, what is authorised and what is stored come from the same bytes.
+//! - U1: a path or query is decoded once; what is signed, what is authorised and what is stored
+//!   come from the same bytes.
 //! - U2: nothing is normalised: `//`, `.`, `..` and `+` in a path are data.
 
 use crate::error::{S3Error, S3Result, codes};
@@ -91,8 +92,8 @@ fn decode_with(text: &str, plus: u8) -> S3Result<String> {
     String::from_utf8(out).map_err(|_| invalid_uri())
 }
 
-/// Appends a received path in the form that SigV4 signs: each byte in its canonical encoding, where an escaped
-/// slash stays escaped and a plain one stays plain.
+/// Appends a received path in the form that SigV4 signs: each byte in its canonical encoding, where
+/// an escaped slash stays escaped and a plain one stays plain.
 ///
 /// # Errors
 /// `InvalidURI` for a broken escape.
@@ -151,6 +152,11 @@ impl Query {
     /// How often a parameter is there.
     pub fn count(&self, name: &str) -> usize {
         self.pairs.iter().filter(|(key, _)| key == name).count()
+    }
+
+    /// Names and values, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Names, in order.

@@ -12,12 +12,14 @@
 //!
 //! Modules in reading order: [`config`], [`files`], [`credentials`], [`logging`], [`banner`],
 //! [`run`].
+#![cfg_attr(madsim, expect(dead_code, reason = "`run_simulated` uses none of it"))]
 
 mod banner;
 mod config;
 mod credentials;
 mod files;
 mod logging;
+#[cfg_attr(madsim, path = "run_simulated.rs")]
 mod run;
 
 use config::Parsed;

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{Stave, command, refused};
+use common::{Stave, answer_of, command, refused};
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
@@ -115,4 +116,33 @@ fn damaged_credentials_are_refused_and_left_alone() {
     let line = refused(command(root.path()));
     assert!(line.contains("is damaged"), "{line}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "torn");
+}
+
+#[test]
+fn running_request_is_finished_after_the_signal() {
+    let root = data_dir();
+    let mut server = Stave::start(root.path(), &[]);
+    let created = answer_of(server.begin("PUT", "/bucket", 0, ""));
+    assert!(created.starts_with("HTTP/1.1 200"), "{created}");
+    let mut upload = server.begin("PUT", "/bucket/key", 10, "first");
+    server.terminate();
+    server.wait_for_log("stopping");
+    write!(upload, "-last").unwrap();
+    let answer = answer_of(upload);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn second_signal_ends_it_at_once() {
+    let root = data_dir();
+    let mut server = Stave::start(root.path(), &[]);
+    answer_of(server.begin("PUT", "/bucket", 0, ""));
+    let _upload = server.begin("PUT", "/bucket/key", 10, "first");
+    server.terminate();
+    server.wait_for_log("stopping");
+    server.terminate();
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(128 + 15), "{log}");
 }

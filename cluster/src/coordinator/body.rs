@@ -17,11 +17,18 @@ use engine::volume::{Appended, Volume};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 /// Bytes that a body may announce and still have all its extents in its own row.
 const OWN_ROW_LEN_MAX: u64 = (ROW_EXTENTS_MAX * PAYLOAD_LEN_MAX) as u64;
+
+/// Chunks below this length are copied together.
+const CRUMB_LEN_MAX: usize = 4096;
+
+/// How long an upload waits for memory before it is refused.
+const PERMIT_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A body that was taken, durable but for an inline one.
 pub(super) struct TakenBody {
@@ -121,6 +128,8 @@ struct Stream {
     own_row: Option<Bytes>,
     size: u64,
     filling: Vec<Bytes>,
+    /// Small chunks, copied together: each would hold a whole buffer of its connection.
+    crumbs: BytesMut,
     filling_len: usize,
     permit: Option<OwnedSemaphorePermit>,
     writing: Option<JoinHandle<Result<Appended>>>,
@@ -138,6 +147,7 @@ impl Stream {
             own_row: stream_in_own_row(owner.len).then(|| owner.row.clone()),
             size: 0,
             filling: Vec::new(),
+            crumbs: BytesMut::new(),
             filling_len: 0,
             writing: None,
             extents: Vec::new(),
@@ -154,15 +164,29 @@ impl Stream {
             }
             let part = chunk.split_to(chunk.len().min(PAYLOAD_LEN_MAX - self.filling_len));
             self.filling_len += part.len();
-            self.filling.push(part);
+            if part.len() < CRUMB_LEN_MAX {
+                self.crumbs.extend_from_slice(&part);
+            } else {
+                self.sweep_crumbs();
+                self.filling.push(part);
+            }
         }
         Ok(())
+    }
+
+    fn sweep_crumbs(&mut self) {
+        if !self.crumbs.is_empty() {
+            self.filling.push(self.crumbs.split().freeze());
+        }
     }
 
     /// Begins to write the record that is full, once the one before it is written.
     async fn write_record(&mut self) -> Result<()> {
         self.join_write().await?;
         assert!(self.filling_len > 0, "a record is not empty");
+        self.sweep_crumbs();
+        let room = self.coordinator.store.check_room(self.filling_len as u64).await;
+        room.map_err(from_engine)?;
         let row = match &self.own_row {
             Some(row) => row.clone(),
             None => {
@@ -213,6 +237,9 @@ impl Stream {
 }
 
 async fn record_permit(coordinator: &Coordinator) -> Result<OwnedSemaphorePermit> {
-    let permit = coordinator.records.clone().acquire_owned().await;
-    permit.map_err(|_| StoreError::Unavailable("shutting down".into()))
+    let permit = coordinator.records.clone().acquire_owned();
+    match tokio::time::timeout(PERMIT_WAIT_MAX, permit).await {
+        Ok(permit) => permit.map_err(|_| StoreError::Unavailable("shutting down".into())),
+        Err(_) => Err(StoreError::Unavailable("too many uploads at once".into())),
+    }
 }

@@ -3,11 +3,11 @@
 //! A row and the volumes that it names are taken together: when a volume is gone in between, the
 //! row was relocated and is read again. From then on reclaim may remove the volume; whoever holds
 //! it goes on reading. Rows of long bodies are taken one after the other while the body streams;
-//! should the object be overwritten and its rows be purged meanwhile, the stream ends in an error,
-//! never short.
+//! the purge leaves them alone until the reader is done.
 
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};
+use crate::reading::Reading;
 use crate::rows::{self, BodyRows, GROUP_EXTENTS, Incarnation, ObjectRow, PartRow};
 use bytes::Bytes;
 use engine::EngineError;
@@ -17,7 +17,7 @@ use engine::object::{
     BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, StoreError, UploadId,
 };
 use engine::volume::Volume;
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -66,12 +66,30 @@ impl Coordinator {
         self.linearize().await?;
         let target = self.target(bucket, key).await?;
         let row = rows::object(target.incarnation, &target.key);
-        let held = self.held_row(&row).await?.ok_or(StoreError::NoSuchKey)?;
-        let object: ObjectRow = attributes(&held.value)?;
+        let (held, object, reading) = self.open_row(&row).await?;
         let body = object.body;
         let info = object.info(target.key);
-        let coordinator = self.clone();
-        Ok(Box::new(Reader { coordinator, incarnation: target.incarnation, info, body, held }))
+        let (coordinator, incarnation) = (self.clone(), target.incarnation);
+        Ok(Box::new(Reader { coordinator, incarnation, info, body, held, _reading: reading }))
+    }
+
+    /// Reads an object's row and keeps what belongs to it: the volumes that it names, and the rows
+    /// of a long body. Those are kept first and the row is looked at again, because the purge may
+    /// have come between.
+    async fn open_row(&self, row: &[u8]) -> Result<(HeldRow, ObjectRow, Option<Reading>)> {
+        for _ in 0..LOOKUP_COUNT_MAX {
+            let held = self.held_row(row).await?.ok_or(StoreError::NoSuchKey)?;
+            let object: ObjectRow = attributes(&held.value)?;
+            let Some(garbage) = object.body.garbage(held.value.write_id) else {
+                return Ok((held, object, None));
+            };
+            let reading = self.readings.begin(garbage);
+            let again = self.row(row).await?.ok_or(StoreError::NoSuchKey)?;
+            if again.write_id == held.value.write_id {
+                return Ok((held, object, Some(reading)));
+            }
+        }
+        Err(StoreError::Unavailable("the object is being replaced".into()))
     }
 
     /// Reads a row and takes hold of every volume that it names.
@@ -102,6 +120,8 @@ struct Reader {
     info: ObjectInfo,
     body: BodyRows,
     held: HeldRow,
+    /// Keeps the rows of a long body from the purge.
+    _reading: Option<Reading>,
 }
 
 impl ObjectReader for Reader {
@@ -114,6 +134,13 @@ impl ObjectReader for Reader {
         if let Location::Inline(body) = &self.held.value.location {
             let piece = body.slice(range.start as usize..range.end as usize);
             return Box::pin(stream::iter([Ok(piece)]));
+        }
+        if let Some((volume, extent, cut)) = self.single_read(&range) {
+            let read = async move { volume.read(&extent, cut).await.map_err(from_engine) };
+            let pieces = stream::once(read)
+                .map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok)))
+                .try_flatten();
+            return Box::pin(pieces);
         }
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         tokio::spawn(async move {
@@ -190,6 +217,17 @@ impl Output {
 }
 
 impl Reader {
+    /// The one read that gives the whole range, where one is enough: then nothing runs ahead.
+    fn single_read(&self, range: &Range<u64>) -> Option<(Arc<Volume>, Extent, Range<u32>)> {
+        let [extent] = self.held.value.extents() else {
+            return None;
+        };
+        let is_short = range.end - range.start <= READ_LEN.into() && range.end <= extent.len.into();
+        let volume = self.held.volumes.get(&extent.volume)?.clone();
+        let is_own = self.body == BodyRows::Own;
+        (is_own && is_short).then_some((volume, *extent, range.start as u32..range.end as u32))
+    }
+
     async fn send(&self, range: Range<u64>, output: &Output) -> std::result::Result<(), Stop> {
         match self.body {
             BodyRows::Own => output.send_row(&self.held, range).await,

@@ -17,6 +17,7 @@ mod upload;
 use crate::error::{damaged_row, from_engine};
 use crate::meta::MetaLog;
 use crate::meta::command::Target;
+use crate::reading::Readings;
 use crate::rows::{self, BucketRow, Incarnation, ObjectRow};
 use bytes::Bytes;
 use engine::env::{Env, random_u128};
@@ -44,6 +45,8 @@ pub(crate) struct Coordinator {
     pub(crate) inline_len_max: usize,
     /// Records that uploads hold in memory, one permit each.
     pub(crate) records: Arc<Semaphore>,
+    /// Bodies that are being read.
+    pub(crate) readings: Readings,
 }
 
 /// Decodes the attributes of a row that was read.

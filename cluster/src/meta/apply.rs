@@ -22,6 +22,9 @@ use engine::object::{CompletedPart, ETag, ObjectAttributes, UnixNanos, UploadId,
 /// Rows that one [`Command::Purge`] deletes at most.
 const PURGE_ROWS_MAX: usize = 256;
 
+/// Rows, most of them tombstones, that one look for a bucket's objects reads.
+const EMPTY_SCAN_ROWS: usize = 1000;
+
 /// Parts that one scan reads.
 const PART_SCAN_ROWS: usize = 1000;
 
@@ -152,12 +155,13 @@ impl Rows<'_> {
 
     async fn is_empty(&self, mut start: Bytes, end: &Bytes) -> Result<bool, EngineError> {
         loop {
-            let page = self.store.scan(&start, end, 16).await?;
+            let page = self.store.scan(&start, end, EMPTY_SCAN_ROWS).await?;
             match (page.rows.is_empty(), page.resume) {
                 (false, _) => return Ok(false),
                 (true, None) => return Ok(true),
                 (true, Some(resume)) => start = resume,
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -233,10 +237,8 @@ impl Rows<'_> {
 
     /// Leaves the rows that belong to a body that goes to the purge.
     fn free(&mut self, incarnation: Incarnation, body: Option<(u128, BodyRows)>) {
-        let garbage = match body {
-            None | Some((_, BodyRows::Own)) => return,
-            Some((write_id, BodyRows::Extents)) => Garbage::Extents(write_id),
-            Some((_, BodyRows::Parts(upload_id))) => Garbage::Parts(upload_id),
+        let Some(garbage) = body.and_then(|(write_id, body)| body.garbage(write_id)) else {
+            return;
         };
         let value = Value { write_id: 0, location: Location::None, attributes: Bytes::new() };
         self.write(rows::garbage(incarnation, garbage), None, Some(value));

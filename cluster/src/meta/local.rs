@@ -93,7 +93,8 @@ async fn commit_task(
                 None => return,
             },
         };
-        let (proposals, next) = gather(first, &mut queue);
+        let len_max = BATCH_LEN_MAX.min(store.batch_payload_max());
+        let (proposals, next) = gather(first, &mut queue, len_max);
         carried = next;
         let records = proposals.iter().map(|proposal| proposal.record.clone()).collect();
         match store.append(records).await {
@@ -111,6 +112,7 @@ async fn commit_task(
 fn gather(
     first: Proposal,
     queue: &mut mpsc::Receiver<Proposal>,
+    len_max: usize,
 ) -> (Vec<Proposal>, Option<Proposal>) {
     let mut total = first.record.encoded_len();
     let mut proposals = vec![first];
@@ -119,7 +121,7 @@ fn gather(
             break;
         };
         total += proposal.record.encoded_len();
-        if total > BATCH_LEN_MAX {
+        if total > len_max {
             return (proposals, Some(proposal));
         }
         proposals.push(proposal);

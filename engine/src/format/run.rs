@@ -10,7 +10,7 @@
 //! | frame | content |
 //! |---|---|
 //! | block | rows: `key_len: u16`, `value_len: u32` (`u32::MAX`: tombstone), key, value |
-//! | page  | `block_count: u32`; each `offset: u64`, `len: u32`, `key_len: u16`, first key; filter bits |
+//! | page  | `block_count: u32`; each `offset: u64`, `len: u32`, `key_len: u16`, key; filter bits |
 //! | top   | per section `offset: u64` and `len: u32` of its page, `key_len: u16`, first key |
 //!
 //! Footer, the last 64 bytes: `magic: u64`, `crc: u32` of bytes 12..64, `version: u32`, `run_id:

@@ -48,11 +48,11 @@ fn stretch(lens: &[u64]) -> Option<usize> {
     (count >= MERGE_COUNT_MIN).then_some(count)
 }
 
-/// Merges runs into one. Returns `None` when nothing is left of them.
+/// Merges runs into one.
 ///
 /// # Errors
-/// [`crate::EngineError::Corrupt`]; I/O errors. The output is garbage then.
-pub async fn merge(input: &MergeInput, mut writer: RunWriter) -> Result<Option<Arc<Run>>> {
+/// [`crate::EngineError::Corrupt`]; I/O errors. What was written is garbage then.
+pub async fn merge(input: &MergeInput, writer: &mut RunWriter) -> Result<()> {
     let mut sources = Vec::with_capacity(input.runs.len());
     for run in &input.runs {
         let mut cursor = run.clone().rows();
@@ -70,7 +70,7 @@ pub async fn merge(input: &MergeInput, mut writer: RunWriter) -> Result<Option<A
             tokio::task::yield_now().await;
         }
     }
-    writer.finish().await
+    Ok(())
 }
 
 struct Source {

@@ -20,8 +20,12 @@ fn row_len(key: &Bytes, value: Option<&Value>) -> usize {
 }
 
 impl Memtable {
-    /// Sets a row.
-    pub fn insert(&mut self, key: Bytes, value: Option<Value>) {
+    /// Sets a row. Key and attributes are copied: what was read from a run is a slice of a block
+    /// that a small row must not keep in memory.
+    pub fn insert(&mut self, key: &[u8], value: Option<Value>) {
+        let key = Bytes::copy_from_slice(key);
+        let value = value
+            .map(|value| Value { attributes: Bytes::copy_from_slice(&value.attributes), ..value });
         self.memory_len += row_len(&key, value.as_ref());
         let key_len = key.len();
         if let Some(old) = self.rows.insert(key, value) {

@@ -124,7 +124,7 @@ impl Index {
             if let Some(new) = &new {
                 add(&mut state.usage, new.extents());
             }
-            state.active.insert(key, new);
+            state.active.insert(&key, new);
         }
     }
 

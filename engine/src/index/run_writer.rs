@@ -58,13 +58,20 @@ impl RunWriter {
         })
     }
 
+    /// Path of the file, relative to its disk.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Adds a row; keys ascend. `None` is a tombstone.
     ///
     /// # Errors
     /// I/O errors.
     pub async fn add(&mut self, key: &Bytes, value: Option<&[u8]>) -> Result<()> {
         if self.block.is_empty() {
-            self.block_first_key = key.clone();
+            // A copy: in a merge the key is a slice of a whole block, and this one lives with the
+            // run.
+            self.block_first_key = Bytes::copy_from_slice(key);
         }
         run::put_row(&mut self.block, key, value);
         self.key_hashes.push(run::key_hash(key));

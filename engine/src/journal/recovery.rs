@@ -13,6 +13,9 @@ use crate::format::batch::{self, Batch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Files that a generation has from its beginning on; see `Ring::create`.
+const FILE_COUNT_MIN: usize = 2;
+
 /// The tail of a journal, to be replayed batch by batch.
 pub struct Recovery {
     disk: Arc<dyn Disk>,
@@ -30,7 +33,8 @@ impl Recovery {
     /// Finds the batches of `generation` that follow batch `checkpoint`.
     ///
     /// # Errors
-    /// [`EngineError::Corrupt`] when a batch is missing before a later, intact one; I/O errors.
+    /// [`EngineError::Corrupt`] when a batch is missing before a later, intact one, or files of the
+    /// generation are missing (generation 0 has none: the disk is new); I/O errors.
     pub async fn open(disk: Arc<dyn Disk>, generation: u64, checkpoint: u64) -> Result<Self> {
         let names = disk.list(JOURNAL_DIR).await.map_err(EngineError::io("list", JOURNAL_DIR))?;
         let mut found = BTreeMap::new();
@@ -41,6 +45,9 @@ impl Recovery {
                 let last = scan_file(&*disk, place, &mut found).await?;
                 files.insert(file, last);
             }
+        }
+        if generation != 0 && files.len() < FILE_COUNT_MIN {
+            return Err(EngineError::corrupt("journal: files are missing", JOURNAL_DIR, 0));
         }
         found.retain(|sequence, _| *sequence > checkpoint);
         let mut end = checkpoint + 1;

@@ -61,27 +61,40 @@ impl Ring {
         Ok(ring)
     }
 
-    /// Creates one more file, filled with zeros and durable.
+    /// Adds one more file, filled with zeros and durable; removes it again when that fails.
     async fn add_file(&mut self) -> Result<()> {
         let number = self.files.iter().map(|file| file.number + 1).max().unwrap_or(0);
         let path = file_path(&BatchPlace { generation: self.generation, file: number, offset: 0 });
-        let file = self.disk.create(&path).await.map_err(EngineError::io("create", &path))?;
+        match self.create_file(&path).await {
+            Ok(file) => {
+                self.files.push(RingFile { number, file, last_sequence: 0 });
+                Ok(())
+            }
+            Err(error) => {
+                // Nothing is in it; the next start removes it should this fail, too.
+                let _ = self.disk.remove(&path).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn create_file(&self, path: &str) -> Result<Arc<dyn DiskFile>> {
+        let file = self.disk.create(path).await.map_err(EngineError::io("create", path))?;
         let zeros = Bytes::from(vec![0; FILL_LEN.min(self.config.file_len as usize)]);
         let mut offset = 0;
         while offset < self.config.file_len {
             let len = (self.config.file_len - offset).min(zeros.len() as u64);
             let piece = zeros.slice(..len as usize);
             let write = file.write(offset, vec![piece], Durability::Cached);
-            write.await.map_err(EngineError::io("fill", &path))?;
+            write.await.map_err(EngineError::io("fill", path))?;
             offset += len;
         }
-        file.sync().await.map_err(EngineError::io("sync", &path))?;
+        file.sync().await.map_err(EngineError::io("sync", path))?;
         if !mutant::is(Mutant::SkipDirectorySync) {
             let sync = self.disk.sync_dir(JOURNAL_DIR);
             sync.await.map_err(EngineError::io("sync", JOURNAL_DIR))?;
         }
-        self.files.push(RingFile { number, file, last_sequence: 0 });
-        Ok(())
+        Ok(file)
     }
 
     /// Finds room for a batch of `len` bytes; waits for a checkpoint when the ring is full.
@@ -110,9 +123,15 @@ impl Ring {
                 break;
             }
             if self.files.len() < self.config.file_count_max {
-                self.add_file().await?;
-                self.current = self.files.len() - 1;
-                break;
+                match self.add_file().await {
+                    Ok(()) => {
+                        self.current = self.files.len() - 1;
+                        break;
+                    }
+                    // Nothing was in flight, and a ring of fewer files works, too: wait for a
+                    // checkpoint to free one.
+                    Err(error) => tracing::warn!(%error, "the journal's ring cannot grow"),
+                }
             }
             let is_closed = released.changed().await.is_err();
             if is_closed {

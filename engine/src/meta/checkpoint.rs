@@ -64,6 +64,9 @@ impl MetaStore {
         let _turn = self.checkpointing.lock().await;
         let frozen = {
             let applied = self.applied.lock().await;
+            if self.is_poisoned() {
+                return Err(EngineError::Closed("a batch was applied in part".into()));
+            }
             self.index.freeze(*applied)
         };
         if mutant::is(Mutant::ReleaseEarly)
@@ -71,8 +74,9 @@ impl MetaStore {
         {
             journal.release(frozen.sequence);
         }
-        let (destaged, run) = match frozen.rows.is_empty() {
-            true => (BTreeMap::new(), None),
+        // The volumes stay held until their bodies count as live: reclaim would find them unused.
+        let WrittenOut { destaged, run, volumes } = match frozen.rows.is_empty() {
+            true => WrittenOut::default(),
             false => self.write_out(&frozen).await?,
         };
         let mut usage = frozen.usage.clone();
@@ -88,6 +92,8 @@ impl MetaStore {
             let _applied = self.applied.lock().await;
             self.index.install(run, &destaged);
         }
+        drop(volumes);
+        self.checkpointed.store(frozen.sequence, Ordering::Release);
         if let Some(journal) = self.journal.get() {
             journal.release(frozen.sequence);
         }
@@ -95,20 +101,12 @@ impl MetaStore {
         Ok(())
     }
 
-    async fn write_out(
-        &self,
-        frozen: &Frozen,
-    ) -> Result<(BTreeMap<Bytes, Extent>, Option<Arc<Run>>)> {
-        let destaged = self.destage(&frozen.rows).await?;
+    async fn write_out(&self, frozen: &Frozen) -> Result<WrittenOut> {
+        let (destaged, volumes) = self.destage(&frozen.rows).await?;
         let mut writer = self.begin_run().await?;
-        for (key, value) in frozen.rows.iter() {
-            let encoded = value.as_ref().map(|value| match destaged.get(key) {
-                Some(extent) => relocated(value, *extent).encode(),
-                None => value.encode(),
-            });
-            writer.add(key, encoded.as_deref()).await?;
-        }
-        Ok((destaged, writer.finish().await?))
+        let written = write_rows(&mut writer, &frozen.rows, &destaged).await;
+        let run = self.end_run(writer, written).await?;
+        Ok(WrittenOut { destaged, run, volumes })
     }
 
     async fn begin_run(&self) -> Result<RunWriter> {
@@ -116,10 +114,25 @@ impl MetaStore {
         RunWriter::create(self.disk.clone(), run_id).await
     }
 
+    /// Completes a run whose rows were written, or removes what a failure left of it.
+    async fn end_run(&self, writer: RunWriter, written: Result<()>) -> Result<Option<Arc<Run>>> {
+        let path = writer.path().to_owned();
+        let result = match written {
+            Ok(()) => writer.finish().await,
+            Err(error) => Err(error),
+        };
+        if result.is_err()
+            && let Err(error) = self.disk.remove(&path).await
+        {
+            tracing::warn!(%error, path, "an unfinished run stays until the next start");
+        }
+        result
+    }
+
     /// Writes the bodies of rows into volumes, many to a record, and makes them durable.
-    async fn destage(&self, rows: &Memtable) -> Result<BTreeMap<Bytes, Extent>> {
+    async fn destage(&self, rows: &Memtable) -> Result<(BTreeMap<Bytes, Extent>, Held)> {
         let mut destaged = BTreeMap::new();
-        let mut volumes: BTreeMap<VolumeId, Arc<Volume>> = BTreeMap::new();
+        let mut volumes = Held::new();
         let mut pack = Pack::default();
         for (key, value) in rows.iter() {
             let Some((value, body)) = body_to_move(value.as_ref()) else {
@@ -138,7 +151,7 @@ impl MetaStore {
         for volume in volumes.values() {
             volume.sync().await?;
         }
-        Ok(destaged)
+        Ok((destaged, volumes))
     }
 
     /// Merges runs where it is worth it. Returns whether there may be more to merge.
@@ -150,7 +163,10 @@ impl MetaStore {
         let Some(input) = pick_merge(&self.index.runs()) else {
             return Ok(false);
         };
-        let result = merge(&input, self.begin_run().await?).await?;
+        self.check_room(input.runs.iter().map(|run| run.len).sum()).await?;
+        let mut writer = self.begin_run().await?;
+        let merged = merge(&input, &mut writer).await;
+        let result = self.end_run(writer, merged).await?;
         let MergeInput { runs, .. } = input;
         self.publish(|manifest| {
             let is_merged = |id: &u64| runs.iter().any(|run| run.id == *id);
@@ -188,6 +204,32 @@ impl MetaStore {
         let fenced = extents.iter().find(|extent| self.index.is_fenced(extent.volume));
         fenced.map_or(Ok(()), |extent| Err(EngineError::VolumeGone(extent.volume.0)))
     }
+}
+
+/// Volumes that bodies went to, held so that reclaim leaves them alone.
+type Held = BTreeMap<VolumeId, Arc<Volume>>;
+
+/// What a memtable became.
+#[derive(Default)]
+struct WrittenOut {
+    destaged: BTreeMap<Bytes, Extent>,
+    run: Option<Arc<Run>>,
+    volumes: Held,
+}
+
+async fn write_rows(
+    writer: &mut RunWriter,
+    rows: &Memtable,
+    destaged: &BTreeMap<Bytes, Extent>,
+) -> Result<()> {
+    for (key, value) in rows.iter() {
+        let encoded = value.as_ref().map(|value| match destaged.get(key) {
+            Some(extent) => relocated(value, *extent).encode(),
+            None => value.encode(),
+        });
+        writer.add(key, encoded.as_deref()).await?;
+    }
+    Ok(())
 }
 
 fn used(usage: Usage) -> Vec<(VolumeId, crate::format::manifest::VolumeUsage)> {

@@ -30,7 +30,7 @@ use crate::index::{Index, RowWrite, ScanPage};
 use crate::journal::{Journal, JournalConfig};
 use crate::volume::{VolumeConfig, VolumeSet};
 use bytes::Bytes;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{MutexGuard, Notify};
@@ -85,6 +85,12 @@ pub struct MetaStore {
     next_run_id: AtomicU64,
     /// Newest batch whose entries are applied; the lock is the apply turn.
     applied: tokio::sync::Mutex<u64>,
+    /// Newest batch whose entries are applied, as [`MetaStore::is_checkpoint_due`] sees it.
+    applied_sequence: AtomicU64,
+    /// Newest batch that a durable checkpoint contains.
+    checkpointed: AtomicU64,
+    /// Set when an apply turn ended in the middle of a batch.
+    poisoned: AtomicBool,
     checkpointing: tokio::sync::Mutex<()>,
     merging: tokio::sync::Mutex<()>,
     /// Rung when a checkpoint is due.
@@ -98,6 +104,7 @@ pub struct MetaStore {
 pub struct ApplyTurn<'a> {
     store: &'a MetaStore,
     applied: MutexGuard<'a, u64>,
+    is_finished: bool,
 }
 
 impl MetaStore {
@@ -109,13 +116,16 @@ impl MetaStore {
     /// # Cancel safety
     /// Dropping the future leaves open whether the records are written.
     pub async fn append(&self, records: Vec<JournalRecord>) -> Result<u64> {
+        if self.is_poisoned() {
+            return Err(EngineError::Closed("a batch was applied in part".into()));
+        }
         let journal = self.journal.get().expect("the store is open");
         journal.append(records).await
     }
 
     /// Waits for the apply turn.
     pub async fn apply_turn(&self) -> ApplyTurn<'_> {
-        ApplyTurn { store: self, applied: self.applied.lock().await }
+        ApplyTurn { store: self, applied: self.applied.lock().await, is_finished: false }
     }
 
     /// The rows.
@@ -177,13 +187,27 @@ impl MetaStore {
 
     /// Whether the active memtable or the journal asks for a checkpoint.
     pub fn is_checkpoint_due(&self) -> bool {
-        self.index.active_len() >= self.config.memtable_len_max
-            || self.journal.get().is_some_and(Journal::wants_release)
+        let applied = self.applied_sequence.load(Ordering::Acquire);
+        let is_new = applied > self.checkpointed.load(Ordering::Acquire);
+        let is_ring_short = is_new && self.journal.get().is_some_and(Journal::wants_release);
+        !self.is_poisoned()
+            && (is_ring_short || self.index.active_len() >= self.config.memtable_len_max)
+    }
+
+    /// Whether rows hold a batch in part: no checkpoint may make that durable. The journal has
+    /// the whole batch for the next start.
+    fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Bytes of records that fit into one batch of the journal.
+    pub fn batch_payload_max(&self) -> usize {
+        self.config.journal.batch_payload_max()
     }
 
     /// Whether the journal still takes writes.
     pub fn is_writable(&self) -> bool {
-        self.journal.get().is_some_and(|journal| !journal.is_failed())
+        !self.is_poisoned() && self.journal.get().is_some_and(|journal| !journal.is_failed())
     }
 
     /// Named figures, for metrics: `(name, help, value)`.
@@ -258,8 +282,19 @@ impl ApplyTurn<'_> {
     pub fn finish(mut self, sequence: u64) {
         assert!(sequence >= *self.applied, "S2: turns follow the journal");
         *self.applied = sequence;
+        self.is_finished = true;
+        self.store.applied_sequence.store(sequence, Ordering::Release);
         if self.store.is_checkpoint_due() {
             self.store.due.notify_one();
+        }
+    }
+}
+
+impl Drop for ApplyTurn<'_> {
+    /// A turn that ends in the middle of a batch leaves rows that no checkpoint may contain.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.store.poisoned.store(true, Ordering::Release);
         }
     }
 }

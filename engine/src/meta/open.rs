@@ -7,12 +7,13 @@ use crate::error::{EngineError, Result};
 use crate::format::batch::Batch;
 use crate::format::identity::Identity;
 use crate::format::manifest::Manifest;
+use crate::format::value::VolumeId;
 use crate::index::{Cache, Index, RUN_DIR, Run};
 use crate::journal::{JOURNAL_DIR, Journal, Recovery, parse_file_name};
 use crate::mutant::{self, Mutant};
 use crate::volume::{VOLUME_DIR, VolumeSet};
 use bytes::Bytes;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 /// File that says whose disk this is.
@@ -49,13 +50,16 @@ impl MetaStore {
         let recovery =
             Recovery::open(disk.clone(), manifest.journal_generation, manifest.checkpoint).await?;
         let names = disk.list(RUN_DIR).await.map_err(EngineError::io("list", RUN_DIR))?;
-        let found = names.iter().filter_map(|name| u64::from_str_radix(name, 16).ok()).max();
+        let found = names.iter().filter_map(|name| parse_id(name)).max();
         let next_run_id = manifest.next_run_id.max(found.map_or(1, |id| id + 1));
         let store = Self {
             index: Index::new(runs, usage, Arc::new(Cache::new(config.cache_len_max))),
             journal: OnceLock::new(),
             next_run_id: AtomicU64::new(next_run_id),
             applied: tokio::sync::Mutex::new(manifest.checkpoint),
+            applied_sequence: AtomicU64::new(manifest.checkpoint),
+            checkpointed: AtomicU64::new(manifest.checkpoint),
+            poisoned: AtomicBool::new(false),
             manifest: tokio::sync::Mutex::new(manifest),
             checkpointing: tokio::sync::Mutex::default(),
             merging: tokio::sync::Mutex::default(),
@@ -101,11 +105,14 @@ impl Opening {
         let first_sequence = recovery.next_sequence();
         let generation = (random_u128(&*store.env.rng) as u64).max(1);
         let (disk, config) = (store.disk.clone(), store.config.journal);
+        // First room, then new files: a full disk must not keep the node from starting (M2).
+        store.remove_unnamed(recovery.generation()).await?;
         let journal = Journal::begin(disk, config, generation, first_sequence).await?;
         let is_first = store.journal.set(journal).is_ok();
         assert!(is_first, "a store is opened once");
         store.checkpoint_as(Some(generation)).await?;
-        store.remove_garbage(generation).await?;
+        store.remove_unnamed(generation).await?;
+        store.remove_unused_volumes().await?;
         Ok(Arc::new(store))
     }
 }
@@ -120,25 +127,39 @@ async fn resume_unsynced(store: MetaStore, recovery: Recovery) -> Result<Arc<Met
 }
 
 impl MetaStore {
-    /// Removes what no manifest names: journals of other generations, runs, volumes without a row.
-    async fn remove_garbage(&self, generation: u64) -> Result<()> {
-        let journals = self.list(JOURNAL_DIR).await?;
+    /// Removes what the manifest does not name: journals of other generations, runs (M2).
+    async fn remove_unnamed(&self, generation: u64) -> Result<()> {
         let is_old = |name: &String| parse_file_name(name).is_none_or(|(it, _)| it != generation);
-        for name in journals.iter().filter(|name| is_old(name)) {
+        for name in self.list(JOURNAL_DIR).await?.iter().filter(|name| is_old(name)) {
             self.remove_file(JOURNAL_DIR, name).await?;
         }
         let live = self.manifest.lock().await.runs.clone();
-        let is_live =
-            |name: &String| u64::from_str_radix(name, 16).is_ok_and(|id| live.contains(&id));
+        let is_live = |name: &String| parse_id(name).is_some_and(|id| live.contains(&id));
         for name in self.list(RUN_DIR).await?.iter().filter(|name| !is_live(name)) {
             self.remove_file(RUN_DIR, name).await?;
         }
+        Ok(())
+    }
+
+    /// Removes volumes that no row refers to, and what is left of those that never began. Nobody
+    /// is served yet: nothing uncommitted is in them.
+    async fn remove_unused_volumes(&self) -> Result<()> {
         let usage = self.index.usage();
+        let is_unused = |id: VolumeId| usage.get(&id).is_none_or(|usage| usage.live_len == 0);
         for volume in self.volumes.all() {
-            let is_unused = usage.get(&volume.id).is_none_or(|usage| usage.live_len == 0);
-            if is_unused && volume.is_sealed() {
+            if is_unused(volume.id) && volume.is_sealed() {
                 self.volumes.remove(volume.id).await?;
-                self.index.forget(volume.id);
+            }
+        }
+        for name in self.list(VOLUME_DIR).await? {
+            let id = parse_id(&name).map(VolumeId);
+            if id.is_none_or(|id| is_unused(id) && self.volumes.get(id).is_err()) {
+                self.remove_file(VOLUME_DIR, &name).await?;
+            }
+        }
+        for id in usage.keys().filter(|id| is_unused(**id)) {
+            if self.volumes.get(*id).is_err() {
+                self.index.forget(*id);
             }
         }
         Ok(())
@@ -152,6 +173,10 @@ impl MetaStore {
         let path = format!("{directory}/{name}");
         self.disk.remove(&path).await.map_err(EngineError::io("remove", &path))
     }
+}
+
+fn parse_id(name: &str) -> Option<u64> {
+    u64::from_str_radix(name, 16).ok()
 }
 
 /// Reads whose disk this is; gives a blank one an identity. Files whose names begin with a dot are

@@ -31,11 +31,20 @@ pub(super) struct SyncGate {
 impl Volume {
     /// Makes everything durable that was appended before the call.
     ///
+    /// The sync runs as a task of its own: an error is told once per open file, and a request that
+    /// is dropped in the middle must not take it along.
+    ///
     /// # Errors
     /// I/O errors, also of an earlier sync: its pages may be lost although a later sync succeeds,
     /// so the volume is given up.
-    pub async fn sync(&self) -> Result<()> {
+    pub async fn sync(self: &Arc<Self>) -> Result<()> {
         let ticket = self.gate.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let volume = self.clone();
+        let synced = tokio::spawn(async move { volume.sync_shared(ticket).await });
+        synced.await.unwrap_or_else(|error| Err(EngineError::Closed(error.to_string())))
+    }
+
+    async fn sync_shared(&self, ticket: u64) -> Result<()> {
         let mut served = self.gate.served.lock().await;
         if self.gate.failed.load(Ordering::Acquire) {
             return Err(EngineError::Closed(format!("{} failed to sync", self.path)));
@@ -128,8 +137,11 @@ impl VolumeSet {
         let file = self.disk.create(&path).await.map_err(EngineError::io("create", &path))?;
         let seal = self.seal(id);
         let header = vec![seal.encode_segment()];
-        let write = file.write(0, header, Durability::Synced);
-        write.await.map_err(EngineError::io("write", &path))?;
+        if let Err(error) = file.write(0, header, Durability::Synced).await {
+            // Nothing is in it; the next start removes it should this fail, too.
+            let _ = self.disk.remove(&path).await;
+            return Err(EngineError::io("write", &path)(error));
+        }
         if !mutant::is(Mutant::SkipDirectorySync) {
             let sync = self.disk.sync_dir(VOLUME_DIR);
             sync.await.map_err(EngineError::io("sync", VOLUME_DIR))?;

@@ -1,4 +1,5 @@
-//! Running checksums, one type over all five functions, and the arithmetic that joins those of parts.
+//! Running checksums, one type over all five functions, and the arithmetic that joins those of
+//! parts.
 
 use crc_fast::{CrcAlgorithm, checksum_combine};
 use engine::object::ChecksumAlgorithm;
@@ -61,8 +62,8 @@ pub fn checksum(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Vec<u8> {
     hasher.finish()
 }
 
-/// The value over the bytes of all parts, from the values over each and their sizes; `None` for the SHA family, which
-/// cannot be joined, and for no parts.
+/// The value over the bytes of all parts, from the values over each and their sizes; `None` for the
+/// SHA family, which cannot be joined, and for no parts.
 pub fn combine(algorithm: ChecksumAlgorithm, parts: &[(Vec<u8>, u64)]) -> Option<Vec<u8>> {
     let (function, len) = crc(algorithm)?;
     let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));

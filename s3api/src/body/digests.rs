@@ -1,4 +1,5 @@
-//! Everything that is computed over a body in its one pass, and held against what the client promised.
+//! Everything that is computed over a body in its one pass, and held against what the client
+//! promised.
 //!
 //! - D1: a promise that is broken is an error before the body's end is told to anyone.
 
@@ -9,6 +10,15 @@ use engine::object::{BodyDigest, Checksum, ChecksumAlgorithm, ChecksumKind, ETag
 use http::HeaderMap;
 use md5::Md5;
 use sha2::{Digest, Sha256};
+
+/// What the checksum headers of a request speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChecksumScope {
+    /// Of its body.
+    Body,
+    /// Of the object that it makes out of what is there already: CompleteMultipartUpload.
+    Object,
+}
 
 /// What a client promises of the decoded bytes of a body.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +36,16 @@ impl Promises {
     ///
     /// # Errors
     /// `InvalidRequest`, `InvalidDigest`.
-    pub fn parse(headers: &HeaderMap, sha256: Option<[u8; 32]>) -> S3Result<Self> {
-        Ok(Self {
-            sha256,
-            md5: checksum::promised_md5(headers)?,
-            checksum: checksum::promised(headers)?,
-        })
+    pub fn parse(
+        headers: &HeaderMap,
+        sha256: Option<[u8; 32]>,
+        scope: ChecksumScope,
+    ) -> S3Result<Self> {
+        let checksum = match scope {
+            ChecksumScope::Body => checksum::promised(headers)?,
+            ChecksumScope::Object => None,
+        };
+        Ok(Self { sha256, md5: checksum::promised_md5(headers)?, checksum })
     }
 
     /// The algorithm whose value comes in the trailer.
@@ -55,7 +69,8 @@ impl Digests {
     /// Begins.
     pub fn new(promises: Promises) -> Self {
         let algorithm = promises.checksum.as_ref().map(|(algorithm, _)| *algorithm);
-        // The hash that the signature asks for may be the one that the checksum asks for: computed once.
+        // The hash that the signature asks for may be the one that the checksum asks for: computed
+        // once.
         let is_shared = promises.sha256.is_some() && algorithm == Some(ChecksumAlgorithm::Sha256);
         Self {
             md5: Md5::new(),
@@ -76,7 +91,8 @@ impl Digests {
         }
     }
 
-    /// Holds the hashes against the promises; `trailer` is the value that came after the body, in base64.
+    /// Holds the hashes against the promises; `trailer` is the value that came after the body, in
+    /// base64.
     ///
     /// # Errors
     /// `XAmzContentSHA256Mismatch`, `BadDigest`, `InvalidRequest`.

@@ -5,7 +5,8 @@ use crate::sigv4::{ChunkChain, EMPTY_SHA256, sha256_hex};
 /// A checksum for the trailer: header name and value in base64.
 pub type Trailer<'a> = (&'a str, &'a str);
 
-/// The signed modes: every chunk of at most `chunk_len` bytes carries a signature, and so does the trailer.
+/// The signed modes: every chunk of at most `chunk_len` bytes carries a signature, and so does the
+/// trailer.
 pub fn signed(
     mut chain: ChunkChain,
     data: &[u8],

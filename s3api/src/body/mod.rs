@@ -1,4 +1,5 @@
-//! Bodies on their way in: what hyper delivers becomes the verified [`BodySource`] that the store polls.
+//! Bodies on their way in: what hyper delivers becomes the verified [`BodySource`] that the store
+//! polls.
 //!
 //! ```text
 //! hyper frames -> [chunked: ChunkDecoder] -> [digests: Digests] -> store
@@ -6,23 +7,25 @@
 //!                                     promises held against hashes -> Ok(None) or Err
 //! ```
 //! - B1: a body holds no more than the frame in hand, whatever its size.
-//! - B2: the end is told to the store only after length, chunk signatures, trailer, hashes and checksums held.
+//! - B2: the end is told to the store only after length, chunk signatures, trailer, hashes and
+//!   checksums held.
 //! - B3: a body that stands still for `body_idle_timeout_ms` fails.
 
 pub mod checksum;
 pub mod chunked;
 pub mod digests;
 pub mod encode;
+pub mod linger;
 pub mod relay;
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers;
-use crate::server::timer::IdleTimer;
+use crate::listener::timer::IdleTimer;
 use crate::sigv4::Payload;
 use crate::sigv4::verify::Signed;
 use bytes::{Bytes, BytesMut};
 use chunked::{ChunkDecoder, ChunkedPlan};
-use digests::{Digests, Promises};
+use digests::{ChecksumScope, Digests, Promises};
 use engine::object::{Body, BodyDigest, BodyError, BodySource, StoreError};
 use http::HeaderMap;
 use http_body::Body as HttpBody;
@@ -45,12 +48,17 @@ impl BodyPlan {
     ///
     /// # Errors
     /// `InvalidRequest`, `InvalidDigest`, `MissingContentLength`.
-    pub fn parse(headers: &HeaderMap, signed: Signed, http_len: Option<u64>) -> S3Result<Self> {
+    pub fn parse(
+        headers: &HeaderMap,
+        signed: Signed,
+        http_len: Option<u64>,
+        scope: ChecksumScope,
+    ) -> S3Result<Self> {
         let hash = match signed.payload {
             Payload::Sha256(hash) => Some(hash),
             _ => None,
         };
-        let promises = Promises::parse(headers, hash)?;
+        let promises = Promises::parse(headers, hash, scope)?;
         let has_trailer =
             matches!(signed.payload, Payload::SignedChunksTrailer | Payload::UnsignedTrailer);
         if promises.trailer().is_some() && !has_trailer {

@@ -1,7 +1,7 @@
 //! Errors as S3 tells them: a code, a message and a few details, written as XML.
 //!
-//! One type serves the whole crate, because whatever goes wrong ends as such an answer; the variants that callers
-//! would branch on are the codes in [`codes`].
+//! One type serves the whole crate, because whatever goes wrong ends as such an answer; the
+//! variants that callers would branch on are the codes in [`codes`].
 
 pub mod codes;
 

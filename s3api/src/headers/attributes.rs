@@ -1,8 +1,8 @@
-//! What a client says of an object besides its bytes: standard headers and user metadata, checked on the way in,
-//! written on the way out.
+//! What a client says of an object besides its bytes: standard headers and user metadata, checked
+//! on the way in, written on the way out.
 //!
-//! - A1: a header that asks for something that is not there (encryption, locks, tags, ACLs) refuses the request; it is
-//!   never silently dropped.
+//! - A1: a header that asks for something that is not there (encryption, locks, tags, ACLs) refuses
+//!   the request; it is never silently dropped.
 
 use crate::error::{S3Error, S3Result, codes};
 use engine::object::ObjectAttributes;
@@ -21,7 +21,7 @@ const STORED: [&str; 6] = [
 ];
 
 /// Headers, by prefix, that ask for what does not exist yet.
-const REFUSED_PREFIXES: [&str; 8] = [
+const REFUSED_PREFIXES: [&str; 9] = [
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
     "x-amz-object-lock-",
@@ -30,7 +30,12 @@ const REFUSED_PREFIXES: [&str; 8] = [
     "x-amz-grant-",
     "x-amz-write-offset-bytes",
     "x-amz-bypass-governance-retention",
+    "x-amz-if-match-",
 ];
+
+/// Headers that begin like a refused one and ask for nothing that is missing: there are no tags to
+/// copy or to replace.
+const ACCEPTED: [&str; 1] = ["x-amz-tagging-directive"];
 
 /// Reads the attributes of an upload.
 ///
@@ -68,7 +73,8 @@ pub fn parse(headers: &HeaderMap, metadata_len_max: usize) -> S3Result<ObjectAtt
 /// `NotImplemented`, `AccessControlListNotSupported`, `InvalidStorageClass`.
 pub fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     for name in headers.keys() {
-        if REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+        let is_refused = REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+        if is_refused && !ACCEPTED.contains(&name.as_str()) {
             let message = format!("The header {name} asks for what is not implemented.");
             return Err(
                 S3Error::new(&codes::NOT_IMPLEMENTED, message).with("Header", name.as_str())
@@ -85,7 +91,8 @@ pub fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     }
 }
 
-/// Writes the attributes of an object into an answer. What no header can carry was refused when it came in.
+/// Writes the attributes of an object into an answer. What no header can carry was refused when it
+/// came in.
 pub fn write(attributes: &ObjectAttributes, headers: &mut HeaderMap) {
     let mut add = |name: &str, value: &str| {
         let name = HeaderName::from_bytes(name.as_bytes());

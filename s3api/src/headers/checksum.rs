@@ -1,4 +1,5 @@
-//! The checksum headers: `x-amz-checksum-*`, `x-amz-sdk-checksum-algorithm`, `x-amz-trailer`, `Content-MD5`.
+//! The checksum headers: `x-amz-checksum-*`, `x-amz-sdk-checksum-algorithm`, `x-amz-trailer`,
+//! `Content-MD5`.
 
 use super::text;
 use crate::error::{S3Error, S3Result, codes};

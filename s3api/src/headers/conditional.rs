@@ -41,8 +41,8 @@ pub const COPY_SOURCE: ConditionNames = ConditionNames {
     if_unmodified_since: "x-amz-copy-source-if-unmodified-since",
 };
 
-/// Weighs the conditions against an object, in the order of RFC 9110: an entity tag silences the date beside it, and a
-/// date that cannot be read is ignored.
+/// Weighs the conditions against an object, in the order of RFC 9110: an entity tag silences the
+/// date beside it, and a date that cannot be read is ignored.
 ///
 /// # Errors
 /// `InvalidArgument` for a header that is there twice.

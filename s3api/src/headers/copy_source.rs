@@ -1,4 +1,5 @@
-//! The header `x-amz-copy-source`: `/bucket/key` or `bucket/key`, percent-encoded, with `?versionId=`.
+//! The header `x-amz-copy-source`: `/bucket/key` or `bucket/key`, percent-encoded, with
+//! `?versionId=`.
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::uri;

@@ -1,4 +1,5 @@
-//! Dates as HTTP, SigV4 and S3's XML write them. Proleptic Gregorian calendar, UTC, years 1970 to 9999.
+//! Dates as HTTP, SigV4 and S3's XML write them. Proleptic Gregorian calendar, UTC, years 1970 to
+//! 9999.
 
 use engine::object::UnixNanos;
 use std::fmt::Write;
@@ -21,7 +22,8 @@ struct Civil {
 }
 
 impl Civil {
-    /// Days are counted in eras of 400 years that begin on a first of March, so that the leap day ends its year.
+    /// Days are counted in eras of 400 years that begin on a first of March, so that the leap day
+    /// ends its year.
     fn from_seconds(seconds: u64) -> Self {
         let days = seconds / SECONDS_PER_DAY + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -40,7 +42,8 @@ impl Civil {
         }
     }
 
-    /// Seconds since 1970, `None` for a date that does not exist or lies outside the years 1970 to 9999.
+    /// Seconds since 1970, `None` for a date that does not exist or lies outside the years 1970 to
+    /// 9999.
     fn to_seconds(self) -> Option<u64> {
         let is_in_range = (1970..=9999).contains(&self.year)
             && (1..=12).contains(&self.month)
@@ -111,8 +114,8 @@ pub fn parse_amz(text: &str) -> Option<u64> {
     civil.to_seconds()
 }
 
-/// Reads a date of an HTTP header in any of the three forms of RFC 9110 (5.6.7), or that of [`format_iso`] with or
-/// without a fraction; seconds since 1970.
+/// Reads a date of an HTTP header in any of the three forms of RFC 9110 (5.6.7), or that of
+/// [`format_iso`] with or without a fraction; seconds since 1970.
 pub fn parse_http(text: &str) -> Option<u64> {
     let text = text.trim();
     parse_imf(text)

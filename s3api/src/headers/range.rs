@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// What a `Range` header asks for. Several ranges in one header are not served: the header is ignored, as S3 does.
+/// What a `Range` header asks for. Several ranges in one header are not served: the header is
+/// ignored, as S3 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// `bytes=first-`

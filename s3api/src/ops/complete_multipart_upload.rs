@@ -1,7 +1,7 @@
 //! CompleteMultipartUpload: `POST /bucket/key?uploadId=..`.
 //!
-//! Entity tag and checksum of the object follow from those of the parts. The store holds the listed entity tags against
-//! what was uploaded, so that the derivation here starts from facts.
+//! Entity tag and checksum of the object follow from those of the parts. The store holds the listed
+//! entity tags against what was uploaded, so that the derivation here starts from facts.
 
 use super::{Done, upload_id};
 use crate::body::checksum as sums;
@@ -42,8 +42,7 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     };
     let outcome = call.authorized.store().complete_upload(request).await?;
     let mut xml = XmlWriter::root("CompleteMultipartUploadResult");
-    let path = uri::encode(key.as_str(), Slash::Keep);
-    xml.text("Location", &format!("/{bucket}/{path}"));
+    xml.text("Location", &location(&call, key.as_str()));
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());
     xml.etag(&outcome.etag.0);
@@ -53,6 +52,14 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     }
     xml.close("CompleteMultipartUploadResult");
     Ok(response::xml(xml.finish()))
+}
+
+/// Where the client finds the object: by the name that it called this server.
+fn location(call: &Done, key: &str) -> String {
+    let host = call.authorized.head().headers.get(http::header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
+    let path = uri::encode(key, Slash::Keep);
+    format!("http://{host}/{}/{path}", call.authorized.bucket())
 }
 
 fn listed(part: ListedPart) -> CompletedPart {
@@ -182,7 +189,8 @@ fn join(
     Ok(Checksum { algorithm, kind, value })
 }
 
-/// Holds a checksum of the whole object, where the client sent one, against ours. It may lack the count of the parts.
+/// Holds a checksum of the whole object, where the client sent one, against ours. It may lack the
+/// count of the parts.
 fn check_promised(call: &Done, sum: &Checksum) -> S3Result<()> {
     let names = checksum::names(sum.algorithm);
     let promised = text(&call.authorized.head().headers, names.header)?;

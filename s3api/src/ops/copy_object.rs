@@ -1,4 +1,5 @@
-//! CopyObject: `PUT /bucket/key` with `x-amz-copy-source`. The bytes go from the store through here back to the store.
+//! CopyObject: `PUT /bucket/key` with `x-amz-copy-source`. The bytes go from the store through here
+//! back to the store.
 
 use super::{Done, copy};
 use crate::body::relay::RelayBody;

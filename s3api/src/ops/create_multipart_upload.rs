@@ -31,7 +31,8 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     Ok(response)
 }
 
-/// The checksum of the parts and of the object. CRC64NVME covers the whole object; the others the parts, unless asked.
+/// The checksum of the parts and of the object. CRC64NVME covers the whole object; the others the
+/// parts, unless asked.
 fn chosen_checksum(headers: &HeaderMap) -> S3Result<Option<(ChecksumAlgorithm, ChecksumKind)>> {
     let invalid = |message: &'static str| S3Error::new(&codes::INVALID_REQUEST, message);
     let kind = match text(headers, "x-amz-checksum-type")? {

@@ -7,6 +7,10 @@ use crate::xml::XmlWriter;
 use crate::xml::bodies::{self, DeleteEntry};
 use bytes::Bytes;
 use engine::object::{BucketName, ETag, ObjectKey, WriteCondition};
+use futures_util::{FutureExt, StreamExt, stream};
+
+/// Deletes that are under way at once, so that they share the store's syncs.
+const DELETES_IN_FLIGHT_MAX: usize = 64;
 
 pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> {
     let request = bodies::parse_delete(&document)?;
@@ -14,8 +18,12 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     // A bucket that is not there is an error of the request, not of each key.
     call.authorized.store().head_bucket(bucket.clone()).await?;
     let mut xml = XmlWriter::root("DeleteResult");
-    for entry in &request.entries {
-        match delete(&call, &bucket, entry).await {
+    let deletes: Vec<_> =
+        request.entries.iter().map(|entry| delete(&call, &bucket, entry).boxed()).collect();
+    let outcomes: Vec<S3Result<()>> =
+        stream::iter(deletes).buffered(DELETES_IN_FLIGHT_MAX).collect().await;
+    for (entry, outcome) in request.entries.iter().zip(outcomes) {
+        match outcome {
             Ok(()) if request.is_quiet => {}
             Ok(()) => {
                 xml.open("Deleted");

@@ -1,4 +1,5 @@
-//! The operations of S3, one file each: from an authorised request to calls of the store, and back to an answer.
+//! The operations of S3, one file each: from an authorised request to calls of the store, and back
+//! to an answer.
 
 mod abort_multipart_upload;
 mod complete_multipart_upload;

@@ -23,8 +23,8 @@ pub struct CanonicalRequest<'a> {
 }
 
 impl CanonicalRequest<'_> {
-    /// The text that is hashed. A listed header that is absent stands there empty, so that the signature of a request
-    /// that lost it does not match.
+    /// The text that is hashed. A listed header that is absent stands there empty, so that the
+    /// signature of a request that lost it does not match.
     ///
     /// # Errors
     /// `InvalidURI`; `InvalidArgument` for a signed header that is not UTF-8.

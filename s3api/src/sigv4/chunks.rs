@@ -1,4 +1,5 @@
-//! The chain of signatures over an aws-chunked body: each signs its chunk and the signature before it.
+//! The chain of signatures over an aws-chunked body: each signs its chunk and the signature before
+//! it.
 
 use super::key::SigningKey;
 use super::{EMPTY_SHA256, Scope};

@@ -18,7 +18,8 @@ impl<'a> Authorization<'a> {
     /// Reads the header.
     ///
     /// # Errors
-    /// `AuthorizationHeaderMalformed`; `InvalidRequest` for another mechanism than Signature Version 4.
+    /// `AuthorizationHeaderMalformed`; `InvalidRequest` for another mechanism than Signature
+    /// Version 4.
     pub fn parse(text: &'a str) -> S3Result<Self> {
         let rest = match text.trim().split_once(' ') {
             Some((ALGORITHM, rest)) => rest,

@@ -3,7 +3,8 @@
 use super::{HmacSha256, Scope, hmac, hmac_key};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Keys that are kept. There are two a day and region in use: that of the root and that of unknown access keys.
+/// Keys that are kept. There are two a day and region in use: that of the root and that of unknown
+/// access keys.
 const CACHE_KEYS_MAX: usize = 16;
 
 /// A key ready to sign with, bound to day, region and service.
@@ -33,7 +34,8 @@ struct Entry {
     key: SigningKey,
 }
 
-/// The keys derived last, so that a request costs one HMAC instead of five. Bounded: the oldest goes.
+/// The keys derived last, so that a request costs one HMAC instead of five. Bounded: the oldest
+/// goes.
 #[derive(Default)]
 pub struct KeyCache {
     entries: Mutex<Vec<Entry>>,

@@ -1,14 +1,18 @@
-//! AWS Signature Version 4: one canonicalisation, used to verify (server) and to sign (simulator, tests, tools).
+//! AWS Signature Version 4: one canonicalisation, used to verify (server) and to sign (simulator,
+//! tests, tools).
 //!
 //! ```text
 //! header::Authorization  \
 //!                          > canonical request -> string to sign -> key::SigningKey -> signature
-//! presign::PresignedQuery /                                            |
-//!                                                                chunks::ChunkChain (aws-chunked bodies)
+//! presign::PresignedQuery /                                    |
+//!                                   chunks::ChunkChain (aws-chunked bodies)
 //! ```
-//! - V1: host and every `x-amz-*` header of a request are signed; the list of signed headers is sorted and unique.
-//! - V2: signatures are compared in constant time, and an unknown access key costs the same work as a known one.
-//! - V3: the day of the scope is the day of the date; the date lies within [`verify::SKEW_SECONDS_MAX`] of the clock.
+//! - V1: host and every `x-amz-*` header of a request are signed; the list of signed headers is
+//!   sorted and unique.
+//! - V2: signatures are compared in constant time, and an unknown access key costs the same work as
+//!   a known one.
+//! - V3: the day of the scope is the day of the date; the date lies within
+//!   [`verify::SKEW_SECONDS_MAX`] of the clock.
 //! - V4: a payload is one of the closed set of [`payload::Payload`].
 
 pub mod canonical;

@@ -21,7 +21,8 @@ impl Payload {
     /// Reads the header's value.
     ///
     /// # Errors
-    /// `NotImplemented` for the streaming modes of Signature Version 4A, `InvalidArgument` for anything unknown.
+    /// `NotImplemented` for the streaming modes of Signature Version 4A, `InvalidArgument` for
+    /// anything unknown.
     pub fn parse(text: &str) -> S3Result<Self> {
         match text {
             "UNSIGNED-PAYLOAD" => return Ok(Self::Unsigned),

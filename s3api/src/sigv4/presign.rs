@@ -1,4 +1,5 @@
-//! The query of a presigned URL: `X-Amz-Algorithm`, `-Credential`, `-Date`, `-Expires`, `-SignedHeaders`, `-Signature`.
+//! The query of a presigned URL: `X-Amz-Algorithm`, `-Credential`, `-Date`, `-Expires`,
+//! `-SignedHeaders`, `-Signature`.
 
 use super::{ALGORITHM, Credential, are_signed_headers, header, is_signature};
 use crate::error::{S3Error, S3Result, codes};

@@ -52,9 +52,10 @@ impl Signer<'_> {
     }
 }
 
-/// Signs a request by header. `payload_hash` is the value of `x-amz-content-sha256`. The request must have its `Host`
-/// already; `x-amz-date`, `x-amz-content-sha256` and `Authorization` are set here. All `x-amz-*` headers, `content-type`,
-/// `content-md5` and `range` are signed. Returns the chain that signs the chunks of a streaming body.
+/// Signs a request by header. `payload_hash` is the value of `x-amz-content-sha256`. The request
+/// must have its `Host` already; `x-amz-date`, `x-amz-content-sha256` and `Authorization` are set
+/// here. All `x-amz-*` headers, `content-type`, `content-md5` and `range` are signed. Returns the
+/// chain that signs the chunks of a streaming body.
 ///
 /// # Errors
 /// When path, query or a signed header cannot be signed.
@@ -72,7 +73,8 @@ pub fn sign(parts: &mut Parts, signer: &Signer<'_>, payload_hash: &str) -> S3Res
     Ok(chain)
 }
 
-/// Signs a request by query, for `expires` seconds. The request must have its `Host` already; its URI is replaced.
+/// Signs a request by query, for `expires` seconds. The request must have its `Host` already; its
+/// URI is replaced.
 ///
 /// # Errors
 /// When path, query or a signed header cannot be signed.

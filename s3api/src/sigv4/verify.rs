@@ -60,7 +60,8 @@ impl Verifier {
     /// Who the request is from.
     ///
     /// # Errors
-    /// Whatever is wrong with a signature that is there; see the codes. A request without one is [`Identity::Anonymous`].
+    /// Whatever is wrong with a signature that is there; see the codes. A request without one is
+    /// [`Identity::Anonymous`].
     pub fn identify(&self, head: &RequestHead, now: UnixNanos) -> S3Result<Identity> {
         let authorization = single_header(head, AUTHORIZATION.as_str())?;
         let claim = match (authorization, presign::is_signed(&head.query)) {
@@ -191,12 +192,14 @@ fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
     })
 }
 
-/// V1: what is there and could change the meaning of the request is signed; the root has no session token.
+/// V1: what is there and could change the meaning of the request is signed; the root has no session
+/// token.
 fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
     single_header(head, HOST.as_str())?;
-    for name in head.headers.keys() {
-        let name = name.as_str();
-        let must_be_signed = name.starts_with("x-amz-") || name == "host";
+    for header in head.headers.keys() {
+        let name = header.as_str();
+        let is_meaningful = name.starts_with("x-amz-") || name == "host";
+        let must_be_signed = is_meaningful && !head.is_hoisted(header);
         if must_be_signed && !signed.split(';').any(|listed| listed == name) {
             return Err(S3Error::new(
                 &codes::ACCESS_DENIED,

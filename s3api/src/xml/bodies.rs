@@ -92,7 +92,8 @@ fn parse_delete_entry(reader: &mut XmlReader<'_>) -> S3Result<DeleteEntry> {
             "Key" => once(&mut key, reader.text()?)?,
             "VersionId" => once(&mut entry.version_id, reader.text()?)?,
             "ETag" => once(&mut entry.etag, unquote(&reader.text()?).to_owned())?,
-            // Conditions of directory buckets; to delete without weighing them would delete too much.
+            // Conditions of directory buckets; to delete without weighing them would delete too
+            // much.
             "LastModifiedTime" | "Size" => return Err((&codes::NOT_IMPLEMENTED).into()),
             _ => return Err(malformed()),
         }
@@ -176,7 +177,8 @@ mod tests {
     #[test]
     fn delete_is_read() {
         let document = "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object><Object>\
-                        <Key> c </Key><VersionId>null</VersionId><ETag>\"e\"</ETag></Object></Delete>";
+                        <Key> c </Key><VersionId>null</VersionId><ETag>\"e\"</ETag></Object>\
+                        </Delete>";
         let request = parse_delete(document.as_bytes()).unwrap();
         assert!(request.is_quiet);
         assert_eq!(request.entries[0].key, "a&b");

@@ -10,8 +10,8 @@ pub const DEPTH_MAX: usize = 16;
 /// Attributes that an element may have; they are ignored.
 const ATTRIBUTES_MAX: usize = 16;
 
-/// Walks a document: [`XmlReader::root`], then [`XmlReader::child`] until `None`; each child is ended by
-/// [`XmlReader::text`], [`XmlReader::skip`] or its own loop over `child`.
+/// Walks a document: [`XmlReader::root`], then [`XmlReader::child`] until `None`; each child is
+/// ended by [`XmlReader::text`], [`XmlReader::skip`] or its own loop over `child`.
 pub struct XmlReader<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn elements_text_references_and_cdata_are_read() {
         let found = walk(
-            "<?xml version=\"1.0\"?> <x:R xmlns:x='u'>\n <K>a&amp;b&#x41;<![CDATA[<]]></K><!-- c -->\
-             <E/><Skip><Deep>1</Deep></Skip></x:R>\n",
+            "<?xml version=\"1.0\"?> <x:R xmlns:x='u'>\n <K>a&amp;b&#x41;<![CDATA[<]]></K>\
+             <!-- c --><E/><Skip><Deep>1</Deep></Skip></x:R>\n",
         );
         let expected = [("K", "a&bA<"), ("E", ""), ("Skip", "")];
         let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned()));

@@ -1,4 +1,5 @@
-//! An object store in memory: a map, and nothing clever. The reference that tests hold the protocol against.
+//! An object store in memory: a map, and nothing clever. The reference that tests hold the protocol
+//! against.
 
 use bytes::{Bytes, BytesMut};
 use engine::object::{
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that one piece of a read holds.
@@ -39,20 +41,28 @@ struct Bucket {
 pub struct MemoryStore {
     env: Env,
     buckets: Mutex<BTreeMap<BucketName, Bucket>>,
+    is_broken: AtomicBool,
 }
 
-struct MemoryReader(Object);
+struct MemoryReader {
+    object: Object,
+    is_broken: bool,
+}
 
 impl ObjectReader for MemoryReader {
     fn info(&self) -> &ObjectInfo {
-        &self.0.info
+        &self.object.info
     }
 
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
-        let bytes = self.0.bytes.slice(range.start as usize..range.end as usize);
-        let pieces = (0..bytes.len())
-            .step_by(PIECE_LEN)
-            .map(move |start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_LEN))));
+        let bytes = self.object.bytes.slice(range.start as usize..range.end as usize);
+        let pieces = (0..bytes.len()).step_by(PIECE_LEN).map(move |start| {
+            let end = bytes.len().min(start + PIECE_LEN);
+            if self.is_broken && end == bytes.len() {
+                return Err(StoreError::Corrupt("broken by the test".to_owned()));
+            }
+            Ok(bytes.slice(start..end))
+        });
         Box::pin(futures_util::stream::iter(pieces))
     }
 }
@@ -125,7 +135,12 @@ fn roll_up<'a, T>(
 impl MemoryStore {
     /// An empty store.
     pub fn new(env: Env) -> Self {
-        Self { env, buckets: Mutex::default() }
+        Self { env, buckets: Mutex::default(), is_broken: AtomicBool::new(false) }
+    }
+
+    /// From now on the last piece of every read is an error.
+    pub fn break_reads(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<BucketName, Bucket>> {
@@ -272,7 +287,9 @@ impl ObjectStore for MemoryStore {
 
     fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>> {
         let found = self.find(&bucket, &key);
-        let reader = found.map(|object| Box::new(MemoryReader(object)) as Box<dyn ObjectReader>);
+        let is_broken = self.is_broken.load(Ordering::Relaxed);
+        let reader = found
+            .map(|object| Box::new(MemoryReader { object, is_broken }) as Box<dyn ObjectReader>);
         Box::pin(std::future::ready(reader))
     }
 

@@ -1,14 +1,17 @@
 //! Runs the real binary on a port that the system chooses. Nothing here waits by the clock: a start
 //! is a line on stdout, a stop is the end of the process.
 
+use s3api::Credentials;
+use s3api::sigv4::{Signer, sign};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// A running server, killed when dropped.
 pub struct Stave {
     child: Child,
+    log: BufReader<ChildStderr>,
     address: String,
     /// Everything that it printed at its start.
     pub banner: String,
@@ -39,18 +42,19 @@ impl Stave {
     pub fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
         let mut child =
             command(dir).envs(environment.iter().copied()).spawn().expect("the binary runs");
+        let mut log = BufReader::new(child.stderr.take().expect("piped"));
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut banner = String::new();
         while !banner.contains("mc alias set") {
             if lines.read_line(&mut banner).expect("readable") == 0 {
-                let mut log = String::new();
-                let _ = child.stderr.take().expect("piped").read_to_string(&mut log);
-                panic!("the server ended: {banner}{log}");
+                let mut text = String::new();
+                let _ = log.read_to_string(&mut text);
+                panic!("the server ended: {banner}{text}");
             }
         }
         let endpoint = banner.lines().find_map(|line| line.strip_prefix("Endpoint: http://"));
         let address = endpoint.and_then(|rest| rest.split(' ').next()).expect("an endpoint");
-        Self { child, address: address.into(), banner }
+        Self { child, log, address: address.into(), banner }
     }
 
     /// One request without credentials; returns status line, headers and body.
@@ -59,23 +63,75 @@ impl Stave {
         let host = &self.address;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
             .expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
+        answer_of(stream)
+    }
+
+    /// Sends a signed request with a body of `len` bytes, of which the caller sends the rest. When
+    /// this returns, the server waits for the body: it asked for it.
+    pub fn begin(&self, method: &str, path: &str, len: usize, body: &str) -> TcpStream {
+        let credentials = self.credentials();
+        let now = engine::env::real::env().clock.unix_nanos();
+        let signer = Signer { credentials: &credentials, region: "us-east-1", now };
+        let request =
+            http::Request::builder().method(method).uri(path).header("host", &self.address);
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        sign(&mut parts, &signer, "UNSIGNED-PAYLOAD").expect("signable");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {len}\r\n");
+        for (name, value) in &parts.headers {
+            head += &format!("{name}: {}\r\n", value.to_str().expect("text"));
+        }
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let expect = if len > 0 { "Expect: 100-continue\r\n" } else { "" };
+        write!(stream, "{head}{expect}Connection: close\r\n\r\n").expect("it reads");
+        if len > 0 {
+            let mut asked = [0; 25];
+            stream.read_exact(&mut asked).expect("it answers");
+            assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        stream.write_all(body.as_bytes()).expect("it reads");
+        stream
+    }
+
+    /// The keys that the banner of a first start shows.
+    fn credentials(&self) -> Credentials {
+        let word_after = |name| {
+            let line = self.banner.lines().find(|line| line.trim_start().starts_with(name));
+            line.and_then(|line| line.split_whitespace().last()).expect("a first start").to_owned()
+        };
+        Credentials { access_key: word_after("access key"), secret_key: word_after("secret key") }
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Reads the log up to the line that says this.
+    #[track_caller]
+    pub fn wait_for_log(&mut self, part: &str) {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).expect("text"), 0, "never logged: {part}");
+        }
     }
 
     /// Sends SIGTERM and waits for a good end; returns the log.
     #[track_caller]
-    pub fn stop(mut self) -> String {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(sent.success());
-        let mut log = String::new();
-        let stderr = self.child.stderr.as_mut().expect("piped");
-        stderr.read_to_string(&mut log).expect("text");
-        let status = self.child.wait().expect("it ends");
-        assert_eq!(status.code(), Some(0), "{log}");
+    pub fn stop(self) -> String {
+        self.terminate();
+        let (code, log) = self.wait();
+        assert_eq!(code, Some(0), "{log}");
         log
+    }
+
+    /// Waits for the end; returns the exit code and the rest of the log.
+    pub fn wait(mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).expect("text");
+        (self.child.wait().expect("it ends").code(), log)
     }
 
     /// Ends the process as a crash does.
@@ -83,6 +139,13 @@ impl Stave {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
+}
+
+/// Reads to the end of the connection: status line, headers and body.
+pub fn answer_of(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
 }
 
 impl Drop for Stave {

@@ -48,8 +48,16 @@ impl hyper::rt::Timer for HyperTimer {
     }
 }
 
-/// Fires when a wait lasts too long. Costs nothing while things happen: a sleep is made at the first wait and set again
-/// only when it ends.
+/// Whether the current task may still go on; the simulator knows no budget.
+fn has_budget() -> bool {
+    #[cfg(madsim)]
+    return true;
+    #[cfg(not(madsim))]
+    tokio::task::coop::has_budget_remaining()
+}
+
+/// Fires when a wait lasts too long. Costs nothing while things happen: a sleep is made at the
+/// first wait and set again only when it ends.
 pub struct IdleTimer {
     timeout: Duration,
     waiting_since: Option<Instant>,
@@ -74,13 +82,17 @@ impl IdleTimer {
         loop {
             let (sleep, waker) =
                 self.sleep.get_or_insert_with(|| (Box::pin(tokio::time::sleep(rest)), None));
-            // Each poll of a simulated sleep adds an entry to the simulator's heap: one per waker is enough.
+            // Each poll of a simulated sleep adds an entry to the simulator's heap: one per waker
+            // is enough.
             let is_known = waker.as_ref().is_some_and(|known| known.will_wake(context.waker()));
             if is_known && !sleep.is_elapsed() {
                 return Poll::Pending;
             }
-            if sleep.as_mut().poll(context).is_pending() {
-                *waker = Some(context.waker().clone());
+            let polled = sleep.as_mut().poll(context);
+            if polled.is_pending() {
+                // A task out of its budget is told to wait without being registered; it is polled
+                // again at once, and must ask again then.
+                *waker = has_budget().then(|| context.waker().clone());
                 return Poll::Pending;
             }
             // The sleep may be left over from an earlier wait.

@@ -1,4 +1,5 @@
-//! The stream under hyper: a TCP stream that gives up a peer that reads nothing, and that the simulator can stand.
+//! The stream under hyper: a TCP stream that gives up a peer that reads nothing, and that the
+//! simulator can stand.
 
 use super::timer::IdleTimer;
 use std::io::{self, IoSlice};
@@ -10,8 +11,9 @@ use tokio::net::TcpStream;
 
 /// A TCP stream whose writes fail after a while without progress.
 ///
-/// A simulated stream sends a packet on every flush, also when there is nothing to flush, and the receiver pays for
-/// each; hyper flushes on every poll. Hence only flushes that follow a write pass through.
+/// A simulated stream sends a packet on every flush, also when there is nothing to flush, and the
+/// receiver pays for each; hyper flushes on every poll. Hence only flushes that follow a write pass
+/// through.
 pub struct NetStream {
     tcp: TcpStream,
     stalled: IdleTimer,

@@ -2,8 +2,8 @@
 //!
 //! - S1: nothing that a connection does ends the loop.
 //! - S2: at most `connections_max` connections are open; more wait in the listener's backlog.
-//! - S3: after shutdown nothing new is accepted, idle connections close at once, running requests finish within
-//!   `drain_ms`, and then `serve` returns.
+//! - S3: after shutdown nothing new is accepted, idle connections close at once, running requests
+//!   finish within `drain_ms`, and then `serve` returns.
 
 pub mod net;
 pub mod timer;

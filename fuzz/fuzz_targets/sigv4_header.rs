@@ -1,0 +1,31 @@
+#![no_main]
+//! Signatures in the `Authorization` header: no head makes the verifier panic, none that was not
+//! signed is accepted, and one that was signed is.
+//!
+//! The input is a request head as text: the path and query in the first line, a header in each
+//! other one.
+
+use http::header::AUTHORIZATION;
+use libfuzzer_sys::fuzz_target;
+use s3api::sigv4::header::Authorization;
+use s3api::sigv4::verify::{Identity, Verifier};
+use stave_fuzz::request::{NOW, credentials, is_plain, parts, signer};
+
+fuzz_target!(|text: &str| {
+    let _ = Authorization::parse(text);
+    let Some(parts) = parts(text) else { return };
+    let verifier = Verifier::new(credentials().clone(), "us-east-1".to_owned());
+    if let Ok(head) = s3api::request::RequestHead::parse(parts.clone(), 1 << 15) {
+        let identity = verifier.identify(&head, NOW);
+        assert!(!matches!(identity, Ok(Identity::Root(_))), "nobody signed this");
+    }
+    let is_plain = is_plain(&parts);
+    let mut signed = parts;
+    signed.headers.remove(AUTHORIZATION);
+    if s3api::sigv4::sign(&mut signed, &signer(), "UNSIGNED-PAYLOAD").is_err() {
+        return;
+    }
+    let Ok(head) = s3api::request::RequestHead::parse(signed, 1 << 15) else { return };
+    let identity = verifier.identify(&head, NOW);
+    assert!(!is_plain || matches!(identity, Ok(Identity::Root(_))), "signed, but refused");
+});

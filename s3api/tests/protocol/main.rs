@@ -1,0 +1,16 @@
+//! The promises of the protocol, over a real listener and a store in memory.
+
+#![expect(clippy::unwrap_used, reason = "the panic of a test is its failure")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod auth;
+mod chunked;
+mod compat;
+mod integrity;
+mod listener;
+mod listing;
+mod multipart;
+mod objects;
+mod walk;

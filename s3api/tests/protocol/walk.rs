@@ -1,0 +1,115 @@
+//! The route walk: every route, by every kind of signature.
+
+use crate::support::{Ask, Reply, Server};
+use s3api::route::{Level, ROUTES, Route};
+use s3api::sigv4::EMPTY_SHA256;
+
+/// A request that takes this route.
+fn request<'a>(server: &'a Server, route: &Route, upload_id: &str) -> Ask<'a> {
+    let path = match route.level {
+        Level::Service => "/",
+        Level::Bucket => "/box",
+        Level::Object => "/box/key",
+    };
+    let pair = |(name, value): &(&str, Option<&str>)| match (*name, value) {
+        ("uploadId", _) => format!("uploadId={upload_id}"),
+        ("partNumber", _) => "partNumber=1".to_owned(),
+        (name, Some(value)) => format!("{name}={value}"),
+        (name, None) => name.to_owned(),
+    };
+    let query: Vec<String> = route.query.iter().map(pair).collect();
+    let ask = server.ask(route.method.as_str(), &format!("{path}?{}", query.join("&")));
+    match route.header {
+        None => ask,
+        Some(name) => ask.header(name, "/box/source"),
+    }
+}
+
+async fn prepare() -> (Server, String) {
+    let server = Server::with_bucket().await;
+    server.put("/box/key", "old").await;
+    server.put("/box/source", "source").await;
+    let upload = server.ask("POST", "/box/other?uploads").send().await.expect(200);
+    let upload_id = upload.element("UploadId").unwrap().to_owned();
+    (server, upload_id)
+}
+
+/// What the store holds, as far as a listing tells.
+async fn contents(server: &Server) -> String {
+    let keys = server.ask("GET", "/box").send().await.expect(200);
+    let uploads = server.ask("GET", "/box?uploads").send().await.expect(200);
+    format!("{} {}", keys.text(), uploads.text())
+}
+
+fn check_refused(route: &Route, reply: &Reply, code: &str) {
+    assert_eq!(reply.status, 403, "{:?}", route.operation);
+    if route.method == "HEAD" {
+        assert!(reply.body.is_empty());
+    } else {
+        assert_eq!(reply.element("Code"), Some(code), "{:?}", route.operation);
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_what_is_not_rightly_signed() {
+    let (server, upload_id) = prepare().await;
+    let before = contents(&server).await;
+    for route in ROUTES {
+        let ask = || request(&server, route, &upload_id);
+        check_refused(route, &ask().send_as_is().await, "AccessDenied");
+
+        let forged = ask().sign().then(|parts| {
+            let value = parts.headers["authorization"].to_str().unwrap();
+            let last = if value.ends_with('0') { "1" } else { "0" };
+            let forged = format!("{}{last}", &value[..value.len() - 1]);
+            parts.headers.insert("authorization", forged.parse().unwrap());
+        });
+        check_refused(route, &forged.send_as_is().await, "SignatureDoesNotMatch");
+
+        let moved = ask().sign().then(|parts| {
+            let date = parts.headers["x-amz-date"].to_str().unwrap();
+            let other = if date.ends_with("0Z") { "1Z" } else { "0Z" };
+            let date = format!("{}{other}", &date[..date.len() - 2]);
+            parts.headers.insert("x-amz-date", date.parse().unwrap());
+        });
+        check_refused(route, &moved.send_as_is().await, "SignatureDoesNotMatch");
+
+        let expired = ask().presign(60);
+        server.clock.advance_seconds(61);
+        check_refused(route, &expired.send_as_is().await, "AccessDenied");
+
+        let skewed = ask().sign();
+        server.clock.advance_seconds(901);
+        check_refused(route, &skewed.send_as_is().await, "RequestTimeTooSkewed");
+    }
+    assert_eq!(contents(&server).await, before);
+}
+
+#[tokio::test]
+async fn every_route_takes_both_ways_to_sign() {
+    for route in ROUTES {
+        for is_presigned in [false, true] {
+            let (server, upload_id) = prepare().await;
+            let ask = request(&server, route, &upload_id);
+            let ask = if is_presigned { ask.presign(60) } else { ask.sign_payload(EMPTY_SHA256).0 };
+            let reply = ask.send_as_is().await;
+            let status = reply.status.as_u16();
+            assert!(status < 500 && status != 403, "{:?}: {:?}", route.operation, reply.body);
+            assert_eq!(reply.header("x-amz-request-id").unwrap().len(), 16);
+            assert!(reply.header("x-amz-id-2").is_some());
+            assert_eq!(reply.header("server"), Some("Stave"));
+            assert_eq!(reply.header("date"), Some("Fri, 02 Jan 2026 03:04:05 GMT"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_route_is_refused_after_its_form_only() {
+    let server = Server::with_bucket().await;
+    server.ask("GET", "/box?policy").send().await.expect_error(501, "NotImplemented");
+    server.ask("PUT", "/box/key?acl").send().await.expect_error(501, "NotImplemented");
+    server.ask("PATCH", "/box/key").send().await.expect_error(405, "MethodNotAllowed");
+    server.ask("PUT", "/BOX").send().await.expect_error(400, "InvalidBucketName");
+    server.ask("GET", "/box/%ff").send().await.expect_error(400, "InvalidURI");
+    assert!(!server.exists("key").await);
+}
