@@ -149,9 +149,13 @@ impl Journal {
     /// [`EngineError::Closed`] when the journal failed; the records may be durable or not.
     /// [`EngineError::OutOfSpace`] when they do not fit into one batch.
     ///
+    /// # Panics
+    /// Without records.
+    ///
     /// # Cancel safety
     /// Dropping the future leaves open whether the records are written.
     pub async fn append(&self, records: Vec<JournalRecord>) -> Result<u64> {
+        assert!(!records.is_empty(), "an append has records");
         let (done, answer) = oneshot::channel();
         let append = Append { records, done };
         if append.encoded_len() > self.config.batch_payload_max() {
