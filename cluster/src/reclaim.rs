@@ -127,9 +127,15 @@ impl Reclaim {
         self.store.index().usage().get(&id).map_or(0, |usage| usage.live_len)
     }
 
-    /// Sealed, held by no request, and with a copy that would take less than half the room (G4).
+    /// Sealed (the open volume is sealed when most of it is dead), held by no request, and with a
+    /// copy that would take less than half the room (G4).
     async fn is_worth_it(&mut self, volume: &Arc<Volume>) -> Result<bool, LogError> {
         let live_len = self.live_len(volume.id);
+        // The set holds the open volume once more.
+        let is_unheld = Arc::strong_count(volume) <= OWN_HANDLES + 1;
+        if !volume.is_sealed() && is_unheld && live_len.saturating_mul(2) < volume.len() {
+            self.store.volumes().seal_open(volume);
+        }
         let is_idle = volume.is_sealed() && Arc::strong_count(volume) <= OWN_HANDLES;
         let is_known = self.skipped.get(&volume.id) == Some(&live_len);
         if !is_idle || is_known || live_len.saturating_mul(2) >= volume.len() {
@@ -143,7 +149,7 @@ impl Reclaim {
             self.skipped.insert(volume.id, live_len);
             return Ok(false);
         }
-        self.store.check_room(copy_len).await?;
+        self.store.check_background_room(copy_len).await?;
         Ok(true)
     }
 

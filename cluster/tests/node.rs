@@ -338,3 +338,19 @@ async fn overwritten_and_deleted_bodies_give_their_room_back() {
         check(&*node.store(), &format!("kept{round}"), &kept).await;
     }
 }
+
+#[tokio::test]
+async fn the_open_volume_gives_its_room_back_without_another_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let interval = std::time::Duration::from_millis(10);
+    let config = NodeConfig { reclaim_interval: interval, ..NodeConfig::default() };
+    let node = open(directory.path(), config).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    let kept = content(7, 300_000);
+    put(&*store, "kept", &kept).await.unwrap();
+    put(&*store, "gone", &content(8, 20 << 20)).await.unwrap();
+    store.delete(name(), key("gone"), WriteCondition::None).await.unwrap();
+    volumes_shrink_to(&*store, 2 << 20).await;
+    check(&*store, "kept", &kept).await;
+}

@@ -163,7 +163,7 @@ impl MetaStore {
         let Some(input) = pick_merge(&self.index.runs()) else {
             return Ok(false);
         };
-        self.check_room(input.runs.iter().map(|run| run.len).sum()).await?;
+        self.check_background_room(input.runs.iter().map(|run| run.len).sum()).await?;
         let mut writer = self.begin_run().await?;
         let merged = merge(&input, &mut writer).await;
         let result = self.end_run(writer, merged).await?;

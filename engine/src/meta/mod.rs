@@ -176,12 +176,24 @@ impl MetaStore {
         Ok(space)
     }
 
-    /// Checks that `len` more bytes leave the reserve untouched.
+    /// Checks that `len` more bytes of clients leave the reserve untouched.
     ///
     /// # Errors
     /// [`EngineError::OutOfSpace`]; I/O errors.
     pub async fn check_room(&self, len: u64) -> Result<()> {
-        let needed = self.config.reserve_len.saturating_add(len);
+        self.check_free(self.config.reserve_len.saturating_add(len)).await
+    }
+
+    /// Checks that `len` more bytes of the background leave enough of the reserve for checkpoints.
+    /// Reclaim and merges make room: they must go on when clients are refused.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfSpace`]; I/O errors.
+    pub async fn check_background_room(&self, len: u64) -> Result<()> {
+        self.check_free((self.config.reserve_len / 4).saturating_add(len)).await
+    }
+
+    async fn check_free(&self, needed: u64) -> Result<()> {
         if self.space().await?.free < needed { Err(EngineError::OutOfSpace) } else { Ok(()) }
     }
 

@@ -33,6 +33,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// Directory of the segments on their disk.
 pub const VOLUME_DIR: &str = "volumes";
 
+/// An open volume is sealed early only when it has this part of its full length.
+const SEAL_EARLY_FRACTION: u64 = 64;
+
 /// Sizes of volumes.
 #[derive(Clone, Copy, Debug)]
 pub struct VolumeConfig {
@@ -178,6 +181,17 @@ impl VolumeSet {
     /// Ids from here on are free.
     pub fn next_id(&self) -> u64 {
         self.next_id.load(Ordering::Relaxed)
+    }
+
+    /// Seals the open volume if it is this one and long enough to be worth it: what is appended
+    /// from now on goes to another one. Whoever is appending right now still holds it.
+    pub fn seal_open(&self, volume: &Volume) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_long = volume.len() >= self.config.volume_len_max / SEAL_EARLY_FRACTION;
+        if is_long && current.as_ref().is_some_and(|open| open.id == volume.id) {
+            volume.sealed.store(true, Ordering::Release);
+            *current = None;
+        }
     }
 
     /// Removes a sealed volume: new readers no longer find it. The caller knows that no row refers
