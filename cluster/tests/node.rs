@@ -306,7 +306,7 @@ async fn volumes_shrink_to(store: &dyn ObjectStore, limit: u64) {
         if find("stave_volume_bytes") <= limit {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
 }
 
