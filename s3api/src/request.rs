@@ -3,8 +3,8 @@
 use crate::error::{S3Error, S3Result, codes};
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri, request};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri, Version, request};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,11 +77,11 @@ impl RequestHead {
     /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that
     /// contradicts the URI.
     pub fn parse(parts: request::Parts, url_len_max: usize) -> S3Result<Self> {
+        let parts = with_host(parts)?;
         let raw_query = parts.uri.query().unwrap_or("");
         if parts.uri.path().len() + raw_query.len() > url_len_max {
             return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
         }
-        check_host(&parts)?;
         check_framing(&parts)?;
         let query = Query::parse(raw_query)?;
         let target = Target::parse(parts.uri.path())?;
@@ -148,15 +148,21 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
 }
 
 /// An absolute URI names the same host as the header, else a proxy before us may have seen another
-/// one.
-fn check_host(parts: &request::Parts) -> S3Result<()> {
-    let Some(authority) = parts.uri.authority() else {
-        return Ok(());
+/// one. HTTP/2 may leave the header out, and what it has instead becomes the header that is signed.
+fn with_host(mut parts: request::Parts) -> S3Result<request::Parts> {
+    let Some(authority) = parts.uri.authority().map(|authority| authority.as_str()) else {
+        return Ok(parts);
     };
-    match parts.headers.get(http::header::HOST) {
-        Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => Ok(()),
-        _ => Err(S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.")),
+    let contradicts = || S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.");
+    match parts.headers.get(HOST) {
+        Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => {}
+        None if parts.version == Version::HTTP_2 => {
+            let host = HeaderValue::from_str(authority).map_err(|_| contradicts())?;
+            parts.headers.insert(HOST, host);
+        }
+        _ => return Err(contradicts()),
     }
+    Ok(parts)
 }
 
 /// A transfer coding besides `chunked` is not undone here: its bytes would pass for the body.
@@ -216,6 +222,22 @@ mod tests {
         assert!(parse("http://A:9000/box").is_ok());
         assert_eq!(parse("http://b:9000/box").unwrap_err(), "BadRequest");
         assert_eq!(parse(&format!("/{}", "x".repeat(2000))).unwrap_err(), "InvalidURI");
+    }
+
+    #[test]
+    fn authority_of_http2_is_the_host() {
+        let parse = |host: &str| {
+            let request = http::Request::get("https://a:9000/box").version(Version::HTTP_2);
+            let request = match host {
+                "" => request,
+                host => request.header("host", host),
+            };
+            let head = RequestHead::parse(request.body(()).unwrap().into_parts().0, 1024);
+            head.map(|head| head.headers[HOST].clone()).map_err(|error| error.code.name)
+        };
+        assert_eq!(parse("").unwrap(), "a:9000");
+        assert_eq!(parse("A:9000").unwrap(), "A:9000", "signed as it came");
+        assert_eq!(parse("b:9000").unwrap_err(), "BadRequest");
     }
 
     #[test]

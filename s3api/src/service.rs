@@ -74,6 +74,11 @@ impl Service {
         &self.config.limits
     }
 
+    /// What the listener counts in.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Answers one request.
     pub async fn handle<B>(self: Arc<Self>, request: Request<B>) -> Response<RecordedBody>
     where

@@ -40,6 +40,10 @@ pub struct ServerArguments {
     /// Region that clients sign for [default: us-east-1] [env: STAVE_REGION]
     #[arg(long)]
     pub region: Option<String>,
+    /// Directory of TLS certificates: public.crt and private.key, others for more names in
+    /// subdirectories [default: ~/.stave/certs, where it has any] [env: STAVE_CERTS_DIR]
+    #[arg(long, short = 'S', value_name = "DIR")]
+    pub certs_dir: Option<PathBuf>,
     /// How log lines look [default: text] [env: STAVE_LOG_FORMAT]
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,

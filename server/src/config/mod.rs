@@ -7,6 +7,7 @@
 //! | region        | `--region`     | `STAVE_REGION`             | `us-east-1`    |
 //! | root user     |                | `STAVE_ROOT_USER[_FILE]`   | generated      |
 //! | root password |                | `STAVE_ROOT_PASSWORD[_FILE]` | generated    |
+//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`     | `~/.stave/certs`, where it has any |
 //! | log format    | `--log-format` | `STAVE_LOG_FORMAT`         | `text`         |
 //! | log filter    |                | `STAVE_LOG`                | `LOG_FILTER`   |
 //!
@@ -35,6 +36,8 @@ pub const KEY_LEN_MAX: usize = 128;
 /// Which log lines appear by default: not one a request, which costs a seventh of a small request's
 /// processor time; `STAVE_LOG=info` shows them.
 const LOG_FILTER: &str = "info,s3api::access=warn";
+/// Below the home directory.
+const CERTS_DIR: &str = ".stave/certs";
 /// Longest name of a region.
 const REGION_LEN_MAX: usize = 63;
 
@@ -48,12 +51,23 @@ pub struct Config {
     pub region: String,
     /// Root keys from the environment; without them the directory's own are used.
     pub root: Option<RootKeys>,
+    /// Where TLS certificates are; `None` without a home directory, where none was given.
+    pub certs_dir: Option<CertsDir>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines appear, in the syntax of `tracing` (`info`, `s3api=debug,info`).
     pub log_filter: String,
     /// What the log should say about the configuration, once there is a log.
     pub notes: Vec<Note>,
+}
+
+/// A directory of TLS certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertsDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether somebody asked for it, so that it must have a certificate.
+    pub is_given: bool,
 }
 
 /// Access key and secret key of the root user. Has no `Debug`, so that no log line shows it.
@@ -123,6 +137,7 @@ fn server_config(
     let address = value(arguments.address, environment.find(&names::ADDRESS)?);
     let region = value(arguments.region, environment.find(&names::REGION)?);
     let root = root_keys(environment)?;
+    let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
         (Some(format), _) => format,
         (None, Some(found)) => parse_log_format(&found.value)?,
@@ -141,6 +156,7 @@ fn server_config(
         address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
         region: parse_region(region.unwrap_or_else(|| "us-east-1".into()))?,
         root,
+        certs_dir,
         log_format,
         log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),
         notes,
@@ -149,6 +165,18 @@ fn server_config(
 
 fn value(flag: Option<String>, found: Option<Found>) -> Option<String> {
     flag.or(found.map(|found| found.value))
+}
+
+fn certs_dir(
+    flag: Option<PathBuf>,
+    environment: &mut Environment<'_>,
+) -> Result<Option<CertsDir>, String> {
+    let found = environment.find(&names::CERTS_DIR)?.map(|found| PathBuf::from(found.value));
+    Ok(match (flag.or(found), environment.home()) {
+        (Some(path), _) => Some(CertsDir { path, is_given: true }),
+        (None, Some(home)) => Some(CertsDir { path: home.join(CERTS_DIR), is_given: false }),
+        (None, None) => None,
+    })
 }
 
 fn single_dir(dirs: &[PathBuf]) -> Result<PathBuf, String> {

@@ -43,7 +43,7 @@ fn a_directory_is_enough() {
     assert_eq!(config.dir, Path::new("./data"));
     assert_eq!(config.address.to_string(), "0.0.0.0:9000");
     assert_eq!(config.region, "us-east-1");
-    assert!(config.root.is_none());
+    assert!(config.root.is_none() && config.certs_dir.is_none());
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.log_filter, LOG_FILTER);
     assert!(config.notes.is_empty());
@@ -131,6 +131,22 @@ fn two_names_must_agree() {
         ],
         "STAVE_ROOT_PASSWORD and MINIO_ROOT_PASSWORD_FILE are both set and differ",
     );
+}
+
+#[test]
+fn certificates_lie_at_home_unless_told_otherwise() {
+    let check = |arguments: &[&str], environment: Pairs<'_>, expected: Option<(&str, bool)>| {
+        let dir = config(arguments, environment).certs_dir;
+        let expected = expected.map(|(path, is_given)| CertsDir { path: path.into(), is_given });
+        assert_eq!(dir, expected, "{arguments:?} {environment:?}");
+    };
+    let environment = &[("HOME", "/home/me"), ("STAVE_CERTS_DIR", "/e")];
+    check(DIR, &[], None);
+    check(DIR, &environment[..1], Some(("/home/me/.stave/certs", false)));
+    check(DIR, environment, Some(("/e", true)));
+    check(DIR, &[("MINIO_CERTS_DIR", "/m")], Some(("/m", true)));
+    check(&["server", "d", "-S", "/f"], environment, Some(("/f", true)));
+    check(&["server", "d", "--certs-dir", "/f"], environment, Some(("/f", true)));
 }
 
 #[test]
