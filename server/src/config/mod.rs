@@ -1,15 +1,15 @@
 //! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
 //!
-//! | setting       | flag           | environment                | default        |
-//! |---------------|----------------|----------------------------|----------------|
-//! | directory     | `DIR`          |                            | none, required |
-//! | address       | `--address`    | `STAVE_ADDRESS`            | `0.0.0.0:9000` |
-//! | region        | `--region`     | `STAVE_REGION`             | `us-east-1`    |
-//! | root user     |                | `STAVE_ROOT_USER[_FILE]`   | generated      |
-//! | root password |                | `STAVE_ROOT_PASSWORD[_FILE]` | generated    |
-//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`     | `~/.stave/certs`, where it has any |
-//! | log format    | `--log-format` | `STAVE_LOG_FORMAT`         | `text`         |
-//! | log filter    |                | `STAVE_LOG`                | `LOG_FILTER`   |
+//! | setting       | flag                | environment                  | default        |
+//! |---------------|---------------------|------------------------------|----------------|
+//! | directory     | `DIR`               |                              | none, required |
+//! | address       | `--address`         | `STAVE_ADDRESS`              | `0.0.0.0:9000` |
+//! | region        | `--region`          | `STAVE_REGION`               | `us-east-1`    |
+//! | root user     |                     | `STAVE_ROOT_USER[_FILE]`     | generated      |
+//! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]` | generated      |
+//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`            | `CERTS_DIR`    |
+//! | log format    | `--log-format`      | `STAVE_LOG_FORMAT`           | `text`         |
+//! | log filter    |                     | `STAVE_LOG`                  | `LOG_FILTER`   |
 //!
 //! - A flag wins over the environment. An empty variable counts as unset.
 //! - The names that MinIO users have in their unit files are honoured as aliases ([`names`]) and
@@ -36,7 +36,7 @@ pub const KEY_LEN_MAX: usize = 128;
 /// Which log lines appear by default: not one a request, which costs a seventh of a small request's
 /// processor time; `STAVE_LOG=info` shows them.
 const LOG_FILTER: &str = "info,s3api::access=warn";
-/// Below the home directory.
+/// Where certificates are looked for below the home directory, where nobody says anything else.
 const CERTS_DIR: &str = ".stave/certs";
 /// Longest name of a region.
 const REGION_LEN_MAX: usize = 63;
