@@ -8,13 +8,13 @@
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};
 use crate::reading::Reading;
-use crate::rows::{self, BodyRows, GROUP_EXTENTS, Incarnation, ObjectRow, PartRow};
+use crate::rows::{self, BodyRows, GROUP_LEN, Incarnation, ObjectRow, PartRow};
 use bytes::Bytes;
 use engine::EngineError;
-use engine::format::record::PAYLOAD_LEN_MAX;
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use engine::object::{
-    BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, StoreError, UploadId,
+    BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, PartInfo, Reply, StoreError,
+    UploadId,
 };
 use engine::volume::Volume;
 use futures_util::{TryStreamExt as _, stream};
@@ -34,9 +34,6 @@ const LOOKUP_COUNT_MAX: usize = 16;
 
 /// Parts whose rows are read at once.
 const PART_SCAN_ROWS: usize = 64;
-
-/// Bytes covered by the extents of one group.
-const GROUP_LEN: u64 = (GROUP_EXTENTS * PAYLOAD_LEN_MAX) as u64;
 
 type Held = BTreeMap<VolumeId, Arc<Volume>>;
 
@@ -127,6 +124,10 @@ struct Reader {
 impl ObjectReader for Reader {
     fn info(&self) -> &ObjectInfo {
         &self.info
+    }
+
+    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
+        Box::pin(self.part_numbered(number))
     }
 
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
@@ -307,6 +308,19 @@ impl Reader {
             }
         }
         Ok(end.max(range.start))
+    }
+
+    async fn part_numbered(&self, number: u16) -> Result<Option<(PartInfo, u64)>> {
+        let BodyRows::Parts(upload_id) = self.body else {
+            return Ok(None);
+        };
+        let key = rows::part(self.incarnation, upload_id, number);
+        let Some(value) = self.coordinator.row(&key).await? else {
+            return Ok(None);
+        };
+        let part: PartRow = attributes(&value)?;
+        let start = part.start;
+        Ok(Some((part.info(number), start)))
     }
 
     /// Number of the part that holds the byte at `position`: the last one that begins at or before

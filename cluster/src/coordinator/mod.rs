@@ -8,11 +8,14 @@
 
 mod body;
 mod bucket;
+mod budget;
 mod delete;
 mod get;
 mod list;
 mod put;
 mod upload;
+
+pub(crate) use budget::upload_memory;
 
 use crate::error::{damaged_row, from_engine};
 use crate::meta::MetaLog;
@@ -43,8 +46,8 @@ pub(crate) struct Coordinator {
     pub(crate) env: Env,
     /// Bodies up to this length travel inline.
     pub(crate) inline_len_max: usize,
-    /// Records that uploads hold in memory, one permit each.
-    pub(crate) records: Arc<Semaphore>,
+    /// Memory that uploads hold, in units ([`upload_memory`]).
+    pub(crate) upload_memory: Arc<Semaphore>,
     /// Bodies that are being read.
     pub(crate) readings: Readings,
 }
