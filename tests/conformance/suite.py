@@ -195,7 +195,7 @@ def main():
     truth = updated(happened, expected)
     found = [] if options.update else list(differences(happened, expected))
     found += [f"{name}: timed out" for name, outcome in happened.items() if options.update and outcome["timed_out"]]
-    found += omissions(truth)
+    found += omissions(truth if options.update else expected)
     page = report.page(truth)
     if options.update:
         write_expected(truth)
