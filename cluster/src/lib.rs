@@ -22,7 +22,7 @@ mod reading;
 mod reclaim;
 pub mod rows;
 
-use coordinator::Coordinator;
+use coordinator::{Coordinator, UploadMemory};
 use engine::env::{Disk, Env};
 use engine::journal::JournalConfig;
 use engine::meta::{MetaConfig, MetaStore};
@@ -35,7 +35,6 @@ use reading::Readings;
 use reclaim::Reclaim;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// Pause before background work that failed is tried again.
@@ -97,7 +96,7 @@ impl NodeConfig {
 pub struct Node {
     store: Arc<MetaStore>,
     coordinator: Arc<Coordinator>,
-    upload_memory: Arc<Semaphore>,
+    upload_memory: Arc<UploadMemory>,
     background: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -128,7 +127,7 @@ impl Node {
             tokio::spawn(merges(store.clone())),
             tokio::spawn(reclaim.run(config.reclaim_interval)),
         ];
-        let upload_memory = coordinator::upload_memory(config.upload_memory_max);
+        let upload_memory = UploadMemory::new(config.upload_memory_max);
         let inline_len_max = config.inline_len_max;
         let coordinator = Coordinator {
             store: store.clone(),
@@ -136,6 +135,7 @@ impl Node {
             env,
             inline_len_max,
             upload_memory: upload_memory.clone(),
+            downloads: coordinator::Downloads::default(),
             readings,
         };
         let background = Mutex::new(background);

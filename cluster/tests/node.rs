@@ -372,6 +372,18 @@ impl BodySource for Fed {
     }
 }
 
+/// Sends pieces of bodies in turn, so many rounds or until all are sent.
+async fn feed(bodies: &mut [&[u8]], senders: &[mpsc::Sender<Bytes>], mut rounds: usize) {
+    while rounds > 0 && bodies.iter().any(|rest| !rest.is_empty()) {
+        for (rest, sender) in bodies.iter_mut().zip(senders) {
+            let (piece, after) = rest.split_at(rest.len().min(50_001));
+            sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
+            *rest = after;
+        }
+        rounds -= 1;
+    }
+}
+
 /// Uploads that are all open at once, and together hold more than the budget if each filled its
 /// records: they go on by writing shorter ones, also over the border of a row of extents.
 #[tokio::test]
@@ -400,13 +412,10 @@ async fn slow_uploads_share_a_small_budget() {
         }));
     }
     let mut rest: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
-    while rest.iter().any(|rest| !rest.is_empty()) {
-        for (rest, sender) in rest.iter_mut().zip(&senders) {
-            let (piece, after) = rest.split_at(rest.len().min(50_001));
-            sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
-            *rest = after;
-        }
-    }
+    // The first one takes nearly all of the budget and then stands still until the others are done.
+    feed(&mut rest[..1], &senders[..1], 9).await;
+    feed(&mut rest[1..], &senders[1..], usize::MAX).await;
+    feed(&mut rest, &senders, usize::MAX).await;
     drop(senders);
     for upload in uploads {
         upload.await.unwrap().unwrap();

@@ -85,7 +85,7 @@ impl Coordinator {
         for chunk in head {
             stream.push(chunk).await?;
         }
-        while let Some(chunk) = next_chunk(&mut body).await? {
+        while let Some(chunk) = stream.next_chunk(&mut body).await? {
             stream.push(chunk).await?;
         }
         let size = stream.size;
@@ -145,6 +145,19 @@ impl Stream {
             extents: Vec::new(),
             volumes: BTreeMap::new(),
         }
+    }
+
+    /// Waits for more of the body; gives memory back when others need it and the client is slow.
+    async fn next_chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
+        if self.filling_len >= RECORD_LEN_MIN {
+            let memory = self.coordinator.upload_memory.clone();
+            tokio::select! {
+                biased;
+                chunk = next_chunk(body) => return chunk,
+                () = memory.pressed() => self.write_record().await?,
+            }
+        }
+        next_chunk(body).await
     }
 
     async fn push(&mut self, mut chunk: Bytes) -> Result<()> {

@@ -15,7 +15,7 @@ mod list;
 mod put;
 mod upload;
 
-pub(crate) use budget::upload_memory;
+pub(crate) use budget::{Downloads, UploadMemory};
 
 use crate::error::{damaged_row, from_engine};
 use crate::meta::MetaLog;
@@ -33,7 +33,6 @@ use engine::object::{
     UploadPage, WriteCondition,
 };
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Result of an operation of the store.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
@@ -46,8 +45,10 @@ pub(crate) struct Coordinator {
     pub(crate) env: Env,
     /// Bodies up to this length travel inline.
     pub(crate) inline_len_max: usize,
-    /// Memory that uploads hold, in units ([`upload_memory`]).
-    pub(crate) upload_memory: Arc<Semaphore>,
+    /// Memory that uploads share.
+    pub(crate) upload_memory: Arc<UploadMemory>,
+    /// Downloads that run, which share memory.
+    pub(crate) downloads: Downloads,
     /// Bodies that are being read.
     pub(crate) readings: Readings,
 }
