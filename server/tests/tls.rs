@@ -1,5 +1,6 @@
 //! The real binary with certificates: which one is shown to whom, how they change, what is refused.
 #![expect(clippy::disallowed_methods, reason = "writes the certificates of the tests")]
+#![expect(clippy::unwrap_used, reason = "the panic of a test is its failure")]
 
 #[expect(dead_code, reason = "not every test needs all of it")]
 mod common;
