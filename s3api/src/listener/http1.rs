@@ -1,5 +1,6 @@
 //! HTTP/1.1 on one connection, plain or secure.
 
+use super::guard::Guarded;
 use super::timer::HyperTimer;
 use super::{Front, finish, wait_for_stop};
 use hyper::server::conn::http1::Builder;
@@ -33,7 +34,7 @@ where
         .max_header_size(limits.head_len_max)
         .max_buf_size(limits.read_buffer_len_max)
         .auto_date_header(false);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), handler));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(Guarded::new(stream)), handler));
     tokio::select! {
         biased;
         result = served.as_mut() => return result,

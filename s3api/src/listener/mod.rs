@@ -13,6 +13,8 @@
 //!   finish within `drain_ms`, and then `serve` returns.
 //! - S4: HTTP/2 is spoken only where TLS agreed on it (ALPN), never on a plain connection.
 
+pub mod framing;
+pub mod guard;
 pub mod http1;
 pub mod http2;
 pub mod net;

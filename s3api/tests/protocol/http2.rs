@@ -11,9 +11,9 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Request, Uri, Version};
 use s3api::body::relay::RelayBody;
-use s3api::config::Limits;
 use s3api::listener::net::NetStream;
 use s3api::listener::secure::{Duplex, Handshake, Protocol, Secure};
+use s3api::{Limits, S3Config};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,6 +47,7 @@ impl Secure for Endless {
 }
 
 async fn server(change: impl FnOnce(&mut Limits)) -> Server {
+    let change = |config: &mut S3Config| change(&mut config.limits);
     let server = Server::start_over(Some(Arc::new(OneByte)), change).await;
     server.store.create_bucket(BucketName::new("box").unwrap()).await.unwrap();
     server
@@ -355,7 +356,7 @@ async fn plain_requests_are_told_to_use_https() {
 #[tokio::test]
 async fn slow_handshakes_are_given_up() {
     let endless = Some(Arc::new(Endless) as Arc<dyn Secure>);
-    let server = Server::start_over(endless, |limits| limits.handshake_timeout_ms = 1).await;
+    let server = Server::start_over(endless, |config| config.limits.handshake_timeout_ms = 1).await;
     for begin in [HELLO, b"GET / HTTP/1.1\r\n"] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         let _ = stream.write_all(begin).await;

@@ -14,4 +14,5 @@ mod listener;
 mod listing;
 mod multipart;
 mod objects;
+mod smuggling;
 mod walk;
