@@ -19,6 +19,7 @@ use crate::files::{self, DirLock};
 use crate::logging;
 use cluster::{Node, NodeConfig};
 use engine::env::{Env, real};
+use s3api::config::REGION_DEFAULT;
 use s3api::{Credentials, S3Config, Service};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -131,7 +132,8 @@ async fn open_node(dir: &Path, env: Env) -> Result<Node, Failure> {
 fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     let credentials = Credentials { access_key: keys.access_key, secret_key: keys.secret_key };
     let mut s3_config = S3Config::new(credentials);
-    s3_config.region = Some(config.region.clone());
+    s3_config.region = config.region.clone();
+    s3_config.domains = config.domains.clone();
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
     s3_config
 }
@@ -168,7 +170,7 @@ fn announce(config: &Config, root: &Root, endpoint: Endpoint) {
     let banner = Banner {
         address,
         certs_dir: certs_dir.as_deref(),
-        region: &config.region,
+        region: config.region.as_deref().unwrap_or(REGION_DEFAULT),
         dir: &files::absolute(&config.dir),
         credentials_path: &files::absolute(&credentials_path),
         keys: &root.keys,
@@ -178,7 +180,7 @@ fn announce(config: &Config, root: &Root, endpoint: Endpoint) {
     // Nobody may be reading; that is no reason not to serve.
     let _ = write!(stdout, "{}", banner.text()).and_then(|()| stdout.flush());
     let dir = config.dir.display();
-    tracing::info!(%address, tls = is_secure, region = config.region, %dir, "serving");
+    tracing::info!(%address, tls = is_secure, region = banner.region, %dir, "serving");
 }
 
 /// What answers clients.

@@ -21,7 +21,6 @@ use super::timer::HyperTimer;
 use super::{Front, finish, wait_for_stop};
 use crate::access::RecordedBody;
 use crate::response::ResponseBody;
-use http::header::{HOST, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
@@ -108,10 +107,9 @@ where
 /// Answers one request, unless it has more headers than HTTP/1.1 would take.
 fn answer(
     front: &Front,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     headers_max: usize,
 ) -> impl Future<Output = Response<PacedBody<RecordedBody>>> + Send + use<> {
-    name_host(&mut request);
     let has_too_many = request.headers().len() > headers_max;
     let answer = (!has_too_many).then(|| front.answer(request));
     async move {
@@ -125,36 +123,5 @@ fn answer(
         };
         note_answer();
         response.map(PacedBody::new)
-    }
-}
-
-/// What HTTP/2 has instead of a host becomes the header that is signed, unless there is one: that
-/// the two agree is checked with every request.
-fn name_host<B>(request: &mut Request<B>) {
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    // An authority has no byte that a header cannot have.
-    let host = authority.and_then(|authority| HeaderValue::from_str(authority).ok());
-    if let Some(host) = host {
-        request.headers_mut().entry(HOST).or_insert(host);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_authority_becomes_the_host_where_there_is_none() {
-        let host_of = |host: Option<&str>| {
-            let mut request = Request::get("https://a:9000/box").body(()).unwrap();
-            if let Some(host) = host {
-                request.headers_mut().insert(HOST, host.parse().unwrap());
-            }
-            name_host(&mut request);
-            request.headers()[HOST].clone()
-        };
-        assert_eq!(host_of(None), "a:9000");
-        assert_eq!(host_of(Some("A:9000")), "A:9000");
-        assert_eq!(host_of(Some("b")), "b");
     }
 }

@@ -11,9 +11,9 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Request, Uri, Version};
 use s3api::body::relay::RelayBody;
+use s3api::config::Limits;
 use s3api::listener::net::NetStream;
 use s3api::listener::secure::{Duplex, Handshake, Protocol, Secure};
-use s3api::{Limits, S3Config};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,8 +47,8 @@ impl Secure for Endless {
 }
 
 async fn server(change: impl FnOnce(&mut Limits)) -> Server {
-    let change = |config: &mut S3Config| change(&mut config.limits);
-    let server = Server::start_over(Some(Arc::new(OneByte)), change).await;
+    let server =
+        Server::start_over(Some(Arc::new(OneByte)), |config| change(&mut config.limits)).await;
     server.store.create_bucket(BucketName::new("box").unwrap()).await.unwrap();
     server
 }

@@ -4,7 +4,8 @@
 //! |---------------|---------------------|------------------------------|----------------|
 //! | directory     | `DIR`               |                              | none, required |
 //! | address       | `--address`         | `STAVE_ADDRESS`              | `0.0.0.0:9000` |
-//! | region        | `--region`          | `STAVE_REGION`               | `us-east-1`    |
+//! | region        | `--region`          | `STAVE_REGION`               | any            |
+//! | domains       | `--domain`          | `STAVE_DOMAIN`               | none           |
 //! | root user     |                     | `STAVE_ROOT_USER[_FILE]`     | generated      |
 //! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]` | generated      |
 //! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`            | `CERTS_DIR`    |
@@ -21,6 +22,8 @@ mod names;
 
 use arguments::{Command, ServerArguments};
 use names::{Environment, Found};
+use s3api::config::is_region;
+use s3api::host::Domains;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -38,8 +41,6 @@ pub const KEY_LEN_MAX: usize = 128;
 const LOG_FILTER: &str = "info,s3api::access=warn";
 /// Where certificates are looked for below the home directory, where nobody says anything else.
 const CERTS_DIR: &str = ".stave/certs";
-/// Longest name of a region.
-const REGION_LEN_MAX: usize = 63;
 
 /// What `stave server` was asked to do. Checked: every value is legal.
 pub struct Config {
@@ -47,8 +48,10 @@ pub struct Config {
     pub dir: PathBuf,
     /// Where to listen. Port 0 lets the system choose.
     pub address: SocketAddr,
-    /// Region that clients sign for.
-    pub region: String,
+    /// Region that clients must sign for; any will do without one.
+    pub region: Option<String>,
+    /// Domains whose subdomains are buckets.
+    pub domains: Domains,
     /// Root keys from the environment; without them the directory's own are used.
     pub root: Option<RootKeys>,
     /// Where TLS certificates are; `None` without a home directory, where none was given.
@@ -136,6 +139,7 @@ fn server_config(
     let dir = single_dir(&arguments.dirs)?;
     let address = value(arguments.address, environment.find(&names::ADDRESS)?);
     let region = value(arguments.region, environment.find(&names::REGION)?);
+    let domains = value(arguments.domain, environment.find(&names::DOMAIN)?);
     let root = root_keys(environment)?;
     let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
@@ -154,7 +158,8 @@ fn server_config(
     Ok(Config {
         dir,
         address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
-        region: parse_region(region.unwrap_or_else(|| "us-east-1".into()))?,
+        region: region.map(parse_region).transpose()?,
+        domains: parse_domains(domains)?,
         root,
         certs_dir,
         log_format,
@@ -206,11 +211,18 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn parse_region(region: String) -> Result<String, String> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if !region.is_empty() && region.len() <= REGION_LEN_MAX && region.bytes().all(legal) {
+    if is_region(&region) {
         return Ok(region);
     }
-    Err(format!("bad region {region:?}: letters, digits and - only, for instance us-east-1"))
+    Err(format!("bad region {region:?}: letters, digits, - and _ only, for instance us-east-1"))
+}
+
+fn parse_domains(text: Option<String>) -> Result<Domains, String> {
+    let text = text.unwrap_or_default();
+    let names = text.split(',').filter(|name| !name.is_empty());
+    Domains::new(names.map(str::to_owned)).map_err(|error| {
+        format!("bad domain: {error}; names with commas between them, for instance s3.example.com")
+    })
 }
 
 fn parse_log_format(text: &str) -> Result<LogFormat, String> {

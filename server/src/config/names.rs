@@ -23,6 +23,9 @@ pub const REGION: Setting = Setting {
     aliases: &["MINIO_SITE_REGION", "MINIO_REGION", "MINIO_REGION_NAME"],
     has_file: false,
 };
+/// Domains whose subdomains are buckets.
+pub const DOMAIN: Setting =
+    Setting { own: "STAVE_DOMAIN", aliases: &["MINIO_DOMAIN"], has_file: false };
 /// Access key of the root user.
 pub const ROOT_USER: Setting = Setting {
     own: "STAVE_ROOT_USER",
