@@ -111,10 +111,12 @@ mod tests {
             let error = Authorization::parse(&text).unwrap_err();
             assert_eq!(error.code, &codes::AUTHORIZATION_HEADER_MALFORMED, "{text}");
         }
-        for text in ["AWS A:sig=", "Bearer x", "Basic eA==", "", "AWS4-ECDSA-P256-SHA256 x=y"] {
+        for text in ["Bearer x", "Basic eA==", "", "AWS x", "AWS4-ECDSA-P256-SHA256 x=y"] {
             let error = Authorization::parse(text).unwrap_err();
-            assert_eq!(error.code, &codes::INVALID_REQUEST, "{text}");
+            assert_eq!(error.code, &codes::INVALID_ARGUMENT, "{text}");
         }
+        let error = Authorization::parse("AWS A:sig=").unwrap_err();
+        assert_eq!(error.code, &codes::INVALID_REQUEST);
     }
 
     proptest! {

@@ -205,3 +205,28 @@ async fn headers_in_the_query_of_a_presigned_url_count() {
     let read = server.ask("HEAD", "/box/key").send().await.expect(200);
     assert_eq!(read.header("x-amz-meta-a"), None);
 }
+
+#[tokio::test]
+async fn other_mechanisms_and_empty_headers_are_told_apart() {
+    let server = Server::with_bucket().await;
+    let ask = |value: &str| server.ask("GET", "/box").header("authorization", value).send_as_is();
+    for value in ["Bearer canary-token", "Basic eA==", "AWS x"] {
+        let reply = ask(value).await;
+        reply.expect_error(400, "InvalidArgument");
+        assert_eq!(reply.element("ArgumentName"), Some("Authorization"));
+        assert!(!reply.text().contains("canary"), "{}", reply.text());
+    }
+    ask("AWS key:signature").await.expect_error(400, "InvalidRequest");
+    ask("").await.expect_error(403, "AccessDenied");
+}
+
+#[tokio::test]
+async fn an_expected_owner_is_held_against_the_owner() {
+    let server = Server::with_bucket().await;
+    let listed = server.ask("GET", "/").send().await.expect(200);
+    let id = listed.element("ID").unwrap().to_owned();
+    for (owner, status) in [(id.as_str(), 200), ("test-key", 200), ("123456789012", 403)] {
+        let ask = server.ask("GET", "/box").header("x-amz-expected-bucket-owner", owner);
+        ask.send().await.expect(status);
+    }
+}
