@@ -122,10 +122,10 @@ async fn clock_may_differ_by_fifteen_minutes() {
 #[tokio::test]
 async fn presigned_urls_live_as_long_as_they_say() {
     let server = Server::with_bucket().await;
-    for expires in [0, 604_801] {
-        let reply = server.ask("GET", "/box").presign(expires).send_as_is().await;
-        reply.expect_error(400, "AuthorizationQueryParametersError");
-    }
+    let reply = server.ask("GET", "/box").presign(604_801).send_as_is().await;
+    reply.expect_error(400, "AuthorizationQueryParametersError");
+    let reply = server.ask("GET", "/box").presign(0).send_as_is().await;
+    reply.expect_error(403, "AccessDenied");
     let last = server.ask("GET", "/box").presign(604_800);
     let over = server.ask("GET", "/box").presign(604_800);
     server.clock.advance_seconds(604_800);
