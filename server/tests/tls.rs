@@ -7,6 +7,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Stave, answer_of, command, refused};
+use engine::env::real;
 use http::{Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -19,9 +20,12 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
     SignatureScheme, StreamOwned, SupportedProtocolVersion,
 };
+use s3api::headers::date;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -29,12 +33,20 @@ use tokio_rustls::TlsConnector;
 
 type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    CertificateParams::new(names).unwrap()
+}
+
 /// Writes a new pair for these names; returns its certificate.
 fn write_pair(dir: &Path, names: &[&str]) -> CertificateDer<'static> {
+    write_pair_of(dir, &params(names))
+}
+
+fn write_pair_of(dir: &Path, params: &CertificateParams) -> CertificateDer<'static> {
     fs::create_dir_all(dir).unwrap();
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
     fs::write(dir.join("public.crt"), certificate.pem()).unwrap();
     fs::write(dir.join("private.key"), key.serialize_pem()).unwrap();
     certificate.der().clone()
@@ -234,6 +246,42 @@ fn certificates_change_without_a_restart() {
     server.wait_for_log("certificates reloaded");
     assert_eq!(shown(&server, "stave.test"), third);
     server.stop();
+}
+
+/// A certificate that ends on the day that begins or began so many days from now.
+fn params_until(days: i64) -> CertificateParams {
+    let now = i64::try_from(real::env().clock.unix_nanos() / 1_000_000_000).unwrap();
+    let second = u64::try_from(now + days * 86_400).unwrap();
+    let day = date::format_amz(second * 1_000_000_000);
+    let number = |range: Range<usize>| day[range].parse::<u16>().unwrap();
+    let (month, day) = (number(4..6), number(6..8));
+    let mut params = params(&["stave.test"]);
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(
+        i32::from(number(0..4)),
+        u8::try_from(month).unwrap(),
+        u8::try_from(day).unwrap(),
+    );
+    params
+}
+
+#[test]
+fn what_will_not_do_is_warned_about() {
+    for (days, mode, warned) in [
+        (-1, 0o600, "has expired"),
+        (7, 0o600, "expires soon"),
+        (30, 0o644, "chmod 600"),
+        (30, 0o600, "nothing"),
+    ] {
+        let dirs = Dirs::new();
+        write_pair_of(&dirs.certs(), &params_until(days));
+        let key = dirs.certs().join("private.key");
+        fs::set_permissions(key, fs::Permissions::from_mode(mode)).unwrap();
+        let log = dirs.start().stop();
+        for text in ["has expired", "expires soon", "chmod 600"] {
+            assert_eq!(log.contains(text), text == warned, "{text}, {warned}: {log}");
+        }
+    }
 }
 
 #[test]
