@@ -310,9 +310,7 @@ impl ObjectStore for MemoryStore {
         let mut buckets = self.lock();
         let result = match buckets.get(&bucket) {
             None => Err(StoreError::NoSuchBucket),
-            Some(found) if !found.objects.is_empty() || !found.uploads.is_empty() => {
-                Err(StoreError::BucketNotEmpty)
-            }
+            Some(found) if !found.objects.is_empty() => Err(StoreError::BucketNotEmpty),
             Some(_) => {
                 buckets.remove(&bucket);
                 Ok(())
