@@ -150,7 +150,8 @@ impl Service {
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
         let has_len = parts.headers.contains_key(http::header::CONTENT_LENGTH);
-        // Without a length HTTP/1.1 means an empty body; a client that lost it means something else.
+        // Without a length HTTP/1.1 means an empty body; a client that lost it means something
+        // else.
         let is_sized = has_len || parts.version == http::Version::HTTP_2;
         let head = RequestHead::parse(parts, self.config.limits.url_len_max, &self.config.domains)?;
         facts.target = Some(head.target.clone());
