@@ -11,8 +11,9 @@ import re
 import socket
 
 import boto3.s3.transfer
+import botocore.exceptions
 
-from harness import DOMAIN, MIB, Skipped, case, equal, keys_of, random_bytes, refused
+from harness import DOMAIN, MIB, Skipped, case, equal, keys_of, raises, random_bytes, refused, support
 
 
 @case
@@ -265,6 +266,16 @@ def presigned_links_work_until_they_expire_or_change(world):
 def wrong_keys_are_refused(world):
     error = refused(403, world.boto(secret_key="wrong" * 8).list_buckets)
     equal(error["Error"]["Code"], "SignatureDoesNotMatch")
+
+
+@case
+def certificate_of_nobody_known_is_not_trusted(world):
+    if not world.ca:
+        raise Skipped("there is no certificate over plain HTTP")
+    # A CA of its own, not that of the server: the trust of all cases rests on this refusal.
+    _, stranger = support.make_certificates(world.scratch / "stranger")
+    distrusting = world.boto(verify=str(stranger))
+    raises(botocore.exceptions.SSLError, "CERTIFICATE_VERIFY_FAILED", distrusting.list_buckets)
 
 
 @case
