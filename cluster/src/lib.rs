@@ -22,7 +22,7 @@ mod reading;
 mod reclaim;
 pub mod rows;
 
-use coordinator::Coordinator;
+use coordinator::{Coordinator, UploadMemory};
 use engine::env::{Disk, Env};
 use engine::journal::JournalConfig;
 use engine::meta::{MetaConfig, MetaStore};
@@ -35,7 +35,6 @@ use reading::Readings;
 use reclaim::Reclaim;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// Pause before background work that failed is tried again.
@@ -48,8 +47,8 @@ pub struct NodeConfig {
     pub meta: MetaConfig,
     /// Bodies up to this many bytes travel inline, 0 to 64 KiB. Default 16 KiB.
     pub inline_len_max: usize,
-    /// Records of 1 MiB that uploads hold in memory at once, at least 2. Default 64.
-    pub upload_records_max: usize,
+    /// Bytes of bodies that uploads hold in memory at once, at least 512 KiB. Default 128 MiB.
+    pub upload_memory_max: usize,
     /// Pause between rounds of reclaim. Default 5 s.
     pub reclaim_interval: Duration,
 }
@@ -59,7 +58,7 @@ impl Default for NodeConfig {
         Self {
             meta: MetaConfig::default(),
             inline_len_max: 16 << 10,
-            upload_records_max: 64,
+            upload_memory_max: 128 << 20,
             reclaim_interval: Duration::from_secs(5),
         }
     }
@@ -78,14 +77,14 @@ impl NodeConfig {
                 reserve_len: 256 << 10,
             },
             inline_len_max: 16 << 10,
-            upload_records_max: 16,
+            upload_memory_max: 512 << 10,
             reclaim_interval: Duration::from_millis(700),
         }
     }
 
     fn validate(&self) -> Result<(), StoreError> {
         let is_valid = self.inline_len_max <= 64 << 10
-            && self.upload_records_max >= 2
+            && self.upload_memory_max >= 512 << 10
             && self.meta.journal.file_count_max >= 2
             && self.meta.journal.batch_payload_max() > self.inline_len_max + (64 << 10);
         let reason = || StoreError::Unavailable("node configuration is out of range".into());
@@ -97,7 +96,7 @@ impl NodeConfig {
 pub struct Node {
     store: Arc<MetaStore>,
     coordinator: Arc<Coordinator>,
-    records: Arc<Semaphore>,
+    upload_memory: Arc<UploadMemory>,
     background: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -128,18 +127,19 @@ impl Node {
             tokio::spawn(merges(store.clone())),
             tokio::spawn(reclaim.run(config.reclaim_interval)),
         ];
-        let records = Arc::new(Semaphore::new(config.upload_records_max));
+        let upload_memory = UploadMemory::new(config.upload_memory_max);
         let inline_len_max = config.inline_len_max;
         let coordinator = Coordinator {
             store: store.clone(),
             log,
             env,
             inline_len_max,
-            records: records.clone(),
+            upload_memory: upload_memory.clone(),
+            downloads: coordinator::Downloads::default(),
             readings,
         };
         let background = Mutex::new(background);
-        Ok(Self { store, coordinator: Arc::new(coordinator), records, background })
+        Ok(Self { store, coordinator: Arc::new(coordinator), upload_memory, background })
     }
 
     /// The store that this node serves.
@@ -150,7 +150,7 @@ impl Node {
     /// Stops the background work and writes a last checkpoint, so that the next start has nothing
     /// to replay. Requests should have ended; an upload that still runs gets `Unavailable`.
     pub async fn shutdown(&self) {
-        self.records.close();
+        self.upload_memory.close();
         let tasks: Vec<_> = {
             let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
             background.drain(..).collect()

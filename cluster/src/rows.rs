@@ -19,6 +19,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::format::Malformed;
 use engine::format::codec;
+use engine::format::value::EXTENTS_MAX;
 use engine::object::{
     BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectAttributes, ObjectInfo,
     ObjectKey, PartInfo, UnixNanos, UploadId, UploadInfo,
@@ -27,11 +28,18 @@ use engine::object::{
 /// The only partition while a node is alone.
 pub const PARTITION: u16 = 0;
 
-/// Extents that a body's own row holds at most; a longer body has rows of kind 5.
-pub const ROW_EXTENTS_MAX: usize = 32;
+/// Bytes that a body may announce and still have all its extents in its own row; a longer one has
+/// rows of kind 5.
+pub const OWN_ROW_LEN_MAX: u64 = 32 << 20;
 
-/// Extents of one row of kind 5. All but a body's last extent are full records.
-pub const GROUP_EXTENTS: usize = 64;
+/// Bytes of a body that one row of kind 5 covers: row `n` has those from `n` times this.
+pub const GROUP_LEN: u64 = 64 << 20;
+
+/// Shortest record but the last of a row. Where memory is short, uploads write less than full ones.
+pub const RECORD_LEN_MIN: usize = 128 << 10;
+
+const _: () = assert!(GROUP_LEN as usize / RECORD_LEN_MIN <= EXTENTS_MAX);
+const _: () = assert!(OWN_ROW_LEN_MAX <= GROUP_LEN);
 
 const BUCKET: u8 = 1;
 const OBJECT: u8 = 2;

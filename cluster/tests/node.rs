@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 
 struct Pieces {
     pieces: VecDeque<Result<Bytes, BodyError>>,
@@ -353,4 +354,74 @@ async fn the_open_volume_gives_its_room_back_without_another_write() {
     store.delete(name(), key("gone"), WriteCondition::None).await.unwrap();
     volumes_shrink_to(&*store, 2 << 20).await;
     check(&*store, "kept", &kept).await;
+}
+
+/// A body that comes as the test sends it.
+struct Fed {
+    pieces: mpsc::Receiver<Bytes>,
+    etag: ETag,
+}
+
+impl BodySource for Fed {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.pieces.poll_recv(context).map(|piece| piece.map(Ok))
+    }
+
+    fn digest(&mut self) -> BodyDigest {
+        BodyDigest { etag: self.etag.clone(), checksum: None }
+    }
+}
+
+/// Sends pieces of bodies in turn, so many rounds or until all are sent.
+async fn feed(bodies: &mut [&[u8]], senders: &[mpsc::Sender<Bytes>], mut rounds: usize) {
+    while rounds > 0 && bodies.iter().any(|rest| !rest.is_empty()) {
+        for (rest, sender) in bodies.iter_mut().zip(senders) {
+            let (piece, after) = rest.split_at(rest.len().min(50_001));
+            sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
+            *rest = after;
+        }
+        rounds -= 1;
+    }
+}
+
+/// Uploads that are all open at once, and together hold more than the budget if each filled its
+/// records: they go on by writing shorter ones, also over the border of a row of extents.
+#[tokio::test]
+async fn slow_uploads_share_a_small_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = NodeConfig { upload_memory_max: 512 << 10, ..NodeConfig::default() };
+    let node = open(dir.path(), config).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    let bodies = [content(1, 3 << 20), content(2, 33 << 20), content(3, (66 << 20) + 5)];
+    let mut senders = Vec::new();
+    let mut uploads = Vec::new();
+    for (index, bytes) in bodies.iter().enumerate() {
+        let (sender, pieces) = mpsc::channel(1);
+        senders.push(sender);
+        let request = PutRequest {
+            bucket: name(),
+            key: key(&format!("slow-{index}")),
+            attributes: ObjectAttributes::default(),
+            condition: WriteCondition::None,
+            len: Some(bytes.len() as u64),
+        };
+        let (store, etag) = (node.store(), ETag("etag".into()));
+        uploads.push(tokio::spawn(async move {
+            store.put(request, Box::new(Fed { pieces, etag })).await
+        }));
+    }
+    let mut rest: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+    // The first one takes nearly all of the budget and then stands still until the others are done.
+    feed(&mut rest[..1], &senders[..1], 9).await;
+    feed(&mut rest[1..], &senders[1..], usize::MAX).await;
+    feed(&mut rest, &senders, usize::MAX).await;
+    drop(senders);
+    for upload in uploads {
+        upload.await.unwrap().unwrap();
+    }
+    for (index, bytes) in bodies.iter().enumerate() {
+        check(&*store, &format!("slow-{index}"), bytes).await;
+    }
+    node.shutdown().await;
 }

@@ -20,7 +20,7 @@ async fn main() -> std::io::Result<()> {
         Credentials { access_key: "stave".to_owned(), secret_key: "stave-secret".to_owned() };
     let env = engine::env::real::env();
     let store = Arc::new(MemoryStore::new(env.clone()));
-    let service = Service::new(S3Config::new("us-east-1", credentials), store, env);
+    let service = Service::new(S3Config::new(credentials), store, env);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {

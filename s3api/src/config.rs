@@ -1,10 +1,23 @@
 //! What an S3 front end is told at its start. Checked once by [`S3Config::validate`], then passed
 //! down explicitly.
 
+use crate::host::Domains;
 use std::fmt;
 
 /// Smallest part but the last of a multipart upload, as AWS has it: 5 MiB.
 pub const PART_SIZE_MIN: u64 = 5 << 20;
+
+/// What an endpoint without a configured region calls its own, as AWS's oldest and MinIO do.
+pub const REGION_DEFAULT: &str = "us-east-1";
+
+/// Longest name of a region.
+const REGION_LEN_MAX: usize = 63;
+
+/// Whether a text may name a region.
+pub fn is_region(text: &str) -> bool {
+    let is_region_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=REGION_LEN_MAX).contains(&text.len()) && text.bytes().all(is_region_byte)
+}
 
 /// An access key and its secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,8 +41,11 @@ impl fmt::Debug for Credentials {
 /// Configuration of the S3 protocol.
 #[derive(Clone, Debug)]
 pub struct S3Config {
-    /// Region that signatures must name. Default of the server: `us-east-1`.
-    pub region: String,
+    /// Region that signatures must name. `None`: any will do, and this endpoint calls itself
+    /// [`REGION_DEFAULT`].
+    pub region: Option<String>,
+    /// Domains whose subdomains are buckets; none by default.
+    pub domains: Domains,
     /// The root credential: may do everything.
     pub credentials: Credentials,
     /// Bytes that every part but the last must have. Default [`PART_SIZE_MIN`]; smaller in tests
@@ -40,10 +56,20 @@ pub struct S3Config {
 }
 
 impl S3Config {
-    /// A configuration with default limits.
-    pub fn new(region: impl Into<String>, credentials: Credentials) -> Self {
-        let region = region.into();
-        Self { region, credentials, part_size_min: PART_SIZE_MIN, limits: Limits::default() }
+    /// A configuration with default limits, for any region.
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            region: None,
+            domains: Domains::default(),
+            credentials,
+            part_size_min: PART_SIZE_MIN,
+            limits: Limits::default(),
+        }
+    }
+
+    /// What this endpoint calls its region.
+    pub fn region_name(&self) -> &str {
+        self.region.as_deref().unwrap_or(REGION_DEFAULT)
     }
 
     /// Refuses what could not work.
@@ -51,9 +77,8 @@ impl S3Config {
     /// # Errors
     /// One line that says what is wrong.
     pub fn validate(&self) -> Result<(), String> {
-        let is_region_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if self.region.is_empty() || !self.region.bytes().all(is_region_byte) {
-            return Err("the region must be letters, digits and '-'".to_owned());
+        if self.region.as_deref().is_some_and(|region| !is_region(region)) {
+            return Err("the region must be 1 to 63 letters, digits, '-' and '_'".to_owned());
         }
         let key = &self.credentials.access_key;
         let is_key_byte = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b',' | b'=');
@@ -131,7 +156,7 @@ mod tests {
     fn config() -> S3Config {
         let credentials =
             Credentials { access_key: "root".to_owned(), secret_key: "0123456789".to_owned() };
-        S3Config::new("us-east-1", credentials)
+        S3Config::new(credentials)
     }
 
     #[test]
@@ -149,7 +174,7 @@ mod tests {
         slash.credentials.access_key = "a/bc".to_owned();
         assert!(slash.validate().is_err());
         let mut region = config();
-        region.region = String::new();
+        region.region = Some(String::new());
         assert!(region.validate().is_err());
     }
 }

@@ -20,7 +20,7 @@
 //! - I5: a body that cannot be completed ends in a broken connection (P1).
 //! - I6: secrets and signatures are in no log, no metric and no answer (L1).
 //!
-//! In reading order: [`config`], [`listener`], [`service`], [`access`], [`request`], [`uri`],
+//! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`request`], [`uri`],
 //! [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`], [`response`],
 //! [`error`], [`health`], [`metrics`].
 
@@ -31,6 +31,7 @@ pub mod config;
 pub mod error;
 pub mod headers;
 pub mod health;
+pub mod host;
 pub mod listener;
 pub mod metrics;
 pub mod ops;

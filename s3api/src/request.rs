@@ -1,6 +1,7 @@
 //! The head of a request, taken apart once.
 
 use crate::error::{S3Error, S3Result, codes};
+use crate::host::Domains;
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -18,23 +19,34 @@ pub enum Target {
 }
 
 impl Target {
-    /// Reads a raw path.
+    /// Reads a raw path in path style.
     ///
     /// # Errors
     /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`.
     pub fn parse(raw_path: &str) -> S3Result<Self> {
-        let raw = raw_path.strip_prefix('/').ok_or_else(|| S3Error::from(&codes::INVALID_URI))?;
+        let raw = below_root(raw_path)?;
         if raw.is_empty() {
             return Ok(Self::Service);
         }
         // The first plain slash ends the bucket; an escaped one would be part of its name, which is
         // not legal.
         let (bucket, key) = raw.split_once('/').unwrap_or((raw, ""));
-        let bucket = BucketName::new(&uri::decode(bucket)?)?;
-        if key.is_empty() {
+        Self::within(BucketName::new(&uri::decode(bucket)?)?, key)
+    }
+
+    /// Reads a raw path below a bucket that the host names.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_virtual(bucket: &str, raw_path: &str) -> S3Result<Self> {
+        Self::within(BucketName::new(bucket)?, below_root(raw_path)?)
+    }
+
+    fn within(bucket: BucketName, raw_key: &str) -> S3Result<Self> {
+        if raw_key.is_empty() {
             return Ok(Self::Bucket(bucket));
         }
-        Ok(Self::Object(bucket, ObjectKey::new(uri::decode(key)?)?))
+        Ok(Self::Object(bucket, ObjectKey::new(uri::decode(raw_key)?)?))
     }
 
     /// The bucket, where there is one.
@@ -54,6 +66,10 @@ impl Target {
     }
 }
 
+fn below_root(raw_path: &str) -> S3Result<&str> {
+    raw_path.strip_prefix('/').ok_or_else(|| S3Error::from(&codes::INVALID_URI))
+}
+
 /// The head of a request.
 #[derive(Debug)]
 pub struct RequestHead {
@@ -65,6 +81,8 @@ pub struct RequestHead {
     pub query: Query,
     /// What it is about.
     pub target: Target,
+    /// Whether the host names the bucket.
+    pub is_virtual: bool,
     uri: Uri,
     /// Headers that came as parameters of a presigned URL, which signs them.
     hoisted: Vec<HeaderName>,
@@ -76,7 +94,7 @@ impl RequestHead {
     /// # Errors
     /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that
     /// contradicts the URI.
-    pub fn parse(parts: request::Parts, url_len_max: usize) -> S3Result<Self> {
+    pub fn parse(parts: request::Parts, url_len_max: usize, domains: &Domains) -> S3Result<Self> {
         let raw_query = parts.uri.query().unwrap_or("");
         if parts.uri.path().len() + raw_query.len() > url_len_max {
             return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
@@ -84,10 +102,16 @@ impl RequestHead {
         check_host(&parts)?;
         check_framing(&parts)?;
         let query = Query::parse(raw_query)?;
-        let target = Target::parse(parts.uri.path())?;
+        let virtual_bucket = virtual_bucket(&parts.headers, domains);
+        let is_virtual = virtual_bucket.is_some();
+        let target = match virtual_bucket {
+            Some(bucket) => Target::parse_virtual(&bucket, parts.uri.path())?,
+            None => Target::parse(parts.uri.path())?,
+        };
         let mut headers = parts.headers;
         let hoisted = hoist(&query, &mut headers)?;
-        Ok(Self { method: parts.method, headers, query, target, uri: parts.uri, hoisted })
+        let (method, uri) = (parts.method, parts.uri);
+        Ok(Self { method, headers, query, target, is_virtual, uri, hoisted })
     }
 
     /// Whether a header came as a parameter of a presigned URL.
@@ -99,6 +123,11 @@ impl RequestHead {
     pub fn raw_path(&self) -> &str {
         self.uri.path()
     }
+}
+
+/// The bucket that the host names, where it names one.
+pub fn virtual_bucket(headers: &HeaderMap, domains: &Domains) -> Option<String> {
+    headers.get(http::header::HOST)?.to_str().ok().and_then(|host| domains.bucket_of(host))
 }
 
 /// Parameters of a presigned URL that are no headers: those of the signature, and checksums, which
@@ -147,9 +176,12 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
     Ok(hoisted)
 }
 
-/// An absolute URI names the same host as the header, else a proxy before us may have seen another
-/// one.
+/// There is one host, and an absolute URI names the same one, else a proxy before us may have seen
+/// another.
 fn check_host(parts: &request::Parts) -> S3Result<()> {
+    if parts.headers.get_all(http::header::HOST).iter().count() > 1 {
+        return Err(S3Error::new(&codes::BAD_REQUEST, "There is more than one Host header."));
+    }
     let Some(authority) = parts.uri.authority() else {
         return Ok(());
     };
@@ -197,6 +229,24 @@ mod tests {
     }
 
     #[test]
+    fn below_a_virtual_host_the_path_is_the_key() {
+        let domains = Domains::new(["example.com".to_owned()]).unwrap();
+        let parse = |host: &str, path: &str| {
+            let request = http::Request::get(path).header("host", host).body(()).unwrap();
+            let head = RequestHead::parse(request.into_parts().0, 1024, &domains);
+            head.map(|head| head.target).map_err(|error| error.code.name)
+        };
+        let bucket = BucketName::new("box").unwrap();
+        let object =
+            |key: &str| Ok(Target::Object(bucket.clone(), ObjectKey::new(key.to_owned()).unwrap()));
+        assert_eq!(parse("box.example.com", "/"), Ok(Target::Bucket(bucket.clone())));
+        assert_eq!(parse("box.example.com", "/a/b"), object("a/b"));
+        assert_eq!(parse("box.example.com:9000", "//a"), object("/a"));
+        assert_eq!(parse("example.com", "/box/a"), object("a"));
+        assert_eq!(parse("b_x.example.com", "/"), Err("InvalidBucketName"));
+    }
+
+    #[test]
     fn broken_paths_are_refused() {
         check("/B", Err("InvalidBucketName"));
         check("//key", Err("InvalidBucketName"));
@@ -211,7 +261,8 @@ mod tests {
     fn host_contradicting_the_uri_is_refused() {
         let parse = |uri: &str| {
             let request = http::Request::get(uri).header("host", "a:9000").body(()).unwrap();
-            RequestHead::parse(request.into_parts().0, 1024).map_err(|error| error.code.name)
+            RequestHead::parse(request.into_parts().0, 1024, &Domains::default())
+                .map_err(|error| error.code.name)
         };
         assert!(parse("http://A:9000/box").is_ok());
         assert_eq!(parse("http://b:9000/box").unwrap_err(), "BadRequest");
@@ -223,7 +274,9 @@ mod tests {
         let parse = |coding: &str| {
             let request = http::Request::put("/box/key").header("transfer-encoding", coding);
             let parts = request.body(()).unwrap().into_parts().0;
-            RequestHead::parse(parts, 1024).map(|_| ()).map_err(|error| error.code.name)
+            RequestHead::parse(parts, 1024, &Domains::default())
+                .map(|_| ())
+                .map_err(|error| error.code.name)
         };
         assert_eq!(parse("Chunked"), Ok(()));
         assert_eq!(parse("gzip, chunked"), Err("BadRequest"));
@@ -236,7 +289,9 @@ mod tests {
                 (0..count).map(|number| format!("&x-amz-meta-{number}=v")).collect();
             let uri = format!("/box/key?X-Amz-Signature=0{names}");
             let parts = http::Request::get(uri).body(()).unwrap().into_parts().0;
-            RequestHead::parse(parts, 65_536).map(|_| ()).map_err(|error| error.code.name)
+            RequestHead::parse(parts, 65_536, &Domains::default())
+                .map(|_| ())
+                .map_err(|error| error.code.name)
         };
         assert_eq!(parse(HOISTED_MAX), Ok(()));
         assert_eq!(parse(HOISTED_MAX + 1), Err("InvalidArgument"));

@@ -55,6 +55,7 @@ pub enum Operation {
     CopyObject,
     GetObject,
     HeadObject,
+    GetObjectTagging,
     DeleteObject,
     CreateMultipartUpload,
     UploadPart,
@@ -81,6 +82,7 @@ impl Operation {
             Self::CopyObject => "CopyObject",
             Self::GetObject => "GetObject",
             Self::HeadObject => "HeadObject",
+            Self::GetObjectTagging => "GetObjectTagging",
             Self::DeleteObject => "DeleteObject",
             Self::CreateMultipartUpload => "CreateMultipartUpload",
             Self::UploadPart => "UploadPart",
@@ -121,6 +123,7 @@ const NONE: Parameters = &[];
 const LOCATION: Parameters = &[("location", None)];
 const UPLOADS: Parameters = &[("uploads", None)];
 const VERSION_2: Parameters = &[("list-type", Some("2"))];
+const TAGGING: Parameters = &[("tagging", None)];
 const DELETE: Parameters = &[("delete", None)];
 const UPLOAD: Parameters = &[("uploadId", None)];
 const PART: Parameters = &[("partNumber", None), ("uploadId", None)];
@@ -168,6 +171,7 @@ pub static ROUTES: &[Route] = {
         row(DeleteObjects, Method::POST, Bucket, DELETE, REMOVE, Xml(2 << 20)),
 
         row(ListParts, Method::GET, Object, UPLOAD, LIST_PARTS, Empty),
+        row(GetObjectTagging, Method::GET, Object, TAGGING, "s3:GetObjectTagging", Empty),
         row(GetObject, Method::GET, Object, NONE, GET, Empty),
         row(HeadObject, Method::HEAD, Object, NONE, GET, Empty),
         copying(row(UploadPartCopy, Method::PUT, Object, PART, PUT, Empty)),
@@ -293,7 +297,7 @@ mod tests {
             request = request.header("x-amz-copy-source", "/box/key");
         }
         let parts = request.body(()).unwrap().into_parts().0;
-        let head = RequestHead::parse(parts, 4096).unwrap();
+        let head = RequestHead::parse(parts, 4096, &Default::default()).unwrap();
         let found = find(&head).map(|route| route.operation).map_err(|error| error.code.name);
         assert_eq!(found, expected, "{method} {uri}");
     }
@@ -316,6 +320,7 @@ mod tests {
         check("POST", "/box/key?uploadId=u", false, Ok(CompleteMultipartUpload));
         check("GET", "/box/key?uploadId=u", false, Ok(ListParts));
         check("GET", "/box/key?partNumber=1", false, Ok(GetObject));
+        check("GET", "/box/key?tagging", false, Ok(GetObjectTagging));
         check("GET", "/box/key?versionId=null", false, Ok(GetObject));
     }
 

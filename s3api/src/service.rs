@@ -18,7 +18,7 @@ use crate::headers::date;
 use crate::health::{self, HealthState};
 use crate::metrics::Metrics;
 use crate::ops::{self, Call};
-use crate::request::RequestHead;
+use crate::request::{RequestHead, virtual_bucket};
 use crate::response::{self, ResponseBody, S3Response, text_value};
 use crate::route::{self, Operation};
 use crate::sigv4::verify::Verifier;
@@ -81,7 +81,8 @@ impl Service {
     {
         let (parts, body) = request.into_parts();
         let request_id = self.next_request_id();
-        if health::is_ours(&parts) {
+        if health::is_ours(&parts) && virtual_bucket(&parts.headers, &self.config.domains).is_none()
+        {
             let mut response = self.clone().ask_router(parts).await.map(RecordedBody::unrecorded);
             self.sign_off(response.headers_mut(), &request_id);
             return response;
@@ -141,7 +142,7 @@ impl Service {
     where
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
-        let head = RequestHead::parse(parts, self.config.limits.url_len_max)?;
+        let head = RequestHead::parse(parts, self.config.limits.url_len_max, &self.config.domains)?;
         facts.target = Some(head.target.clone());
         let route = route::find(&head)?;
         facts.route = Some(route);
@@ -174,7 +175,7 @@ impl Service {
             bucket: facts.target.as_ref().and_then(|target| target.bucket()).map(|b| b.as_str()),
             key: facts.target.as_ref().and_then(|target| target.key()).map(|key| key.as_str()),
             resource: facts.uri.path(),
-            region: &self.config.region,
+            region: self.config.region_name(),
             request_id,
             host_id: self.host_id.to_str().unwrap_or(""),
         };
@@ -189,7 +190,7 @@ impl Service {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if matches!(facts.route, Some(route) if route.operation == Operation::HeadBucket) {
-            let region = text_value(&self.config.region);
+            let region = text_value(self.config.region_name());
             headers.insert("x-amz-bucket-region", region);
         }
         response

@@ -109,7 +109,8 @@ async fn open_node(dir: &Path, env: Env) -> Result<Node, Failure> {
 
 fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     let credentials = Credentials { access_key: keys.access_key, secret_key: keys.secret_key };
-    let mut s3_config = S3Config::new(config.region.clone(), credentials);
+    let mut s3_config = S3Config::new(credentials);
+    s3_config.region = Some(config.region.clone());
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
     s3_config
 }

@@ -2,12 +2,15 @@
 //! volumes, record by record, while they arrive.
 //!
 //! Memory: a record is filled while the one before it is being written, so an upload holds two
-//! records of 1 MiB, each with a permit of the node's budget.
+//! records of 1 MiB at most, as far as bytes came; each unit of it belongs to the node's budget
+//! ([`super::budget`]). Where the budget is used up, uploads write out short records, so that many
+//! slow ones share it.
 
+use super::budget::Held;
 use super::{Coordinator, Result};
 use crate::error::from_engine;
 use crate::meta::command::{BodyPlace, CommittedBody, Target};
-use crate::rows::{self, GROUP_EXTENTS, ROW_EXTENTS_MAX};
+use crate::rows::{self, GROUP_LEN, OWN_ROW_LEN_MAX, RECORD_LEN_MIN};
 use bytes::{Bytes, BytesMut};
 use engine::format::record::{Owner, PAYLOAD_LEN_MAX};
 use engine::format::value::{Extent, VolumeId};
@@ -17,18 +20,10 @@ use engine::volume::{Appended, Volume};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
-
-/// Bytes that a body may announce and still have all its extents in its own row.
-const OWN_ROW_LEN_MAX: u64 = (ROW_EXTENTS_MAX * PAYLOAD_LEN_MAX) as u64;
 
 /// Chunks below this length are copied together.
 const CRUMB_LEN_MAX: usize = 4096;
-
-/// How long an upload waits for memory before it is refused.
-const PERMIT_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A body that was taken, durable but for an inline one.
 pub(super) struct TakenBody {
@@ -64,36 +59,33 @@ impl Coordinator {
     ) -> Result<TakenBody> {
         let room = self.store.check_room(owner.len.unwrap_or_default()).await;
         room.map_err(from_engine)?;
-        let mut head = Vec::new();
-        let mut head_len = 0;
-        while let Some(chunk) = next_chunk(&mut body).await? {
-            head_len += chunk.len();
-            head.push(chunk);
-            if head_len > self.inline_len_max {
-                return self.stream_body(owner, head, body).await;
-            }
-        }
         // A copy of its own: a slice would hold the connection's whole buffer for as long as the
         // memtable lives.
-        let mut inline = BytesMut::with_capacity(head_len);
-        head.iter().for_each(|chunk| inline.extend_from_slice(chunk));
+        let announced = owner.len.unwrap_or_default().min(self.inline_len_max as u64);
+        let mut inline = BytesMut::with_capacity(announced as usize);
+        while let Some(chunk) = next_chunk(&mut body).await? {
+            if inline.len() + chunk.len() > self.inline_len_max {
+                return self.stream_body(owner, [inline.freeze(), chunk], body).await;
+            }
+            inline.extend_from_slice(&chunk);
+        }
         let write_id = self.random_id();
-        let committed = committed(write_id, head_len as u64, &mut body, BodyPlace::Inline);
+        let committed = committed(write_id, inline.len() as u64, &mut body, BodyPlace::Inline);
         Ok(TakenBody { committed, inline: inline.freeze(), _volumes: BTreeMap::new() })
     }
 
     async fn stream_body(
         &self,
         owner: BodyOwner<'_>,
-        head: Vec<Bytes>,
+        head: [Bytes; 2],
         mut body: Body,
     ) -> Result<TakenBody> {
         let write_id = self.random_id();
-        let mut stream = Stream::new(self.clone(), write_id, &owner).await?;
+        let mut stream = Stream::new(self.clone(), write_id, &owner);
         for chunk in head {
             stream.push(chunk).await?;
         }
-        while let Some(chunk) = next_chunk(&mut body).await? {
+        while let Some(chunk) = stream.next_chunk(&mut body).await? {
             stream.push(chunk).await?;
         }
         let size = stream.size;
@@ -131,16 +123,16 @@ struct Stream {
     /// Small chunks, copied together: each would hold a whole buffer of its connection.
     crumbs: BytesMut,
     filling_len: usize,
-    permit: Option<OwnedSemaphorePermit>,
+    held: Held,
     writing: Option<JoinHandle<Result<Appended>>>,
     extents: Vec<Extent>,
     volumes: BTreeMap<VolumeId, Arc<Volume>>,
 }
 
 impl Stream {
-    async fn new(coordinator: Coordinator, write_id: u128, owner: &BodyOwner<'_>) -> Result<Self> {
-        Ok(Self {
-            permit: Some(record_permit(&coordinator).await?),
+    fn new(coordinator: Coordinator, write_id: u128, owner: &BodyOwner<'_>) -> Self {
+        Self {
+            held: Held::new(coordinator.upload_memory.clone()),
             coordinator,
             write_id,
             incarnation: owner.target.incarnation,
@@ -152,18 +144,33 @@ impl Stream {
             writing: None,
             extents: Vec::new(),
             volumes: BTreeMap::new(),
-        })
+        }
+    }
+
+    /// Waits for more of the body; gives memory back when others need it and the client is slow.
+    async fn next_chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
+        if self.filling_len >= RECORD_LEN_MIN {
+            let memory = self.coordinator.upload_memory.clone();
+            tokio::select! {
+                biased;
+                chunk = next_chunk(body) => return chunk,
+                () = memory.pressed() => self.write_record().await?,
+            }
+        }
+        next_chunk(body).await
     }
 
     async fn push(&mut self, mut chunk: Bytes) -> Result<()> {
-        self.size += chunk.len() as u64;
         while !chunk.is_empty() {
-            if self.filling_len == PAYLOAD_LEN_MAX {
+            let room = self.record_len_max() - self.filling_len;
+            let len = chunk.len().min(room);
+            if len == 0 || !self.has_memory_for(len).await? {
                 self.write_record().await?;
-                self.permit = Some(record_permit(&self.coordinator).await?);
+                continue;
             }
-            let part = chunk.split_to(chunk.len().min(PAYLOAD_LEN_MAX - self.filling_len));
-            self.filling_len += part.len();
+            let part = chunk.split_to(len);
+            self.size += len as u64;
+            self.filling_len += len;
             if part.len() < CRUMB_LEN_MAX {
                 self.crumbs.extend_from_slice(&part);
             } else {
@@ -172,6 +179,31 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Bytes of the body before the record that is filled.
+    fn record_start(&self) -> u64 {
+        self.size - self.filling_len as u64
+    }
+
+    /// A record lies within one row of extents.
+    fn record_len_max(&self) -> usize {
+        let rest = GROUP_LEN - self.record_start() % GROUP_LEN;
+        usize::try_from(rest).unwrap_or(usize::MAX).min(PAYLOAD_LEN_MAX)
+    }
+
+    /// Gets memory for more of the record; `false` means that the record is long enough to be
+    /// written out rather than to wait.
+    async fn has_memory_for(&mut self, more: usize) -> Result<bool> {
+        let len = self.filling_len + more;
+        if self.held.try_grow(len) {
+            return Ok(true);
+        }
+        if self.filling_len >= RECORD_LEN_MIN {
+            return Ok(false);
+        }
+        self.held.grow(len).await?;
+        Ok(true)
     }
 
     fn sweep_crumbs(&mut self) {
@@ -190,7 +222,7 @@ impl Stream {
         let row = match &self.own_row {
             Some(row) => row.clone(),
             None => {
-                let group = (self.record_index() / GROUP_EXTENTS) as u32;
+                let group = (self.record_start() / GROUP_LEN) as u32;
                 rows::extents(self.incarnation, self.write_id, group)
             }
         };
@@ -198,19 +230,14 @@ impl Stream {
         let owners = [Owner { len: self.filling_len as u32, owner }];
         let payload = std::mem::take(&mut self.filling);
         self.filling_len = 0;
-        let permit = self.permit.take();
+        let held = self.held.take();
         let store = self.coordinator.store.clone();
         self.writing = Some(tokio::spawn(async move {
             let appended = store.volumes().append(&owners, payload).await.map_err(from_engine);
-            drop(permit);
+            drop(held);
             appended
         }));
         Ok(())
-    }
-
-    /// Number of the record that is filled: those before it are written or being written.
-    fn record_index(&self) -> usize {
-        self.extents.len()
     }
 
     async fn join_write(&mut self) -> Result<()> {
@@ -233,13 +260,5 @@ impl Stream {
             volume.sync().await.map_err(from_engine)?;
         }
         Ok((self.extents, self.volumes))
-    }
-}
-
-async fn record_permit(coordinator: &Coordinator) -> Result<OwnedSemaphorePermit> {
-    let permit = coordinator.records.clone().acquire_owned();
-    match tokio::time::timeout(PERMIT_WAIT_MAX, permit).await {
-        Ok(permit) => permit.map_err(|_| StoreError::Unavailable("shutting down".into())),
-        Err(_) => Err(StoreError::Unavailable("too many uploads at once".into())),
     }
 }

@@ -5,16 +5,18 @@
 //! it goes on reading. Rows of long bodies are taken one after the other while the body streams;
 //! the purge leaves them alone until the reader is done.
 
+use super::budget::Download;
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};
 use crate::reading::Reading;
-use crate::rows::{self, BodyRows, GROUP_EXTENTS, Incarnation, ObjectRow, PartRow};
+use crate::rows::{self, BodyRows, GROUP_LEN, Incarnation, ObjectRow, PartRow};
 use bytes::Bytes;
 use engine::EngineError;
-use engine::format::record::PAYLOAD_LEN_MAX;
+use engine::format::record::SUB_BLOCK_LEN;
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use engine::object::{
-    BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, StoreError, UploadId,
+    BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, PartInfo, Reply, StoreError,
+    UploadId,
 };
 use engine::volume::Volume;
 use futures_util::{TryStreamExt as _, stream};
@@ -22,9 +24,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Bytes that one read asks a volume for; with [`READ_AHEAD`], what a download holds in memory.
-const READ_LEN: u32 = 256 << 10;
 
 /// Reads that are ready while the client takes one.
 const READ_AHEAD: usize = 2;
@@ -34,9 +33,6 @@ const LOOKUP_COUNT_MAX: usize = 16;
 
 /// Parts whose rows are read at once.
 const PART_SCAN_ROWS: usize = 64;
-
-/// Bytes covered by the extents of one group.
-const GROUP_LEN: u64 = (GROUP_EXTENTS * PAYLOAD_LEN_MAX) as u64;
 
 type Held = BTreeMap<VolumeId, Arc<Volume>>;
 
@@ -129,6 +125,10 @@ impl ObjectReader for Reader {
         &self.info
     }
 
+    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
+        Box::pin(self.part_numbered(number))
+    }
+
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
         assert!(range.start <= range.end && range.end <= self.info.size, "within the object");
         if let Location::Inline(body) = &self.held.value.location {
@@ -136,15 +136,17 @@ impl ObjectReader for Reader {
             return Box::pin(stream::iter([Ok(piece)]));
         }
         if let Some((volume, extent, cut)) = self.single_read(&range) {
-            let read = async move { volume.read(&extent, cut).await.map_err(from_engine) };
-            let pieces = stream::once(read)
-                .map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok)))
-                .try_flatten();
-            return Box::pin(pieces);
+            let download = self.coordinator.downloads.begin();
+            let read = async move {
+                let pieces = volume.read(&extent, cut).await.map_err(from_engine)?;
+                let pieces = pieces.into_iter().map(move |piece| Ok(download.pass(piece)));
+                Ok::<_, StoreError>(stream::iter(pieces))
+            };
+            return Box::pin(stream::once(read).try_flatten());
         }
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         tokio::spawn(async move {
-            let output = Output { sender };
+            let output = Output { sender, download: self.coordinator.downloads.begin() };
             if let Err(Stop::Failed(error)) = self.send(range, &output).await {
                 // Nobody listens any more: then nobody needs the error.
                 let _ = output.sender.send(Err(error)).await;
@@ -172,6 +174,7 @@ impl From<StoreError> for Stop {
 
 struct Output {
     sender: mpsc::Sender<Result<Bytes>>,
+    download: Download,
 }
 
 impl Output {
@@ -179,7 +182,8 @@ impl Output {
         self.sender.send(Ok(piece)).await.map_err(|_| Stop::Gone)
     }
 
-    /// Sends a range of the bytes that a row's location names, in reads of [`READ_LEN`].
+    /// Sends a range of the bytes that a row's location names, in reads of its share
+    /// of memory.
     async fn send_row(&self, row: &HeldRow, range: Range<u64>) -> std::result::Result<(), Stop> {
         if let Location::Inline(body) = &row.value.location {
             return self.send(body.slice(range.start as usize..range.end as usize)).await;
@@ -198,6 +202,12 @@ impl Output {
         if extent_start < range.end { Err(damaged_row().into()) } else { Ok(()) }
     }
 
+    /// Where a read that begins at `position` ends: with a sub-block, so that none is read twice.
+    fn read_end(&self, extent: &Extent, position: u32) -> u32 {
+        let end = extent.start + position + self.download.read_len();
+        end - end % SUB_BLOCK_LEN as u32 - extent.start
+    }
+
     async fn send_extent(
         &self,
         volume: &Volume,
@@ -206,7 +216,7 @@ impl Output {
     ) -> std::result::Result<(), Stop> {
         let mut position = cut.start;
         while position < cut.end {
-            let next = (position + READ_LEN).min(cut.end);
+            let next = self.read_end(extent, position).min(cut.end);
             for piece in volume.read(extent, position..next).await.map_err(from_engine)? {
                 self.send(piece).await?;
             }
@@ -222,7 +232,8 @@ impl Reader {
         let [extent] = self.held.value.extents() else {
             return None;
         };
-        let is_short = range.end - range.start <= READ_LEN.into() && range.end <= extent.len.into();
+        let read_len = self.coordinator.downloads.read_len();
+        let is_short = range.end - range.start <= read_len.into() && range.end <= extent.len.into();
         let volume = self.held.volumes.get(&extent.volume)?.clone();
         let is_own = self.body == BodyRows::Own;
         (is_own && is_short).then_some((volume, *extent, range.start as u32..range.end as u32))
@@ -307,6 +318,19 @@ impl Reader {
             }
         }
         Ok(end.max(range.start))
+    }
+
+    async fn part_numbered(&self, number: u16) -> Result<Option<(PartInfo, u64)>> {
+        let BodyRows::Parts(upload_id) = self.body else {
+            return Ok(None);
+        };
+        let key = rows::part(self.incarnation, upload_id, number);
+        let Some(value) = self.coordinator.row(&key).await? else {
+            return Ok(None);
+        };
+        let part: PartRow = attributes(&value)?;
+        let start = part.start;
+        Ok(Some((part.info(number), start)))
     }
 
     /// Number of the part that holds the byte at `position`: the last one that begins at or before

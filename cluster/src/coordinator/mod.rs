@@ -8,11 +8,14 @@
 
 mod body;
 mod bucket;
+mod budget;
 mod delete;
 mod get;
 mod list;
 mod put;
 mod upload;
+
+pub(crate) use budget::{Downloads, UploadMemory};
 
 use crate::error::{damaged_row, from_engine};
 use crate::meta::MetaLog;
@@ -30,7 +33,6 @@ use engine::object::{
     UploadPage, WriteCondition,
 };
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Result of an operation of the store.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
@@ -43,8 +45,10 @@ pub(crate) struct Coordinator {
     pub(crate) env: Env,
     /// Bodies up to this length travel inline.
     pub(crate) inline_len_max: usize,
-    /// Records that uploads hold in memory, one permit each.
-    pub(crate) records: Arc<Semaphore>,
+    /// Memory that uploads share.
+    pub(crate) upload_memory: Arc<UploadMemory>,
+    /// Downloads that run, which share memory.
+    pub(crate) downloads: Downloads,
     /// Bodies that are being read.
     pub(crate) readings: Readings,
 }

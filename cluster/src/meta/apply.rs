@@ -10,14 +10,15 @@
 use super::LogError;
 use super::command::{BodyPlace, Command, CommittedBody, Move, Refusal, Success, Target};
 use crate::rows::{
-    self, BodyRows, BucketRow, GROUP_EXTENTS, Garbage, Incarnation, ObjectRow, PartRow, UploadRow,
+    self, BodyRows, BucketRow, GROUP_LEN, Garbage, Incarnation, ObjectRow, PartRow, UploadRow,
 };
 use bytes::Bytes;
 use engine::EngineError;
-use engine::format::value::{Location, Value};
+use engine::format::value::{Extent, Location, Value};
 use engine::index::RowWrite;
 use engine::meta::{ApplyTurn, MetaStore};
 use engine::object::{CompletedPart, ETag, ObjectAttributes, UnixNanos, UploadId, WriteCondition};
+use std::collections::BTreeMap;
 
 /// Rows that one [`Command::Purge`] deletes at most.
 const PURGE_ROWS_MAX: usize = 256;
@@ -226,9 +227,9 @@ impl Rows<'_> {
             BodyPlace::Extents(extents) => return Location::Extents(extents.clone()),
             BodyPlace::ExtentRows(extents) => extents,
         };
-        for (group, extents) in extents.chunks(GROUP_EXTENTS).enumerate() {
-            let key = rows::extents(incarnation, body.write_id, group as u32);
-            let location = Location::Extents(extents.to_vec());
+        for (group, extents) in groups(extents) {
+            let key = rows::extents(incarnation, body.write_id, group);
+            let location = Location::Extents(extents);
             let value = Value { write_id: body.write_id, location, attributes: Bytes::new() };
             self.write(key, None, Some(value));
         }
@@ -457,6 +458,16 @@ impl Rows<'_> {
 }
 
 /// Last-Modified never goes back on a key, whatever the clock does.
+/// The extents of a long body by the row that covers them. No record crosses from one to the next.
+fn groups(extents: &[Extent]) -> BTreeMap<u32, Vec<Extent>> {
+    let (mut groups, mut position) = (BTreeMap::<u32, Vec<Extent>>::new(), 0);
+    for extent in extents {
+        groups.entry((position / GROUP_LEN) as u32).or_default().push(*extent);
+        position += u64::from(extent.len);
+    }
+    groups
+}
+
 fn later(time: UnixNanos, old: Option<&(Value, ObjectRow)>) -> UnixNanos {
     old.map_or(time, |(_, object)| object.modified.max(time))
 }

@@ -18,7 +18,7 @@ use super::{Fields, Malformed};
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Extents that one row holds at most; longer bodies spread over rows of their own.
-pub const EXTENTS_MAX: usize = 64;
+pub const EXTENTS_MAX: usize = 512;
 
 const WHAT: &str = "row value";
 const EXTENT_LEN: usize = 36;

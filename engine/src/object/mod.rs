@@ -186,6 +186,9 @@ pub struct BucketInfo {
 pub trait ObjectReader: Send + Sync {
     /// Its metadata.
     fn info(&self) -> &ObjectInfo;
+    /// One part of an object that was uploaded in parts, by the number that it was uploaded with,
+    /// and where it begins in the object; `None` where there is no such part.
+    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>>;
     /// Streams the bytes of `range`, which lies within `0..size`.
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream;
 }
@@ -248,6 +251,9 @@ pub enum StoreError {
     /// write happened.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// More work than there is room for; nothing was done. Try again later.
+    #[error("busy: {0}")]
+    Busy(&'static str),
     /// Stored bytes are damaged beyond what redundancy repairs. Never answered as absence.
     #[error("damaged: {0}")]
     Corrupt(String),

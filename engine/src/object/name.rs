@@ -42,7 +42,7 @@ impl BucketName {
             && bytes.iter().all(legal)
             && bytes.first().is_some_and(ends)
             && bytes.last().is_some_and(ends)
-            && !name.contains("..")
+            && !["..", ".-", "-."].iter().any(|pair| name.contains(pair))
             && !is_address;
         if is_legal { Ok(Self(name.to_owned())) } else { Err(NameError::Bucket) }
     }

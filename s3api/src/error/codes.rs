@@ -45,6 +45,7 @@ codes! {
     INVALID_DIGEST = 400 "InvalidDigest" "The Content-MD5 you specified is not valid.";
     INVALID_PART = 400 "InvalidPart"
         "A part was not found, or its entity tag is not the one that was uploaded.";
+    INVALID_PART_NUMBER = 416 "InvalidPartNumber" "The requested partnumber is not satisfiable.";
     INVALID_PART_ORDER = 400 "InvalidPartOrder" "The parts are not in ascending order.";
     INVALID_RANGE = 416 "InvalidRange" "The requested range cannot be satisfied.";
     INVALID_REQUEST = 400 "InvalidRequest" "The request is not valid.";
@@ -76,6 +77,7 @@ codes! {
     SERVICE_UNAVAILABLE = 503 "ServiceUnavailable" "The service is unavailable. Try again.";
     SIGNATURE_DOES_NOT_MATCH = 403 "SignatureDoesNotMatch"
         "The signature we calculated does not match the one you provided.";
+    SLOW_DOWN = 503 "SlowDown" "Please reduce your request rate.";
     STORAGE_FULL = 507 "InsufficientStorage" "The disks are full.";
     X_AMZ_CONTENT_SHA256_MISMATCH = 400 "XAmzContentSHA256Mismatch"
         "The x-amz-content-sha256 you specified did not match what was received.";

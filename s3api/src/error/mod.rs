@@ -57,15 +57,17 @@ impl S3Error {
         for (name, value) in &self.details {
             xml.text(name, value);
         }
-        if let Some(key) = context.key {
-            xml.text("Key", key);
-        }
-        if let Some(bucket) = context.bucket {
-            xml.text("BucketName", bucket);
-        }
-        xml.text("Resource", context.resource);
-        if self.detail("Region").is_none() {
-            xml.text("Region", context.region);
+        // What the error itself says wins: a copy misses its source, not its target.
+        let usual = [
+            ("Key", context.key),
+            ("BucketName", context.bucket),
+            ("Resource", Some(context.resource)),
+            ("Region", Some(context.region)),
+        ];
+        for (name, value) in usual {
+            if let (Some(value), None) = (value, self.detail(name)) {
+                xml.text(name, value);
+            }
         }
         xml.text("RequestId", context.request_id);
         xml.text("HostId", context.host_id);
@@ -131,6 +133,10 @@ impl From<StoreError> for S3Error {
             StoreError::Unavailable(reason) => {
                 tracing::warn!(reason, "the store is unavailable");
                 (&codes::SERVICE_UNAVAILABLE).into()
+            }
+            StoreError::Busy(reason) => {
+                tracing::warn!(reason, "the store is busy");
+                (&codes::SLOW_DOWN).into()
             }
             StoreError::Corrupt(reason) => {
                 tracing::error!(reason, "the store is damaged");

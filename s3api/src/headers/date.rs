@@ -147,7 +147,7 @@ fn parse_imf(text: &str) -> Option<u64> {
     let mut words = text.split_once(", ")?.1.split(' ');
     let (day, month) = (digits(words.next()?)?, month_number(words.next()?)?);
     let (year, time) = (digits(words.next()?)?, words.next()?);
-    let is_utc = matches!(words.next()?, "GMT" | "UTC" | "+0000");
+    let is_utc = matches!(words.next()?, "GMT" | "UTC" | "+0000" | "-0000");
     if is_utc && words.next().is_none() { with_time(year, month, day, time) } else { None }
 }
 
@@ -192,6 +192,7 @@ mod tests {
     fn every_form_of_one_moment_is_read() {
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 -0000",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
             "1994-11-06T08:49:37Z",

@@ -5,10 +5,13 @@
 //! - S3: after shutdown nothing new is accepted, idle connections close at once, running requests
 //!   finish within `drain_ms`, and then `serve` returns.
 
+pub mod framing;
+pub mod guard;
 pub mod net;
 pub mod timer;
 
 use crate::service::Service;
+use guard::Guarded;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -97,6 +100,7 @@ async fn connection(
     }
     let limits = service.limits().clone();
     let stream = NetStream::new(stream, Duration::from_millis(limits.body_idle_timeout_ms));
+    let stream = Guarded::new(stream);
     let handler = service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.handle(request).await) }

@@ -59,6 +59,9 @@ fn location(call: &Done, key: &str) -> String {
     let host = call.authorized.head().headers.get(http::header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
     let path = uri::encode(key, Slash::Keep);
+    if call.authorized.head().is_virtual {
+        return format!("http://{host}/{path}");
+    }
     format!("http://{host}/{}/{path}", call.authorized.bucket())
 }
 
@@ -94,8 +97,10 @@ async fn derive_checksum(
         Err(StoreError::NoSuchUpload) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    check_promised_kind(call, upload.checksum)?;
     let promised_size = promised_size(call)?;
-    if upload.checksum.is_none() && promised_size.is_none() {
+    let lists_checksums = parts.iter().any(|part| part.checksum.is_some());
+    if upload.checksum.is_none() && promised_size.is_none() && !lists_checksums {
         return Ok(None);
     }
     let stored = stored_parts(call, upload_id).await?;
@@ -110,6 +115,7 @@ async fn derive_checksum(
             "The provided x-amz-mp-object-size does not match the size of the parts.",
         ));
     }
+    check_listed_checksums(parts, &used)?;
     let Some((algorithm, kind)) = upload.checksum else {
         return Ok(None);
     };
@@ -148,7 +154,49 @@ async fn stored_parts(call: &Done, upload_id: UploadId) -> S3Result<BTreeMap<u16
     }
 }
 
-/// The checksums and sizes of the parts, each held against what the client lists.
+/// Holds the checksums that the client lists against those that came with the parts.
+fn check_listed_checksums(listed: &[ListedPart], stored: &[&PartInfo]) -> S3Result<()> {
+    for (listed, stored) in listed.iter().zip(stored) {
+        let Some((algorithm, value)) = &listed.checksum else {
+            continue;
+        };
+        let is_same = |sum: &Checksum| sum.algorithm == *algorithm && sum.value == *value;
+        if !stored.checksum.as_ref().is_some_and(is_same) {
+            return Err(invalid_part(listed.number));
+        }
+    }
+    Ok(())
+}
+
+/// Holds what the client says of the whole object's checksum, besides its value, against what the
+/// upload was begun with.
+fn check_promised_kind(
+    call: &Done,
+    begun: Option<(ChecksumAlgorithm, ChecksumKind)>,
+) -> S3Result<()> {
+    let headers = &call.authorized.head().headers;
+    let mismatch = |message: String| Err(S3Error::new(&codes::INVALID_REQUEST, message));
+    if let (Some(kind), Some((_, begun))) = (text(headers, "x-amz-checksum-type")?, begun)
+        && kind != checksum::kind_name(begun)
+    {
+        let begun = checksum::kind_name(begun);
+        return mismatch(format!(
+            "The upload was created using the {begun} checksum mode. The complete request must \
+             use the same checksum mode."
+        ));
+    }
+    for algorithm in checksum::ALGORITHMS {
+        let names = checksum::names(algorithm);
+        let is_begun = begun.is_some_and(|(begun, _)| begun == algorithm);
+        if headers.contains_key(names.header) && !is_begun {
+            let name = names.name;
+            return mismatch(format!("The upload was not created with the algorithm {name}."));
+        }
+    }
+    Ok(())
+}
+
+/// The checksums and sizes of the parts.
 fn part_values(
     algorithm: ChecksumAlgorithm,
     listed: &[ListedPart],
@@ -160,9 +208,6 @@ fn part_values(
             Some(sum) if sum.algorithm == algorithm => sum.value.as_str(),
             _ => return Err(invalid_part(listed.number)),
         };
-        if listed.checksum.as_ref().is_some_and(|named| *named != (algorithm, value.to_owned())) {
-            return Err(invalid_part(listed.number));
-        }
         let bytes = checksum::decode_value(algorithm, value);
         values.push((bytes.ok_or_else(|| invalid_part(listed.number))?, stored.size));
     }

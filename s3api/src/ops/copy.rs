@@ -15,13 +15,21 @@ pub(super) async fn open(call: &Done) -> S3Result<(CopySource, Box<dyn ObjectRea
     let source = CopySource::parse(text(headers, "x-amz-copy-source")?.unwrap_or(""))?;
     call.authorized.authorize_also("s3:GetObject", &source.bucket, &source.key)?;
     let store = call.authorized.store();
-    let reader = store.get(source.bucket.clone(), source.key.clone()).await?;
+    let opened = store.get(source.bucket.clone(), source.key.clone()).await;
+    let reader = opened.map_err(|error| of_source(error.into(), &source))?;
     let info = reader.info();
     let names = &conditional::COPY_SOURCE;
     match conditional::evaluate(headers, names, &info.etag, info.modified)? {
         Verdict::Proceed => Ok((source, reader)),
         Verdict::NotModified | Verdict::Failed => Err((&codes::PRECONDITION_FAILED).into()),
     }
+}
+
+/// An error about the source, not the target that the request names.
+fn of_source(error: S3Error, source: &CopySource) -> S3Error {
+    let resource = format!("/{}/{}", source.bucket, source.key.as_str());
+    let (bucket, key) = (source.bucket.as_str(), source.key.as_str());
+    error.with("Key", key).with("BucketName", bucket).with("Resource", resource)
 }
 
 /// Refuses to copy more than one request may write.

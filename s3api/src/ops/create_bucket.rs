@@ -17,7 +17,8 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     }
     // An empty constraint is us-east-1, which clients take for "wherever this is".
     let constraint = bodies::parse_create_bucket(&document)?.unwrap_or_default();
-    if !constraint.is_empty() && constraint != call.config.region {
+    let region = call.config.region.as_ref();
+    if !constraint.is_empty() && region.is_some_and(|region| *region != constraint) {
         return Err((&codes::ILLEGAL_LOCATION_CONSTRAINT).into());
     }
     let bucket = call.authorized.bucket();

@@ -1,6 +1,7 @@
 //! GetBucketLocation: `GET /bucket?location`.
 
 use super::Done;
+use crate::config::REGION_DEFAULT;
 use crate::error::S3Result;
 use crate::response::{self, S3Response};
 use crate::xml::XmlWriter;
@@ -9,8 +10,9 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     call.authorized.store().head_bucket(call.authorized.bucket()).await?;
     let mut xml = XmlWriter::root("LocationConstraint");
     // AWS tells us-east-1 as nothing, and clients rely on it.
-    if call.config.region != "us-east-1" {
-        xml.content(&call.config.region);
+    let region = call.config.region_name();
+    if region != REGION_DEFAULT {
+        xml.content(region);
     }
     xml.close("LocationConstraint");
     Ok(response::xml(xml.finish()))

@@ -8,7 +8,8 @@ use crate::response::{ResponseBody, S3Response};
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let reader = call.authorized.store().get(bucket, key).await?;
-    let (mut response, range) = match read::weigh(&call, reader.info())? {
+    let part = read::requested_part(&call, &*reader).await?;
+    let (mut response, range) = match read::weigh(&call, reader.info(), part)? {
         Read::NotModified(response) => return Ok(response),
         Read::Bytes(response, range) => (response, range),
     };

@@ -8,6 +8,6 @@ use http::StatusCode;
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     call.authorized.store().head_bucket(call.authorized.bucket()).await?;
     let mut response = response::empty(StatusCode::OK);
-    response.headers_mut().insert("x-amz-bucket-region", text_value(&call.config.region));
+    response.headers_mut().insert("x-amz-bucket-region", text_value(call.config.region_name()));
     Ok(response)
 }

@@ -12,6 +12,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_object;
+mod get_object_tagging;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -112,6 +113,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::CopyObject => Box::pin(copy_object::answer(call)),
         Operation::GetObject => Box::pin(get_object::answer(call)),
         Operation::HeadObject => Box::pin(head_object::answer(call)),
+        Operation::GetObjectTagging => Box::pin(get_object_tagging::answer(call)),
         Operation::DeleteObject => Box::pin(delete_object::answer(call)),
         Operation::CreateMultipartUpload => Box::pin(create_multipart_upload::answer(call)),
         Operation::UploadPartCopy => Box::pin(upload_part_copy::answer(call)),

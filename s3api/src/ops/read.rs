@@ -1,4 +1,4 @@
-//! What GetObject and HeadObject share: conditions, range, headers.
+//! What GetObject and HeadObject share: conditions, range or part, headers.
 
 use super::Done;
 use super::put_object::add_checksum;
@@ -8,10 +8,13 @@ use crate::headers::range::ByteRange;
 use crate::headers::text;
 use crate::request::RequestHead;
 use crate::response::{self, S3Response, set_content_length, text_value};
-use engine::object::ObjectInfo;
-use http::header::{CONTENT_RANGE, HeaderName, HeaderValue};
+use engine::object::{Checksum, ObjectInfo, ObjectReader};
+use http::header::{CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, StatusCode};
 use std::ops::Range;
+
+/// Headers that carry a key of the client's own (SSE-C).
+const CUSTOMER_KEY_PREFIX: &str = "x-amz-server-side-encryption-customer-";
 
 /// Parameters of a signed read that replace headers of the answer.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -31,9 +34,45 @@ pub(super) enum Read {
     Bytes(S3Response, Range<u64>),
 }
 
+/// One part of an object, chosen by `partNumber`.
+pub(super) struct Part {
+    range: Range<u64>,
+    /// Parts that the object has, where it was uploaded in parts.
+    count: Option<u32>,
+    checksum: Option<Checksum>,
+}
+
+/// The part that a read asks for. An object that was written whole has one, number 1.
+pub(super) async fn requested_part(
+    call: &Done,
+    reader: &dyn ObjectReader,
+) -> S3Result<Option<Part>> {
+    if call.query("partNumber").is_none() {
+        return Ok(None);
+    }
+    let number = super::part_number(&call.authorized)?;
+    if call.authorized.head().headers.contains_key(RANGE) {
+        let message = "Cannot specify both Range header and partNumber query parameter";
+        return Err(S3Error::new(&codes::INVALID_REQUEST, message));
+    }
+    let info = reader.info();
+    if info.part_count == 0 && number == 1 {
+        let checksum = info.checksum.clone();
+        return Ok(Some(Part { range: 0..info.size, count: None, checksum }));
+    }
+    let Some((part, start)) = reader.part(number).await? else {
+        return Err(S3Error::from(&codes::INVALID_PART_NUMBER)
+            .with("PartNumberRequested", number.to_string())
+            .with("ActualPartCount", info.part_count.max(1).to_string()));
+    };
+    let count = Some(info.part_count);
+    Ok(Some(Part { range: start..start + part.size, count, checksum: part.checksum }))
+}
+
 /// Weighs a read against one state of the object.
-pub(super) fn weigh(call: &Done, info: &ObjectInfo) -> S3Result<Read> {
+pub(super) fn weigh(call: &Done, info: &ObjectInfo, part: Option<Part>) -> S3Result<Read> {
     let head = call.authorized.head();
+    refuse_customer_key(&head.headers)?;
     let verdict =
         conditional::evaluate(&head.headers, &conditional::READ, &info.etag, info.modified)?;
     match verdict {
@@ -46,8 +85,10 @@ pub(super) fn weigh(call: &Done, info: &ObjectInfo) -> S3Result<Read> {
             return Ok(Read::NotModified(response));
         }
     }
-    check_part_number(call, info)?;
-    let range = requested_range(head, info)?;
+    let range = match &part {
+        Some(part) => Some(part.range.clone()).filter(|range| !range.is_empty()),
+        None => requested_range(head, info)?,
+    };
     let is_partial = range.is_some();
     let range = range.unwrap_or(0..info.size);
     let status = if is_partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
@@ -63,10 +104,26 @@ pub(super) fn weigh(call: &Done, info: &ObjectInfo) -> S3Result<Read> {
     }
     let wants_checksum = text(&head.headers, "x-amz-checksum-mode")?
         .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
-    if wants_checksum && !is_partial {
-        add_checksum(headers, info.checksum.as_ref());
+    if wants_checksum {
+        match &part {
+            Some(part) => add_checksum(headers, part.checksum.as_ref()),
+            None if !is_partial => add_checksum(headers, info.checksum.as_ref()),
+            None => {}
+        }
+    }
+    if let Some(count) = part.and_then(|part| part.count) {
+        headers.insert("x-amz-mp-parts-count", HeaderValue::from(count));
     }
     Ok(Read::Bytes(response, range))
+}
+
+/// Nothing is encrypted under a key of the client's.
+fn refuse_customer_key(headers: &HeaderMap) -> S3Result<()> {
+    if headers.keys().any(|name| name.as_str().starts_with(CUSTOMER_KEY_PREFIX)) {
+        let message = "The encryption parameters are not applicable to this object.";
+        return Err(S3Error::new(&codes::INVALID_REQUEST, message));
+    }
+    Ok(())
 }
 
 fn requested_range(head: &RequestHead, info: &ObjectInfo) -> S3Result<Option<Range<u64>>> {
@@ -80,19 +137,6 @@ fn requested_range(head: &RequestHead, info: &ObjectInfo) -> S3Result<Option<Ran
         S3Error::from(&codes::INVALID_RANGE).with("ActualObjectSize", info.size.to_string())
     })?;
     Ok(Some(resolved))
-}
-
-/// The store does not tell where parts begin; an object that was written whole has one part.
-fn check_part_number(call: &Done, info: &ObjectInfo) -> S3Result<()> {
-    if call.query("partNumber").is_none() {
-        return Ok(());
-    }
-    let number = super::part_number(&call.authorized)?;
-    match (info.part_count, number) {
-        (0 | 1, 1) => Ok(()),
-        (0 | 1, _) => Err(S3Error::from(&codes::INVALID_RANGE)),
-        _ => Err(S3Error::new(&codes::NOT_IMPLEMENTED, "Reads of one part are not implemented.")),
-    }
 }
 
 fn override_headers(head: &RequestHead, headers: &mut HeaderMap) -> S3Result<()> {

@@ -34,7 +34,13 @@ struct Entry {
     key: SigningKey,
 }
 
-/// The keys derived last, so that a request costs one HMAC instead of five. Bounded: the oldest
+impl Entry {
+    fn is_of(&self, access_key: &str, scope: &Scope<'_>) -> bool {
+        self.access_key == access_key && self.day == scope.day && self.region == scope.region
+    }
+}
+
+/// The keys used last, so that a request costs one HMAC instead of five. Bounded: the oldest
 /// goes.
 #[derive(Default)]
 pub struct KeyCache {
@@ -42,16 +48,21 @@ pub struct KeyCache {
 }
 
 impl KeyCache {
-    /// The key of `access_key` for this scope, derived where it is not there yet.
+    /// The key of `access_key` for this scope, derived where it is not kept.
     pub fn get(&self, access_key: &str, secret: &str, scope: &Scope<'_>) -> SigningKey {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = entries.iter().find(|entry| entry.is_of(access_key, scope));
+        let kept = found.map(|entry| entry.key.clone());
+        drop(entries);
+        kept.unwrap_or_else(|| SigningKey::derive(secret, scope))
+    }
+
+    /// Keeps a key; returns whether it was not kept before.
+    pub fn keep(&self, access_key: &str, scope: &Scope<'_>, key: &SigningKey) -> bool {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = entries.iter().find(|entry| {
-            entry.access_key == access_key && entry.day == scope.day && entry.region == scope.region
-        });
-        if let Some(entry) = found {
-            return entry.key.clone();
+        if entries.iter().any(|entry| entry.is_of(access_key, scope)) {
+            return false;
         }
-        let key = SigningKey::derive(secret, scope);
         if entries.len() == CACHE_KEYS_MAX {
             entries.remove(0);
         }
@@ -61,7 +72,7 @@ impl KeyCache {
             region: scope.region.to_owned(),
             key: key.clone(),
         });
-        key
+        true
     }
 }
 
@@ -91,6 +102,8 @@ mod tests {
                 let key = cache.get("A", "secret", &scope);
                 let fresh = SigningKey::derive("secret", &scope);
                 assert_eq!(key.sign("x"), fresh.sign("x"), "round {round}");
+                assert!(cache.keep("A", &scope, &key));
+                assert!(!cache.keep("A", &scope, &key));
             }
         }
         assert_eq!(cache.entries.lock().unwrap().len(), CACHE_KEYS_MAX);

@@ -63,8 +63,8 @@ impl<'a> PresignedQuery<'a> {
 fn parse_expires(text: &str) -> S3Result<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
-        Ok(expires @ 1..=EXPIRES_SECONDS_MAX) if is_number => Ok(expires),
-        _ => Err(malformed("X-Amz-Expires must be between 1 second and a week (604800).")),
+        Ok(expires @ 0..=EXPIRES_SECONDS_MAX) if is_number => Ok(expires),
+        _ => Err(malformed("X-Amz-Expires must be between 0 seconds and a week (604800).")),
     }
 }
 

@@ -4,8 +4,8 @@ use super::canonical::{CanonicalRequest, string_to_sign};
 use super::header::Authorization;
 use super::key::{KeyCache, SigningKey};
 use super::presign::{self, PresignedQuery};
-use super::{ChunkChain, Credential, Payload};
-use crate::config::Credentials;
+use super::{ChunkChain, Credential, Payload, Scope};
+use crate::config::{Credentials, is_region};
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{self, date};
 use crate::request::RequestHead;
@@ -47,13 +47,13 @@ struct Claim<'a> {
 /// Verifies signatures against one credential.
 pub struct Verifier {
     credentials: Credentials,
-    region: String,
+    region: Option<String>,
     keys: KeyCache,
 }
 
 impl Verifier {
-    /// Verifies against this credential in this region.
-    pub fn new(credentials: Credentials, region: String) -> Self {
+    /// Verifies against this credential, in this region or in any.
+    pub fn new(credentials: Credentials, region: Option<String>) -> Self {
         Self { credentials, region, keys: KeyCache::default() }
     }
 
@@ -101,6 +101,7 @@ impl Verifier {
         if !is_right {
             return Err((&codes::SIGNATURE_DOES_NOT_MATCH).into());
         }
+        self.keep_keys(scope, &key);
         let has_chain = matches!(payload, Payload::SignedChunks | Payload::SignedChunksTrailer);
         let chain = has_chain.then(|| ChunkChain::new(key, &claim.timestamp, scope, &signature));
         Ok(Signed { payload, chain })
@@ -119,6 +120,14 @@ impl Verifier {
         (is_known, self.keys.get(name, secret, &credential.scope))
     }
 
+    /// Keys are kept for scopes that somebody with the right secret used, so that nobody else can
+    /// crowd them out; the dummy's beside the real one (V2).
+    fn keep_keys(&self, scope: &Scope<'_>, key: &SigningKey) {
+        if self.keys.keep(&self.credentials.access_key, scope, key) {
+            self.keys.keep("", scope, &SigningKey::derive(DUMMY_SECRET, scope));
+        }
+    }
+
     /// V3, and the region.
     fn check_scope(&self, claim: &Claim<'_>, is_header: bool) -> S3Result<()> {
         let code = if is_header {
@@ -127,9 +136,15 @@ impl Verifier {
             &codes::AUTHORIZATION_QUERY_PARAMETERS
         };
         let scope = &claim.credential.scope;
-        if scope.region != self.region {
-            let message = format!("The region is wrong; expecting '{}'.", self.region);
-            return Err(S3Error::new(code, message).with("Region", &self.region));
+        match &self.region {
+            Some(region) if scope.region != region => {
+                let message = format!("The region is wrong; expecting '{region}'.");
+                return Err(S3Error::new(code, message).with("Region", region));
+            }
+            None if !is_region(scope.region) => {
+                return Err(S3Error::new(code, "The credential names no region."));
+            }
+            Some(_) | None => {}
         }
         if !claim.timestamp.starts_with(scope.day) {
             return Err(S3Error::new(code, "The day of the credential is not that of the date."));
@@ -176,7 +191,7 @@ fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
     if presigned.signed_at > now + SKEW_SECONDS_MAX {
         return Err(S3Error::new(&codes::ACCESS_DENIED, "Request is not valid yet."));
     }
-    if now > presigned.signed_at + presigned.expires {
+    if now >= presigned.signed_at + presigned.expires {
         return Err(S3Error::new(&codes::ACCESS_DENIED, "Request has expired."));
     }
     let payload_hash = match single_header(head, "x-amz-content-sha256")? {

@@ -67,7 +67,7 @@ async fn session_tokens_do_not_fit_the_root() {
 
 #[tokio::test]
 async fn region_and_day_of_the_scope_count() {
-    let server = Server::with_bucket().await;
+    let server = Server::start_with(|config| config.region = Some("us-east-1".to_owned())).await;
     let replace = |from: &'static str, to: &'static str| {
         server.ask("GET", "/box").sign().then(move |parts| {
             let value = parts.headers["authorization"].to_str().unwrap().replace(from, to);
@@ -81,6 +81,17 @@ async fn region_and_day_of_the_scope_count() {
     reply.expect_error(400, "AuthorizationHeaderMalformed");
     let reply = replace("test-key", "best-key").send_as_is().await;
     reply.expect_error(403, "InvalidAccessKeyId");
+}
+
+#[tokio::test]
+async fn without_a_configured_region_any_will_do() {
+    let server = Server::with_bucket().await;
+    for region in ["eu-central-1", "garage", "us_west"] {
+        let ask = server.ask("GET", "/box").sign_for(region);
+        ask.send_as_is().await.expect(200);
+    }
+    let reply = server.ask("GET", "/box").sign_for("a b").send_as_is().await;
+    reply.expect_error(400, "AuthorizationHeaderMalformed");
 }
 
 #[tokio::test]

@@ -23,7 +23,9 @@ fn routed(request: &str) -> Result<&'static str, &'static str> {
     if !header.is_empty() {
         request = request.header(header, "/bucket/key");
     }
-    let head = RequestHead::parse(request.body(()).unwrap().into_parts().0, 4096).unwrap();
+    let head =
+        RequestHead::parse(request.body(()).unwrap().into_parts().0, 4096, &Default::default())
+            .unwrap();
     route::find(&head).map(|route| route.operation.name()).map_err(|error| error.code.name)
 }
 

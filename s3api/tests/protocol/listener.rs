@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Sends raw bytes and reads until the server closes.
-async fn raw(server: &Server, request: &[u8]) -> String {
+pub async fn raw(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
@@ -111,14 +111,14 @@ async fn errors_reach_clients_that_send_large_bodies() {
 
 #[tokio::test]
 async fn slow_heads_are_given_up() {
-    let server = Server::start_with(|limits| limits.header_timeout_ms = 1).await;
+    let server = Server::start_with(|config| config.limits.header_timeout_ms = 1).await;
     // Returns at all: the server closes what does not go on.
     raw(&server, b"GET /box HTTP/1.1\r\nhost:").await;
 }
 
 #[tokio::test]
 async fn slow_bodies_are_given_up_and_leave_no_object() {
-    let server = Server::start_with(|limits| limits.body_idle_timeout_ms = 1).await;
+    let server = Server::start_with(|config| config.limits.body_idle_timeout_ms = 1).await;
     let (bucket, key) = (BucketName::new("box").unwrap(), ObjectKey::new("key").unwrap());
     server.store.create_bucket(bucket.clone()).await.unwrap();
     let (ask, _) = server.ask("PUT", "/box/key").sign_payload("UNSIGNED-PAYLOAD");
@@ -154,7 +154,7 @@ async fn what_is_no_http_ends_its_connection_and_nothing_else() {
 
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_for_a_slot() {
-    let server = Server::start_with(|limits| limits.connections_max = 1).await;
+    let server = Server::start_with(|config| config.limits.connections_max = 1).await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
     first.write_all(b"GET /minio/health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut answer = [0; 12];

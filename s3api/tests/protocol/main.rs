@@ -13,4 +13,5 @@ mod listener;
 mod listing;
 mod multipart;
 mod objects;
+mod smuggling;
 mod walk;

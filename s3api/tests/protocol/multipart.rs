@@ -155,3 +155,76 @@ async fn parts_are_copied_with_ranges() {
     complete(&server, &upload, &[(1, etag)]).await.expect(200);
     assert_eq!(server.ask("GET", "/box/key").send().await.body, "56789");
 }
+
+#[tokio::test]
+async fn parts_of_a_finished_object_are_read_by_number() {
+    let server = Server::with_bucket().await;
+    let upload = begin(&server, &[("x-amz-checksum-algorithm", "CRC32")]).await;
+    let one = part(&server, &upload, 1, "hello").await.expect(200);
+    let seven = part(&server, &upload, 7, " world").await.expect(200);
+    let parts = [(1, etag(&one)), (7, etag(&seven))];
+    complete(&server, &upload, &parts).await.expect(200);
+    for method in ["GET", "HEAD"] {
+        let ask = server.ask(method, "/box/key?partNumber=7");
+        let reply = ask.header("x-amz-checksum-mode", "ENABLED").send().await.expect(206);
+        assert_eq!(reply.header("content-range"), Some("bytes 5-10/11"));
+        assert_eq!(reply.header("content-length"), Some("6"));
+        assert_eq!(reply.header("x-amz-mp-parts-count"), Some("2"));
+        assert_eq!(reply.header("x-amz-checksum-crc32"), seven.header("x-amz-checksum-crc32"));
+        assert_eq!(&reply.body[..], if method == "GET" { &b" world"[..] } else { b"" });
+    }
+    let reply = server.ask("GET", "/box/key?partNumber=2").send().await;
+    reply.expect_error(416, "InvalidPartNumber");
+    let ask = server.ask("GET", "/box/key?partNumber=1").header("range", "bytes=0-1");
+    ask.send().await.expect_error(400, "InvalidRequest");
+    let reply = server.ask("GET", "/box/key").send().await.expect(200);
+    assert_eq!(reply.header("x-amz-mp-parts-count"), None);
+}
+
+#[tokio::test]
+async fn an_object_written_whole_is_its_own_first_part() {
+    let server = Server::with_bucket().await;
+    server.put("/box/key", "whole").await;
+    let reply = server.ask("GET", "/box/key?partNumber=1").send().await.expect(206);
+    assert_eq!(reply.header("content-range"), Some("bytes 0-4/5"));
+    assert_eq!(reply.header("x-amz-mp-parts-count"), None);
+    let reply = server.ask("GET", "/box/key?partNumber=2").send().await;
+    reply.expect_error(416, "InvalidPartNumber");
+    server.put("/box/empty", "").await;
+    server.ask("HEAD", "/box/empty?partNumber=1").send().await.expect(200);
+}
+
+#[tokio::test]
+async fn what_complete_says_of_checksums_is_held_against_the_upload() {
+    let server = Server::with_bucket().await;
+    let headers = [("x-amz-checksum-algorithm", "CRC32"), ("x-amz-checksum-type", "COMPOSITE")];
+    let upload = begin(&server, &headers).await;
+    let one = part(&server, &upload, 1, "hello").await.expect(200);
+    let body = document(&[(1, etag(&one))]);
+    let uri = format!("/box/key?uploadId={upload}");
+    let ask = || server.ask("POST", &uri).body(body.clone());
+    for (name, value) in [
+        ("x-amz-checksum-type", "FULL_OBJECT"),
+        ("x-amz-checksum-sha1", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+    ] {
+        ask().header(name, value).send().await.expect_error(400, "InvalidRequest");
+    }
+    ask().header("x-amz-checksum-type", "COMPOSITE").send().await.expect(200);
+
+    // Without an algorithm the parts still carry what came with them.
+    let upload = begin(&server, &[]).await;
+    let uri = format!("/box/key?partNumber=1&uploadId={upload}");
+    let ask = server.ask("PUT", &uri).header("x-amz-checksum-crc32", "y/Q5Jg==");
+    let one = ask.body("123456789").send().await.expect(200);
+    let uri = format!("/box/key?uploadId={upload}");
+    let listed = |sum: &str| {
+        let part = format!("<ETag>{}</ETag><ChecksumCRC32>{sum}</ChecksumCRC32>", etag(&one));
+        format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>{part}</Part>\
+             </CompleteMultipartUpload>"
+        )
+    };
+    let reply = server.ask("POST", &uri).body(listed("AAAAAA==")).send().await;
+    reply.expect_error(400, "InvalidPart");
+    server.ask("POST", &uri).body(listed("y/Q5Jg==")).send().await.expect(200);
+}

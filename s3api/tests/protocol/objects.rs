@@ -1,6 +1,7 @@
 //! Buckets and objects: what is written is read, in whole, in part, and on condition.
 
 use crate::support::Server;
+use s3api::host::Domains;
 
 #[tokio::test]
 async fn buckets_live_and_die() {
@@ -25,7 +26,7 @@ async fn buckets_live_and_die() {
 
 #[tokio::test]
 async fn location_constraint_must_be_here() {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.region = Some("us-east-1".to_owned())).await;
     let body = |region: &str| {
         format!(
             "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint>\
@@ -207,4 +208,62 @@ async fn keys_are_opaque_bytes_of_utf8() {
     }
     let listed = server.ask("GET", "/box?encoding-type=url").send().await.expect(200);
     assert_eq!(listed.elements("Key").len(), keys.len());
+}
+
+#[tokio::test]
+async fn a_missing_source_is_what_a_copy_complains_of() {
+    let server = Server::with_bucket().await;
+    let copy =
+        |source: &str| server.ask("PUT", "/box/target").header("x-amz-copy-source", source).send();
+    let reply = copy("/box/source").await;
+    reply.expect_error(404, "NoSuchKey");
+    assert_eq!(reply.element("Key"), Some("source"));
+    assert_eq!(reply.elements("Key").len(), 1);
+    let reply = copy("/elsewhere/source").await;
+    reply.expect_error(404, "NoSuchBucket");
+    assert_eq!(reply.element("BucketName"), Some("elsewhere"));
+}
+
+#[tokio::test]
+async fn objects_have_no_tags_and_no_customer_keys() {
+    let server = Server::with_bucket().await;
+    server.put("/box/key", "x").await;
+    let reply = server.ask("GET", "/box/key?tagging").send().await.expect(200);
+    assert!(reply.text().contains("<TagSet></TagSet>"), "{}", reply.text());
+    server.ask("GET", "/box/none?tagging").send().await.expect_error(404, "NoSuchKey");
+    server.ask("PUT", "/box/key?tagging").send().await.expect_error(501, "NotImplemented");
+    for method in ["GET", "HEAD"] {
+        let name = "x-amz-server-side-encryption-customer-algorithm";
+        let reply = server.ask(method, "/box/key").header(name, "AES256").send().await;
+        assert_eq!(reply.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn virtual_hosts_address_the_same_objects() {
+    let server = Server::start_with(|config| {
+        config.domains = Domains::new(["s3.test".to_owned()]).unwrap();
+    })
+    .await;
+    let ask = |method: &str, uri: &str| server.ask(method, uri).host("box.s3.test:9000");
+    ask("PUT", "/").send().await.expect(200);
+    ask("PUT", "/a/b%20c").body("x").send().await.expect(200);
+    assert_eq!(ask("GET", "/?list-type=2").send().await.expect(200).elements("Key"), ["a/b c"]);
+    assert_eq!(server.ask("GET", "/box/a/b%20c").send().await.expect(200).body, "x");
+    let reply = ask("GET", "/none").send().await;
+    reply.expect_error(404, "NoSuchKey");
+    assert_eq!((reply.element("BucketName"), reply.element("Key")), (Some("box"), Some("none")));
+    // A key, not the health of the server.
+    ask("GET", "/minio/health/live").send_as_is().await.expect_error(403, "AccessDenied");
+    server.ask("GET", "/minio/health/live").send_as_is().await.expect(200);
+    let upload = ask("POST", "/big?uploads").send().await.expect(200);
+    let uri = format!("/big?uploadId={}", upload.element("UploadId").unwrap());
+    let one = ask("PUT", &format!("{uri}&partNumber=1")).body("x").send().await.expect(200);
+    let body = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part>\
+         </CompleteMultipartUpload>",
+        one.header("etag").unwrap()
+    );
+    let reply = ask("POST", &uri).body(body).send().await.expect(200);
+    assert_eq!(reply.element("Location"), Some("http://box.s3.test:9000/big"));
 }

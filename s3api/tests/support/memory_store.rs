@@ -23,6 +23,7 @@ const PIECE_LEN: usize = 64 << 10;
 struct Object {
     info: ObjectInfo,
     bytes: Bytes,
+    parts: Vec<(PartInfo, u64)>,
 }
 
 struct Upload {
@@ -52,6 +53,11 @@ struct MemoryReader {
 impl ObjectReader for MemoryReader {
     fn info(&self) -> &ObjectInfo {
         &self.object.info
+    }
+
+    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
+        let part = self.object.parts.iter().find(|(part, _)| part.number == number).cloned();
+        Box::pin(std::future::ready(Ok(part)))
     }
 
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
@@ -87,14 +93,19 @@ fn check(condition: &WriteCondition, current: Option<&Object>) -> Result<(), Sto
 }
 
 impl Bucket {
-    fn commit(&mut self, info: ObjectInfo, bytes: Bytes) -> PutOutcome {
+    fn commit(
+        &mut self,
+        info: ObjectInfo,
+        bytes: Bytes,
+        parts: Vec<(PartInfo, u64)>,
+    ) -> PutOutcome {
         let outcome = PutOutcome {
             etag: info.etag.clone(),
             checksum: info.checksum.clone(),
             size: info.size,
             modified: info.modified,
         };
-        self.objects.insert(info.key.as_str().to_owned(), Object { info, bytes });
+        self.objects.insert(info.key.as_str().to_owned(), Object { info, bytes, parts });
         outcome
     }
 
@@ -179,7 +190,7 @@ impl MemoryStore {
         };
         self.with(&request.bucket, |bucket| {
             check(&request.condition, bucket.objects.get(info.key.as_str()))?;
-            Ok(bucket.commit(info, bytes))
+            Ok(bucket.commit(info, bytes, Vec::new()))
         })
     }
 
@@ -204,7 +215,7 @@ impl MemoryStore {
         self.with(&request.bucket, |bucket| {
             let key = request.key.as_str().to_owned();
             let upload = bucket.upload(&request.key, request.upload_id)?;
-            let bytes = join_parts(upload, request)?;
+            let (bytes, parts) = join_parts(upload, request)?;
             let info = ObjectInfo {
                 key: request.key.clone(),
                 size: bytes.len() as u64,
@@ -216,13 +227,15 @@ impl MemoryStore {
             };
             check(&request.condition, bucket.objects.get(&key))?;
             bucket.uploads.remove(&(key, request.upload_id));
-            Ok(bucket.commit(info, bytes))
+            Ok(bucket.commit(info, bytes, parts))
         })
     }
 }
 
-fn join_parts(upload: &Upload, request: &CompleteRequest) -> Result<Bytes, StoreError> {
-    let mut whole = BytesMut::new();
+type Joined = (Bytes, Vec<(PartInfo, u64)>);
+
+fn join_parts(upload: &Upload, request: &CompleteRequest) -> Result<Joined, StoreError> {
+    let (mut whole, mut parts) = (BytesMut::new(), Vec::new());
     for (index, listed) in request.parts.iter().enumerate() {
         let (info, bytes) = upload
             .parts
@@ -232,9 +245,10 @@ fn join_parts(upload: &Upload, request: &CompleteRequest) -> Result<Bytes, Store
         if info.size < request.part_size_min && index + 1 < request.parts.len() {
             return Err(StoreError::PartTooSmall { number: info.number, size: info.size });
         }
+        parts.push((info.clone(), whole.len() as u64));
         whole.extend_from_slice(bytes);
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), parts))
 }
 
 impl ObjectStore for MemoryStore {

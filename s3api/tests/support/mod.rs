@@ -9,7 +9,6 @@ use http::{HeaderName, Request, StatusCode, request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use memory_store::MemoryStore;
-use s3api::config::Limits;
 use s3api::sigv4::{self, ChunkChain, Signer};
 use s3api::{Credentials, S3Config, Service, serve};
 use std::net::SocketAddr;
@@ -107,17 +106,17 @@ impl Server {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts with other limits.
-    pub async fn start_with(change: impl FnOnce(&mut Limits)) -> Self {
+    /// Starts with another configuration.
+    pub async fn start_with(change: impl FnOnce(&mut S3Config)) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
         let env = Env { clock: clock.clone(), rng: Arc::new(TestRng(AtomicU64::new(1))) };
         let credentials = Credentials {
             access_key: "test-key".to_owned(),
             secret_key: "canary-secret".to_owned(),
         };
-        let mut config = S3Config::new("us-east-1", credentials.clone());
+        let mut config = S3Config::new(credentials.clone());
         config.part_size_min = 5;
-        change(&mut config.limits);
+        change(&mut config);
         config.validate().unwrap();
         let store = Arc::new(MemoryStore::new(env.clone()));
         let service = Service::new(config, store.clone(), env);
@@ -186,6 +185,12 @@ impl Ask<'_> {
         self
     }
 
+    /// Another `Host` than the address.
+    pub fn host(mut self, host: &str) -> Self {
+        self.parts.headers.insert(HOST, host.parse().unwrap());
+        self
+    }
+
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
@@ -195,6 +200,14 @@ impl Ask<'_> {
     pub fn sign(self) -> Self {
         let hash = sigv4::sha256_hex(&self.body);
         self.sign_payload(&hash).0
+    }
+
+    /// Signs for another region.
+    pub fn sign_for(mut self, region: &str) -> Self {
+        let hash = sigv4::sha256_hex(&self.body);
+        let signer = Signer { region, ..self.server.signer() };
+        sigv4::sign(&mut self.parts, &signer, &hash).unwrap();
+        self
     }
 
     /// Signs with this value of `x-amz-content-sha256`.

@@ -150,7 +150,8 @@ async fn serve_or_fail(world: &Arc<World>) -> Result<(), Box<dyn std::error::Err
     let listener = TcpListener::bind(("0.0.0.0", ADDRESS.port())).await?;
     let credentials =
         Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
-    let mut config = S3Config::new(REGION, credentials);
+    let mut config = S3Config::new(credentials);
+    config.region = Some(REGION.to_owned());
     config.part_size_min = PART_SIZE_MIN;
     let service = s3api::Service::new(config, node.store(), env);
     let (stop, stopping) = watch::channel(false);
