@@ -39,7 +39,14 @@ class Skipped(Exception):
 def case(function):
     """Registers a case under the client whose file it stands in: `cases/with_CLIENT.py`."""
     function.client = function.__module__.rpartition("with_")[2].replace("_", "-")
+    function.halves = ("plain", "tls")
     CASES.append(function)
+    return function
+
+
+def case_of_tls(function):
+    """Registers a case that has a meaning over TLS only."""
+    case(function).halves = ("tls",)
     return function
 
 

@@ -50,7 +50,7 @@ def run_half(half, path, chosen, files):
         scratch = pathlib.Path(scratch)
         world = harness.World(server_of(half, path, scratch), scratch, files)
         try:
-            outcomes = [run_case(half, function, world) for function in chosen]
+            outcomes = [run_case(half, function, world) for function in chosen if half in function.halves]
             world.server.stop()
         finally:
             if world.server.process.poll() is None:

@@ -13,7 +13,7 @@ import socket
 import boto3.s3.transfer
 import botocore.exceptions
 
-from harness import DOMAIN, MIB, Skipped, case, equal, keys_of, raises, random_bytes, refused, support
+from harness import DOMAIN, MIB, Skipped, case, case_of_tls, equal, keys_of, raises, random_bytes, refused, support
 
 
 @case
@@ -268,10 +268,8 @@ def wrong_keys_are_refused(world):
     equal(error["Error"]["Code"], "SignatureDoesNotMatch")
 
 
-@case
+@case_of_tls
 def certificate_of_nobody_known_is_not_trusted(world):
-    if not world.ca:
-        raise Skipped("there is no certificate over plain HTTP")
     # A CA of its own, not that of the server: the trust of all cases rests on this refusal.
     _, stranger = support.make_certificates(world.scratch / "stranger")
     distrusting = world.boto(verify=str(stranger))
