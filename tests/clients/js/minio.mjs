@@ -49,12 +49,13 @@ await step('multipart, from a stream and composed', async () => {
   same(await get(bucket, 'large'), large);
   assert.match((await client.putObject(bucket, 'unknown', stream())).etag, /-\d+$/);
   same(await get(bucket, 'unknown'), large);
+  // A range from the start: 8.0.7 forgets any other start (it asks lodash whether the number is empty).
   const sources = [
-    new minio.CopySourceOptions({ Bucket: bucket, Object: 'large', MatchRange: true, Start: 1, End: 6 * MIB }),
+    new minio.CopySourceOptions({ Bucket: bucket, Object: 'large', MatchRange: true, Start: 0, End: 6 * MIB - 1 }),
     new minio.CopySourceOptions({ Bucket: bucket, Object: 'large' }),
   ];
   await client.composeObject(new minio.CopyDestinationOptions({ Bucket: bucket, Object: 'composed' }), sources);
-  same(await get(bucket, 'composed'), Buffer.concat([large.subarray(1, 6 * MIB + 1), large]));
+  same(await get(bucket, 'composed'), Buffer.concat([large.subarray(0, 6 * MIB), large]));
   const left = await client.initiateNewMultipartUpload(bucket, 'left', {});
   const found = await collect(client.listIncompleteUploads(bucket, '', true));
   assert.deepEqual(found.map((upload) => [upload.key, upload.uploadId]), [['left', left]]);
@@ -64,7 +65,7 @@ await step('multipart, from a stream and composed', async () => {
 
 await step('copy, also on conditions', async () => {
   const conditions = new minio.CopyConditions();
-  await client.copyObject(bucket, 'copy', `/${bucket}/${encodeURIComponent('dir/a b+\u00e4')}`, conditions);
+  await client.copyObject(bucket, 'copy', `/${bucket}/dir/a b+\u00e4`, conditions);
   same(await get(bucket, 'copy'), small);
   conditions.setMatchETag('0'.repeat(32));
   await refused('PreconditionFailed', client.copyObject(bucket, 'x', `/${bucket}/copy`, conditions));
