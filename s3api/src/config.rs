@@ -99,6 +99,10 @@ impl S3Config {
 pub struct Limits {
     /// Open connections; more wait in the listener's backlog. Default 4096, at least 1.
     pub connections_max: usize,
+    /// Milliseconds for a TLS handshake. Default 10,000.
+    pub handshake_timeout_ms: u64,
+    /// Requests at once on one HTTP/2 connection. Default 100.
+    pub streams_max: u32,
     /// Milliseconds for a whole request head, counted from the end of the request before, so that
     /// it bounds idle connections too. Default 60,000.
     pub header_timeout_ms: u64,
@@ -124,6 +128,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            handshake_timeout_ms: 10_000,
+            streams_max: 100,
             header_timeout_ms: 60_000,
             body_idle_timeout_ms: 60_000,
             drain_ms: 30_000,
@@ -140,6 +146,9 @@ impl Default for Limits {
 impl Limits {
     fn validate(&self) -> Result<(), String> {
         let is_sane = self.connections_max >= 1
+            && self.handshake_timeout_ms >= 1
+            && self.streams_max >= 1
+            && u32::try_from(self.head_len_max).is_ok()
             && self.headers_max >= 10
             && self.head_len_max >= 8 << 10
             && self.read_buffer_len_max >= self.head_len_max

@@ -2,7 +2,7 @@
 //! nodes or consensus.
 //!
 //! ```text
-//! TcpListener -> listener::serve -> hyper -> Service::handle
+//! TcpListener -> listener::serve -> (TLS) -> hyper -> Service::handle
 //!                                             |
 //!    request (head, target) -> route (one table) -> auth (who is it, may it?)  <- sigv4
 //!                                                     |
@@ -44,5 +44,5 @@ pub mod uri;
 pub mod xml;
 
 pub use config::{Credentials, Limits, S3Config};
-pub use listener::serve;
+pub use listener::{serve, serve_secure};
 pub use service::Service;

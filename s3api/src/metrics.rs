@@ -66,6 +66,7 @@ pub struct Metrics {
     received: AtomicU64,
     sent: AtomicU64,
     inflight: AtomicU64,
+    handshake_failures: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -76,6 +77,7 @@ impl Default for Metrics {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             inflight: AtomicU64::new(0),
+            handshake_failures: AtomicU64::new(0),
         }
     }
 }
@@ -88,6 +90,11 @@ impl Metrics {
     /// A request begins.
     pub fn begin(&self) {
         add(&self.inflight, 1);
+    }
+
+    /// A connection ended before its first request could come.
+    pub fn fail_handshake(&self) {
+        add(&self.handshake_failures, 1);
     }
 
     /// A request that began is over.
@@ -133,6 +140,12 @@ impl Metrics {
             ),
             ("stave_s3_sent_bytes_total", "counter", "Bytes of answers' bodies.", &self.sent),
             ("stave_s3_requests_inflight", "gauge", "Requests under way.", &self.inflight),
+            (
+                "stave_tls_handshake_failures_total",
+                "counter",
+                "Connections that failed to become secure ones.",
+                &self.handshake_failures,
+            ),
         ];
         for (name, kind, help, counter) in traffic {
             text.family(name, kind, help);

@@ -4,8 +4,8 @@ use crate::error::{S3Error, S3Result, codes};
 use crate::host::Domains;
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri, request};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri, Version, request};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,14 +95,14 @@ impl RequestHead {
     /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `BadRequest` for a host that
     /// contradicts the URI.
     pub fn parse(parts: request::Parts, url_len_max: usize, domains: &Domains) -> S3Result<Self> {
+        let parts = with_host(parts)?;
         let raw_query = parts.uri.query().unwrap_or("");
         if parts.uri.path().len() + raw_query.len() > url_len_max {
             return Err(S3Error::new(&codes::INVALID_URI, "The URI is too long."));
         }
-        check_host(&parts)?;
         check_framing(&parts)?;
         let query = Query::parse(raw_query)?;
-        let virtual_bucket = virtual_bucket(&parts.headers, domains);
+        let virtual_bucket = virtual_bucket(&parts, domains);
         let is_virtual = virtual_bucket.is_some();
         let target = match virtual_bucket {
             Some(bucket) => Target::parse_virtual(&bucket, parts.uri.path())?,
@@ -126,8 +126,10 @@ impl RequestHead {
 }
 
 /// The bucket that the host names, where it names one.
-pub fn virtual_bucket(headers: &HeaderMap, domains: &Domains) -> Option<String> {
-    headers.get(http::header::HOST)?.to_str().ok().and_then(|host| domains.bucket_of(host))
+pub fn virtual_bucket(parts: &request::Parts, domains: &Domains) -> Option<String> {
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    authority.or_else(header).and_then(|host| domains.bucket_of(host))
 }
 
 /// Parameters of a presigned URL that are no headers: those of the signature, and checksums, which
@@ -177,18 +179,25 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
 }
 
 /// There is one host, and an absolute URI names the same one, else a proxy before us may have seen
-/// another.
-fn check_host(parts: &request::Parts) -> S3Result<()> {
-    if parts.headers.get_all(http::header::HOST).iter().count() > 1 {
+/// another. HTTP/2 may leave the header out, and what it has instead becomes the header that is
+/// signed.
+fn with_host(mut parts: request::Parts) -> S3Result<request::Parts> {
+    if parts.headers.get_all(HOST).iter().count() > 1 {
         return Err(S3Error::new(&codes::BAD_REQUEST, "There is more than one Host header."));
     }
-    let Some(authority) = parts.uri.authority() else {
-        return Ok(());
+    let Some(authority) = parts.uri.authority().map(|authority| authority.as_str()) else {
+        return Ok(parts);
     };
-    match parts.headers.get(http::header::HOST) {
-        Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => Ok(()),
-        _ => Err(S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.")),
+    let contradicts = || S3Error::new(&codes::BAD_REQUEST, "The Host header contradicts the URI.");
+    match parts.headers.get(HOST) {
+        Some(host) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => {}
+        None if parts.version == Version::HTTP_2 => {
+            let host = HeaderValue::from_str(authority).map_err(|_| contradicts())?;
+            parts.headers.insert(HOST, host);
+        }
+        _ => return Err(contradicts()),
     }
+    Ok(parts)
 }
 
 /// A transfer coding besides `chunked` is not undone here: its bytes would pass for the body.
@@ -267,6 +276,23 @@ mod tests {
         assert!(parse("http://A:9000/box").is_ok());
         assert_eq!(parse("http://b:9000/box").unwrap_err(), "BadRequest");
         assert_eq!(parse(&format!("/{}", "x".repeat(2000))).unwrap_err(), "InvalidURI");
+    }
+
+    #[test]
+    fn authority_of_http2_is_the_host() {
+        let parse = |host: &str| {
+            let request = http::Request::get("https://a:9000/box").version(Version::HTTP_2);
+            let request = match host {
+                "" => request,
+                host => request.header("host", host),
+            };
+            let parts = request.body(()).unwrap().into_parts().0;
+            let head = RequestHead::parse(parts, 1024, &Domains::default());
+            head.map(|head| head.headers[HOST].clone()).map_err(|error| error.code.name)
+        };
+        assert_eq!(parse("").unwrap(), "a:9000");
+        assert_eq!(parse("A:9000").unwrap(), "A:9000", "signed as it came");
+        assert_eq!(parse("b:9000").unwrap_err(), "BadRequest");
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Service {
         &self.config.limits
     }
 
+    /// What the listener counts in.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Answers one request.
     pub async fn handle<B>(self: Arc<Self>, request: Request<B>) -> Response<RecordedBody>
     where
@@ -81,8 +86,7 @@ impl Service {
     {
         let (parts, body) = request.into_parts();
         let request_id = self.next_request_id();
-        if health::is_ours(&parts) && virtual_bucket(&parts.headers, &self.config.domains).is_none()
-        {
+        if health::is_ours(&parts) && virtual_bucket(&parts, &self.config.domains).is_none() {
             let mut response = self.clone().ask_router(parts).await.map(RecordedBody::unrecorded);
             self.sign_off(response.headers_mut(), &request_id);
             return response;

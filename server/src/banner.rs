@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub struct Banner<'a> {
     /// Where the server listens.
     pub address: SocketAddr,
+    /// Absolute path of the certificates, where TLS is spoken.
+    pub certs_dir: Option<&'a str>,
     /// Region that clients sign for.
     pub region: &'a str,
     /// Absolute path of the data directory.
@@ -22,21 +24,25 @@ pub struct Banner<'a> {
 }
 
 /// A URL that reaches the address from this machine.
-pub fn endpoint(address: SocketAddr) -> String {
+pub fn endpoint(scheme: &str, address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
 impl Banner<'_> {
     /// The whole text.
     pub fn text(&self) -> String {
-        let endpoint = endpoint(self.address);
+        let scheme = if self.certs_dir.is_some() { "https" } else { "http" };
+        let endpoint = endpoint(scheme, self.address);
         let mut text = format!("Stave {}\n", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(text, "Endpoint: {endpoint} (listens on {})", self.address);
+        if let Some(dir) = self.certs_dir {
+            let _ = writeln!(text, "Certificates: {dir}");
+        }
         let _ = writeln!(text, "Region: {}", self.region);
         let _ = writeln!(text, "Data: {}", self.dir);
         match self.origin {
@@ -67,6 +73,12 @@ impl Banner<'_> {
             Origin::Kept | Origin::Given => String::new(),
         };
         text.push_str("\nTo use it, paste:\n");
+        if self.certs_dir.is_some() {
+            text.push_str(
+                "  # By a name of the certificate. One that this machine does not trust needs\n\
+                 \x20 # aws --ca-bundle FILE, rclone --ca-cert FILE, mc --insecure.\n",
+            );
+        }
         match self.origin {
             Origin::Made | Origin::Kept => {
                 let path = shell_quoted(self.credentials_path);
@@ -98,9 +110,14 @@ mod tests {
     use super::*;
 
     fn text(origin: Origin) -> String {
+        text_with(origin, None)
+    }
+
+    fn text_with(origin: Origin, certs_dir: Option<&str>) -> String {
         let keys = RootKeys { access_key: "ACCESS".into(), secret_key: "hidden-key".into() };
         Banner {
             address: "0.0.0.0:9000".parse().unwrap(),
+            certs_dir,
             region: "eu-1",
             dir: "/my data",
             credentials_path: "/my data/.stave-credentials",
@@ -129,8 +146,16 @@ mod tests {
 
     #[test]
     fn endpoint_of_any_address_is_reachable() {
-        assert_eq!(endpoint("[::]:1".parse().unwrap()), "http://[::1]:1");
-        assert_eq!(endpoint("10.0.0.1:80".parse().unwrap()), "http://10.0.0.1:80");
+        assert_eq!(endpoint("http", "[::]:1".parse().unwrap()), "http://[::1]:1");
+        assert_eq!(endpoint("https", "10.0.0.1:80".parse().unwrap()), "https://10.0.0.1:80");
+    }
+
+    #[test]
+    fn with_certificates_every_line_says_https() {
+        let text = text_with(Origin::Kept, Some("/certs"));
+        assert!(text.contains("Certificates: /certs\n") && text.contains("--insecure"), "{text}");
+        assert!(text.contains("mc alias set stave https://127.0.0.1:9000\n"), "{text}");
+        assert!(!text.contains("http://"), "{text}");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! The binary `stave`: reads its configuration, puts the house together, serves until told to stop.
 //!
 //! ```text
-//! args + environment --config--> Config --run--> listener, lock, keys, node --> s3api::serve
+//! args + environment --config--> Config --run--> listener, certificates, lock, keys, node
+//!                                             --> s3api::serve
 //! ```
 //!
 //! - S1: wrong configuration is refused before anything is served: one line on stderr, exit code 2.
 //! - S2: the endpoint is printed only when recovery is over and the port is bound.
 //! - S3: a directory is served by one process at a time, and the kernel, not a file, remembers
 //!   which.
-//! - S4: a secret is printed once, when it is made; it never stands in a log line or an error.
+//! - S4: with a certificate everything is TLS, and what is wrong with one never leads to less.
+//! - S5: a secret is printed once, when it is made; it never stands in a log line or an error.
 //!
-//! Modules in reading order: [`config`], [`files`], [`credentials`], [`logging`], [`banner`],
-//! [`run`].
+//! Modules in reading order: [`config`], [`files`], [`credentials`], [`certs`], [`logging`],
+//! [`banner`], [`run`].
 #![cfg_attr(madsim, expect(dead_code, reason = "`run_simulated` uses none of it"))]
 
 mod banner;
+#[cfg(not(madsim))]
+mod certs;
 mod config;
 mod credentials;
 mod files;

@@ -12,14 +12,17 @@
 //! is over.
 
 use crate::banner::Banner;
+use crate::certs::{self, Tls};
 use crate::config::{Config, RootKeys};
 use crate::credentials::{self, Origin, Root};
 use crate::files::{self, DirLock};
 use crate::logging;
 use cluster::{Node, NodeConfig};
 use engine::env::{Env, real};
+use s3api::config::REGION_DEFAULT;
 use s3api::{Credentials, S3Config, Service};
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,8 +65,9 @@ const OPEN_FILES_RESERVED: u64 = 512;
 async fn serve(config: Config) -> Result<u8, Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
     let listener = bind(config.address).await.map_err(Failure::Refused)?;
-    let lock = take_dir(&config.dir).map_err(Failure::Refused)?;
     let env = real::env();
+    let tls = start_tls(&config, &env)?;
+    let lock = take_dir(&config.dir).map_err(Failure::Refused)?;
     let root = credentials::obtain(&config.dir, config.root.clone(), &*env.rng)
         .map_err(Failure::Refused)?;
     let connections_max = connections_max(real::raise_open_files()).map_err(Failure::Refused)?;
@@ -78,8 +82,8 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     s3_config.limits.connections_max = s3_config.limits.connections_max.min(connections_max);
     s3_config.validate().map_err(Failure::Refused)?;
     let service = Service::new(s3_config, node.store(), env);
-    announce(&config, &root, address);
-    let code = serve_until_signal(listener, service, &mut signals, &node).await;
+    announce(&config, &root, Endpoint { address, is_secure: tls.is_some() });
+    let code = serve_until_signal(Front { listener, service, tls }, &mut signals, &node).await;
     drop(lock);
     code
 }
@@ -88,6 +92,24 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error} (--address sets another)"))
+}
+
+/// TLS where there are certificates, which are kept fresh from then on.
+fn start_tls(config: &Config, env: &Env) -> Result<Option<Arc<Tls>>, Failure> {
+    let Some(dir) = &config.certs_dir else {
+        return Ok(None);
+    };
+    // Before it is loaded, so that a change in between is seen later.
+    let stamp = certs::stamp(&dir.path);
+    let Some(table) = certs::load(dir).map_err(Failure::Refused)? else {
+        return Ok(None);
+    };
+    certs::report(&table, env.clock.unix_nanos());
+    let broken = |error: &dyn Display| Failure::Broken(format!("cannot start TLS: {error}"));
+    let tls = Arc::new(Tls::new(Arc::new(table)).map_err(|error| broken(&error))?);
+    let hangup = signal(SignalKind::hangup()).map_err(|error| broken(&error))?;
+    tokio::spawn(certs::keep_fresh(tls.clone(), dir.clone(), env.clock.clone(), hangup, stamp));
+    Ok(Some(tls))
 }
 
 fn take_dir(dir: &Path) -> Result<DirLock, String> {
@@ -110,7 +132,8 @@ async fn open_node(dir: &Path, env: Env) -> Result<Node, Failure> {
 fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     let credentials = Credentials { access_key: keys.access_key, secret_key: keys.secret_key };
     let mut s3_config = S3Config::new(credentials);
-    s3_config.region = Some(config.region.clone());
+    s3_config.region = config.region.clone();
+    s3_config.domains = config.domains.clone();
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
     s3_config
 }
@@ -127,7 +150,14 @@ fn connections_max(open_files_max: u64) -> Result<usize, String> {
     }
 }
 
-fn announce(config: &Config, root: &Root, address: SocketAddr) {
+/// Where clients come.
+struct Endpoint {
+    address: SocketAddr,
+    is_secure: bool,
+}
+
+fn announce(config: &Config, root: &Root, endpoint: Endpoint) {
+    let Endpoint { address, is_secure } = endpoint;
     let credentials_path = credentials::path_in(&config.dir);
     if root.origin == Origin::Kept
         && files::is_readable_by_others(&credentials_path).unwrap_or(true)
@@ -135,9 +165,12 @@ fn announce(config: &Config, root: &Root, address: SocketAddr) {
         let path = credentials_path.display();
         tracing::warn!(%path, "others can read the root keys: chmod 600");
     }
+    let certs_dir = config.certs_dir.as_ref().filter(|_| is_secure);
+    let certs_dir = certs_dir.map(|dir| files::absolute(&dir.path));
     let banner = Banner {
         address,
-        region: &config.region,
+        certs_dir: certs_dir.as_deref(),
+        region: config.region.as_deref().unwrap_or(REGION_DEFAULT),
         dir: &files::absolute(&config.dir),
         credentials_path: &files::absolute(&credentials_path),
         keys: &root.keys,
@@ -146,17 +179,34 @@ fn announce(config: &Config, root: &Root, address: SocketAddr) {
     let mut stdout = std::io::stdout();
     // Nobody may be reading; that is no reason not to serve.
     let _ = write!(stdout, "{}", banner.text()).and_then(|()| stdout.flush());
-    tracing::info!(%address, region = config.region, dir = %config.dir.display(), "serving");
+    let dir = config.dir.display();
+    tracing::info!(%address, tls = is_secure, region = banner.region, %dir, "serving");
+}
+
+/// What answers clients.
+struct Front {
+    listener: TcpListener,
+    service: Arc<Service>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Front {
+    async fn serve(self, stopped: watch::Receiver<bool>) -> io::Result<()> {
+        let Self { listener, service, tls } = self;
+        match tls {
+            Some(tls) => s3api::serve_secure(listener, service, tls, stopped).await,
+            None => s3api::serve(listener, service, stopped).await,
+        }
+    }
 }
 
 async fn serve_until_signal(
-    listener: TcpListener,
-    service: Arc<Service>,
+    front: Front,
     signals: &mut Signals,
     node: &Node,
 ) -> Result<u8, Failure> {
     let (stop, stopped) = watch::channel(false);
-    let mut server = tokio::spawn(s3api::serve(listener, service, stopped));
+    let mut server = tokio::spawn(front.serve(stopped));
     let name = tokio::select! {
         biased;
         (name, _) = signals.next() => name,

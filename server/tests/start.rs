@@ -48,6 +48,7 @@ fn given_keys_leave_no_file_and_aliases_are_logged() {
 fn endpoint_answers_as_soon_as_it_is_printed() {
     let root = data_dir();
     let server = Stave::start(root.path(), &[]);
+    assert!(server.banner.contains(&format!("Endpoint: http://{} ", server.address())));
     let live = server.get("/minio/health/live");
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
     let anonymous = server.get("/some-bucket/key");

@@ -1,28 +1,39 @@
-//! The listener: connections in, one hyper HTTP/1.1 server on each.
+//! The listener: connections in, one hyper server on each.
+//!
+//! ```text
+//! accept -> NetStream -+--------------------------------------> http1 -+-> Service::handle
+//!                      +-> secure (TLS, made elsewhere) -ALPN-> http1 -+
+//!                                                         +---> http2 -+
+//! ```
 //!
 //! - S1: nothing that a connection does ends the loop.
-//! - S2: at most `connections_max` connections are open; more wait in the listener's backlog.
+//! - S2: at most `connections_max` connections are open, those in a handshake included; more wait
+//!   in the listener's backlog.
 //! - S3: after shutdown nothing new is accepted, idle connections close at once, running requests
 //!   finish within `drain_ms`, and then `serve` returns.
+//! - S4: HTTP/2 is spoken only where TLS agreed on it (ALPN), never on a plain connection.
 
 pub mod framing;
 pub mod guard;
+pub mod http1;
+pub mod http2;
 pub mod net;
+pub mod secure;
+pub mod streams;
 pub mod timer;
 
+use crate::access::RecordedBody;
+use crate::config::Limits;
 use crate::service::Service;
-use guard::Guarded;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::uri::Scheme;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use net::NetStream;
-use std::convert::Infallible;
+use secure::{HandshakeError, Protocol, Secure};
 use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use timer::HyperTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,9 +48,53 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
+    shutdown: Receiver<bool>,
+) -> io::Result<()> {
+    serve_connections(listener, Front { service, secure: None }, shutdown).await
+}
+
+/// As [`serve`], for connections that are all made secure first.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_secure(
+    listener: TcpListener,
+    service: Arc<Service>,
+    secure: Arc<dyn Secure>,
+    shutdown: Receiver<bool>,
+) -> io::Result<()> {
+    serve_connections(listener, Front { service, secure: Some(secure) }, shutdown).await
+}
+
+/// What every connection gets.
+#[derive(Clone)]
+struct Front {
+    service: Arc<Service>,
+    secure: Option<Arc<dyn Secure>>,
+}
+
+impl Front {
+    fn limits(&self) -> &Limits {
+        self.service.limits()
+    }
+
+    /// Answers one request. Its extensions tell the scheme that its client used.
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Response<RecordedBody>> + Send + use<> {
+        let scheme = if self.secure.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        request.extensions_mut().insert(scheme);
+        self.service.clone().handle(request)
+    }
+}
+
+async fn serve_connections(
+    listener: TcpListener,
+    front: Front,
     mut shutdown: Receiver<bool>,
 ) -> io::Result<()> {
-    let limits = service.limits();
+    let limits = front.limits();
     let (open_max, drain) = (limits.connections_max, Duration::from_millis(limits.drain_ms));
     let slots = Arc::new(Semaphore::new(open_max));
     loop {
@@ -50,7 +105,7 @@ pub async fn serve(
             accepted = accept(&listener, &slots) => accepted,
         };
         if let Some((stream, slot)) = accepted {
-            tokio::spawn(connection(stream, service.clone(), stopped, slot));
+            tokio::spawn(connection(stream, front.clone(), stopped, slot));
         }
     }
     drop(listener);
@@ -87,44 +142,31 @@ async fn drain_connections(slots: &Semaphore, open_max: usize, drain: Duration) 
     }
 }
 
+/// Why a connection ended before its end.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
 /// One connection, from accept to close.
 async fn connection(
     stream: TcpStream,
-    service: Arc<Service>,
-    mut shutdown: Receiver<bool>,
+    front: Front,
+    shutdown: Receiver<bool>,
     slot: OwnedSemaphorePermit,
 ) {
     // Without it, small answers wait for the peer's delayed acknowledgement: 40 ms a request.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let limits = service.limits().clone();
-    let stream = NetStream::new(stream, Duration::from_millis(limits.body_idle_timeout_ms));
-    let stream = Guarded::new(stream);
-    let handler = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.handle(request).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(HyperTimer)
-        .header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
-        .max_headers(limits.headers_max)
-        .max_header_size(limits.head_len_max)
-        .max_buf_size(limits.read_buffer_len_max)
-        .auto_date_header(false);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), handler));
-    let result = tokio::select! {
-        biased;
-        result = served.as_mut() => Some(result),
-        () = wait_for_stop(&mut shutdown) => None,
-    };
-    let result = match result {
-        Some(result) => result,
-        None => {
-            served.as_mut().graceful_shutdown();
-            finish(served, Duration::from_millis(limits.drain_ms)).await
-        }
+    let idle = Duration::from_millis(front.limits().body_idle_timeout_ms);
+    let stream = NetStream::new(stream, idle);
+    let result = match front.secure.clone() {
+        Some(secure) => secure_connection(stream, &*secure, front, shutdown).await,
+        None => http1::serve(stream, front, shutdown).await.map_err(ConnectionError::from),
     };
     if let Err(error) = result {
         tracing::debug!(%error, "connection failed");
@@ -132,11 +174,37 @@ async fn connection(
     drop(slot);
 }
 
+async fn secure_connection(
+    stream: NetStream,
+    secure: &dyn Secure,
+    front: Front,
+    mut shutdown: Receiver<bool>,
+) -> Result<(), ConnectionError> {
+    let timeout = Duration::from_millis(front.limits().handshake_timeout_ms);
+    let established = tokio::select! {
+        biased;
+        // S3: who has not even asked for anything is not waited for.
+        () = wait_for_stop(&mut shutdown) => return Ok(()),
+        established = secure::establish(stream, secure, timeout) => established,
+    };
+    let Some((stream, protocol)) =
+        established.inspect_err(|_| front.service.metrics().fail_handshake())?
+    else {
+        return Ok(());
+    };
+    match protocol {
+        Protocol::Http1 => http1::serve(stream, front, shutdown).await?,
+        Protocol::Http2 => http2::serve(stream, front, shutdown).await?,
+    }
+    Ok(())
+}
+
 /// S3: what runs gets its time, and no more.
 async fn finish(
     served: impl Future<Output = hyper::Result<()>>,
-    drain: Duration,
+    limits: &Limits,
 ) -> hyper::Result<()> {
+    let drain = Duration::from_millis(limits.drain_ms);
     // A timeout drops the connection, and with it the request that did not finish.
     tokio::time::timeout(drain, served).await.unwrap_or(Ok(()))
 }

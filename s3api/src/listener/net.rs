@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A TCP stream whose writes fail after a while without progress.
@@ -18,12 +18,27 @@ pub struct NetStream {
     tcp: TcpStream,
     stalled: IdleTimer,
     is_dirty: bool,
+    /// Was looked at and not yet read.
+    peeked: Option<u8>,
 }
 
 impl NetStream {
     /// Wraps an accepted or connected stream.
     pub fn new(tcp: TcpStream, write_timeout: Duration) -> Self {
-        Self { tcp, stalled: IdleTimer::new(write_timeout), is_dirty: false }
+        Self { tcp, stalled: IdleTimer::new(write_timeout), is_dirty: false, peeked: None }
+    }
+
+    /// Looks at the first byte, which the next read still gets; `None` at the end.
+    ///
+    /// # Errors
+    /// When the stream fails.
+    pub async fn peek_byte(&mut self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        if self.read(&mut byte).await? == 0 {
+            return Ok(None);
+        }
+        self.peeked = Some(byte[0]);
+        Ok(self.peeked)
     }
 
     fn settle(
@@ -51,6 +66,12 @@ impl AsyncRead for NetStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buffer.remaining() > 0
+            && let Some(byte) = self.peeked.take()
+        {
+            buffer.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.tcp).poll_read(context, buffer)
     }
 }

@@ -101,14 +101,13 @@ mod tests {
     #[test]
     fn good_query_is_read() {
         assert_eq!(check(GOOD), Ok(86_400));
-        assert_eq!(check(&GOOD.replace("86400", "1")), Ok(1));
+        assert_eq!(check(&GOOD.replace("86400", "0")), Ok(0));
         assert_eq!(check(&GOOD.replace("86400", "604800")), Ok(604_800));
     }
 
     #[test]
     fn malformed_queries_are_refused() {
         for raw in [
-            GOOD.replace("86400", "0"),
             GOOD.replace("86400", "604801"),
             GOOD.replace("86400", "-1"),
             GOOD.replace("86400", "%2B1"),

@@ -9,8 +9,9 @@ use http::{HeaderName, Request, StatusCode, request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use memory_store::MemoryStore;
+use s3api::listener::secure::Secure;
 use s3api::sigv4::{self, ChunkChain, Signer};
-use s3api::{Credentials, S3Config, Service, serve};
+use s3api::{Credentials, S3Config, Service, serve, serve_secure};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,6 +109,14 @@ impl Server {
 
     /// Starts with another configuration.
     pub async fn start_with(change: impl FnOnce(&mut S3Config)) -> Self {
+        Self::start_over(None, change).await
+    }
+
+    /// Starts on connections that are made secure first.
+    pub async fn start_over(
+        secure: Option<Arc<dyn Secure>>,
+        change: impl FnOnce(&mut S3Config),
+    ) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
         let env = Env { clock: clock.clone(), rng: Arc::new(TestRng(AtomicU64::new(1))) };
         let credentials = Credentials {
@@ -123,7 +132,10 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(serve(listener, service, stopped));
+        let served = match secure {
+            Some(secure) => tokio::spawn(serve_secure(listener, service, secure, stopped)),
+            None => tokio::spawn(serve(listener, service, stopped)),
+        };
         Self { address, clock, credentials, store, stop, served }
     }
 

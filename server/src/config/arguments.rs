@@ -37,9 +37,17 @@ pub struct ServerArguments {
     /// Where to listen: IP:PORT or :PORT [default: 0.0.0.0:9000] [env: STAVE_ADDRESS]
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<String>,
-    /// Region that clients sign for [default: us-east-1] [env: STAVE_REGION]
+    /// Region that clients must sign for [default: any, and us-east-1 is told] [env: STAVE_REGION]
     #[arg(long)]
     pub region: Option<String>,
+    /// Domains, commas between them, whose subdomains are buckets: bucket.domain, virtual-host
+    /// style [env: STAVE_DOMAIN]
+    #[arg(long, value_name = "NAMES")]
+    pub domain: Option<String>,
+    /// Directory of TLS certificates: public.crt and private.key, others for more names in
+    /// subdirectories [default: ~/.stave/certs, where it has any] [env: STAVE_CERTS_DIR]
+    #[arg(long, short = 'S', value_name = "DIR")]
+    pub certs_dir: Option<PathBuf>,
     /// How log lines look [default: text] [env: STAVE_LOG_FORMAT]
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,

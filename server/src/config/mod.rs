@@ -1,14 +1,16 @@
 //! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
 //!
-//! | setting       | flag           | environment                | default        |
-//! |---------------|----------------|----------------------------|----------------|
-//! | directory     | `DIR`          |                            | none, required |
-//! | address       | `--address`    | `STAVE_ADDRESS`            | `0.0.0.0:9000` |
-//! | region        | `--region`     | `STAVE_REGION`             | `us-east-1`    |
-//! | root user     |                | `STAVE_ROOT_USER[_FILE]`   | generated      |
-//! | root password |                | `STAVE_ROOT_PASSWORD[_FILE]` | generated    |
-//! | log format    | `--log-format` | `STAVE_LOG_FORMAT`         | `text`         |
-//! | log filter    |                | `STAVE_LOG`                | `LOG_FILTER`   |
+//! | setting       | flag                | environment                  | default        |
+//! |---------------|---------------------|------------------------------|----------------|
+//! | directory     | `DIR`               |                              | none, required |
+//! | address       | `--address`         | `STAVE_ADDRESS`              | `0.0.0.0:9000` |
+//! | region        | `--region`          | `STAVE_REGION`               | any            |
+//! | domains       | `--domain`          | `STAVE_DOMAIN`               | none           |
+//! | root user     |                     | `STAVE_ROOT_USER[_FILE]`     | generated      |
+//! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]` | generated      |
+//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`            | `CERTS_DIR`    |
+//! | log format    | `--log-format`      | `STAVE_LOG_FORMAT`           | `text`         |
+//! | log filter    |                     | `STAVE_LOG`                  | `LOG_FILTER`   |
 //!
 //! - A flag wins over the environment. An empty variable counts as unset.
 //! - The names that MinIO users have in their unit files are honoured as aliases ([`names`]) and
@@ -20,6 +22,8 @@ mod names;
 
 use arguments::{Command, ServerArguments};
 use names::{Environment, Found};
+use s3api::config::is_region;
+use s3api::host::Domains;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -35,8 +39,8 @@ pub const KEY_LEN_MAX: usize = 128;
 /// Which log lines appear by default: not one a request, which costs a seventh of a small request's
 /// processor time; `STAVE_LOG=info` shows them.
 const LOG_FILTER: &str = "info,s3api::access=warn";
-/// Longest name of a region.
-const REGION_LEN_MAX: usize = 63;
+/// Where certificates are looked for below the home directory, where nobody says anything else.
+const CERTS_DIR: &str = ".stave/certs";
 
 /// What `stave server` was asked to do. Checked: every value is legal.
 pub struct Config {
@@ -44,16 +48,29 @@ pub struct Config {
     pub dir: PathBuf,
     /// Where to listen. Port 0 lets the system choose.
     pub address: SocketAddr,
-    /// Region that clients sign for.
-    pub region: String,
+    /// Region that clients must sign for; any will do without one.
+    pub region: Option<String>,
+    /// Domains whose subdomains are buckets.
+    pub domains: Domains,
     /// Root keys from the environment; without them the directory's own are used.
     pub root: Option<RootKeys>,
+    /// Where TLS certificates are; `None` without a home directory, where none was given.
+    pub certs_dir: Option<CertsDir>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines appear, in the syntax of `tracing` (`info`, `s3api=debug,info`).
     pub log_filter: String,
     /// What the log should say about the configuration, once there is a log.
     pub notes: Vec<Note>,
+}
+
+/// A directory of TLS certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertsDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether somebody asked for it, so that it must have a certificate.
+    pub is_given: bool,
 }
 
 /// Access key and secret key of the root user. Has no `Debug`, so that no log line shows it.
@@ -122,7 +139,9 @@ fn server_config(
     let dir = single_dir(&arguments.dirs)?;
     let address = value(arguments.address, environment.find(&names::ADDRESS)?);
     let region = value(arguments.region, environment.find(&names::REGION)?);
+    let domains = value(arguments.domain, environment.find(&names::DOMAIN)?);
     let root = root_keys(environment)?;
+    let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
         (Some(format), _) => format,
         (None, Some(found)) => parse_log_format(&found.value)?,
@@ -139,8 +158,10 @@ fn server_config(
     Ok(Config {
         dir,
         address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
-        region: parse_region(region.unwrap_or_else(|| "us-east-1".into()))?,
+        region: region.map(parse_region).transpose()?,
+        domains: parse_domains(domains)?,
         root,
+        certs_dir,
         log_format,
         log_filter: log_filter.unwrap_or_else(|| LOG_FILTER.into()),
         notes,
@@ -149,6 +170,18 @@ fn server_config(
 
 fn value(flag: Option<String>, found: Option<Found>) -> Option<String> {
     flag.or(found.map(|found| found.value))
+}
+
+fn certs_dir(
+    flag: Option<PathBuf>,
+    environment: &mut Environment<'_>,
+) -> Result<Option<CertsDir>, String> {
+    let found = environment.find(&names::CERTS_DIR)?.map(|found| PathBuf::from(found.value));
+    Ok(match (flag.or(found), environment.home()) {
+        (Some(path), _) => Some(CertsDir { path, is_given: true }),
+        (None, Some(home)) => Some(CertsDir { path: home.join(CERTS_DIR), is_given: false }),
+        (None, None) => None,
+    })
 }
 
 fn single_dir(dirs: &[PathBuf]) -> Result<PathBuf, String> {
@@ -178,11 +211,18 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn parse_region(region: String) -> Result<String, String> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if !region.is_empty() && region.len() <= REGION_LEN_MAX && region.bytes().all(legal) {
+    if is_region(&region) {
         return Ok(region);
     }
-    Err(format!("bad region {region:?}: letters, digits and - only, for instance us-east-1"))
+    Err(format!("bad region {region:?}: letters, digits, - and _ only, for instance us-east-1"))
+}
+
+fn parse_domains(text: Option<String>) -> Result<Domains, String> {
+    let text = text.unwrap_or_default();
+    let names = text.split(',').filter(|name| !name.is_empty());
+    Domains::new(names.map(str::to_owned)).map_err(|error| {
+        format!("bad domain: {error}; names with commas between them, for instance s3.example.com")
+    })
 }
 
 fn parse_log_format(text: &str) -> Result<LogFormat, String> {

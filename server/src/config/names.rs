@@ -23,6 +23,9 @@ pub const REGION: Setting = Setting {
     aliases: &["MINIO_SITE_REGION", "MINIO_REGION", "MINIO_REGION_NAME"],
     has_file: false,
 };
+/// Domains whose subdomains are buckets.
+pub const DOMAIN: Setting =
+    Setting { own: "STAVE_DOMAIN", aliases: &["MINIO_DOMAIN"], has_file: false };
 /// Access key of the root user.
 pub const ROOT_USER: Setting = Setting {
     own: "STAVE_ROOT_USER",
@@ -35,6 +38,9 @@ pub const ROOT_PASSWORD: Setting = Setting {
     aliases: &["MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"],
     has_file: true,
 };
+/// Directory of TLS certificates.
+pub const CERTS_DIR: Setting =
+    Setting { own: "STAVE_CERTS_DIR", aliases: &["MINIO_CERTS_DIR"], has_file: false };
 /// How log lines look.
 pub const LOG_FORMAT: Setting = Setting { own: "STAVE_LOG_FORMAT", aliases: &[], has_file: false };
 /// Which log lines appear.
@@ -90,6 +96,11 @@ impl<'a> Environment<'a> {
             }
         }
         Ok(first)
+    }
+
+    /// The home directory of whoever started this.
+    pub fn home(&self) -> Option<&Path> {
+        self.get("HOME").map(Path::new)
     }
 
     /// What was remarked, and the MinIO names that nothing asked for.

@@ -42,8 +42,8 @@ fn a_directory_is_enough() {
     let config = config(DIR, &[]);
     assert_eq!(config.dir, Path::new("./data"));
     assert_eq!(config.address.to_string(), "0.0.0.0:9000");
-    assert_eq!(config.region, "us-east-1");
-    assert!(config.root.is_none());
+    assert_eq!(config.region, None);
+    assert!(config.root.is_none() && config.certs_dir.is_none());
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.log_filter, LOG_FILTER);
     assert!(config.notes.is_empty());
@@ -89,7 +89,7 @@ fn minio_names_are_honoured_and_reported() {
         ("MINIO_BROWSER", "off"),
     ];
     let config = config(DIR, environment);
-    assert_eq!(config.region, "eu-west-1");
+    assert_eq!(config.region.as_deref(), Some("eu-west-1"));
     let root = config.root.expect("given");
     assert_eq!((root.access_key.as_str(), root.secret_key.as_str()), ("admin", "long-enough"));
     let alias = |name, meaning| Note::AliasHonoured { name, meaning };
@@ -115,7 +115,7 @@ fn legacy_minio_keys_are_honoured() {
 fn two_names_must_agree() {
     let same = &[("STAVE_REGION", "eu"), ("MINIO_REGION", "eu"), ("MINIO_SITE_REGION", "eu")];
     let config = config(DIR, same);
-    assert_eq!(config.region, "eu");
+    assert_eq!(config.region.as_deref(), Some("eu"));
     assert!(config.notes.is_empty(), "ours came first, and the others were not ignored");
     check_refused(
         DIR,
@@ -131,6 +131,22 @@ fn two_names_must_agree() {
         ],
         "STAVE_ROOT_PASSWORD and MINIO_ROOT_PASSWORD_FILE are both set and differ",
     );
+}
+
+#[test]
+fn certificates_lie_at_home_unless_told_otherwise() {
+    let check = |arguments: &[&str], environment: Pairs<'_>, expected: Option<(&str, bool)>| {
+        let dir = config(arguments, environment).certs_dir;
+        let expected = expected.map(|(path, is_given)| CertsDir { path: path.into(), is_given });
+        assert_eq!(dir, expected, "{arguments:?} {environment:?}");
+    };
+    let environment = &[("HOME", "/home/me"), ("STAVE_CERTS_DIR", "/e")];
+    check(DIR, &[], None);
+    check(DIR, &environment[..1], Some(("/home/me/.stave/certs", false)));
+    check(DIR, environment, Some(("/e", true)));
+    check(DIR, &[("MINIO_CERTS_DIR", "/m")], Some(("/m", true)));
+    check(&["server", "d", "-S", "/f"], environment, Some(("/f", true)));
+    check(&["server", "d", "--certs-dir", "/f"], environment, Some(("/f", true)));
 }
 
 #[test]
@@ -166,8 +182,16 @@ fn known_password_is_remarked() {
 fn empty_variables_count_as_unset() {
     let environment = &[("STAVE_REGION", ""), ("MINIO_ROOT_USER", ""), ("MINIO_X", "")];
     let config = config(DIR, environment);
-    assert_eq!(config.region, "us-east-1");
+    assert_eq!(config.region, None);
     assert!(config.root.is_none() && config.notes.is_empty());
+}
+
+#[test]
+fn several_domains_make_virtual_hosts() {
+    let config = config(DIR, &[("MINIO_DOMAIN", "s3.example.com,Other.org")]);
+    assert_eq!(config.domains.bucket_of("box.s3.example.com:9000").as_deref(), Some("box"));
+    assert_eq!(config.domains.bucket_of("box.other.org").as_deref(), Some("box"));
+    assert_eq!(config.domains.bucket_of("other.org"), None);
 }
 
 #[test]
@@ -186,6 +210,8 @@ fn bad_flags_are_refused_in_one_line() {
     check_refused(&["server", "d", "--log-format", "xml"], &[], "xml");
     check_refused(DIR, &[("STAVE_LOG_FORMAT", "xml")], "bad log format");
     check_refused(&["server", "d", "--region", "no spaces"], &[], "bad region");
+    check_refused(&["server", "d", "--domain", "http://s3"], &[], "bad domain");
+    check_refused(DIR, &[("MINIO_DOMAIN", "10.0.0.1")], "bad domain");
 }
 
 #[test]

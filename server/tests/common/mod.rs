@@ -1,6 +1,7 @@
 //! Runs the real binary on a port that the system chooses. Nothing here waits by the clock: a start
 //! is a line on stdout, a stop is the end of the process.
 
+use http::HeaderMap;
 use s3api::Credentials;
 use s3api::sigv4::{Signer, sign};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -52,9 +53,15 @@ impl Stave {
                 panic!("the server ended: {banner}{text}");
             }
         }
-        let endpoint = banner.lines().find_map(|line| line.strip_prefix("Endpoint: http://"));
-        let address = endpoint.and_then(|rest| rest.split(' ').next()).expect("an endpoint");
+        let endpoint = banner.lines().find_map(|line| line.strip_prefix("Endpoint: http"));
+        let endpoint = endpoint.and_then(|rest| rest.split(' ').next()).expect("an endpoint");
+        let address = endpoint.split("://").nth(1).expect("an endpoint");
         Self { child, log, address: address.into(), banner }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// One request without credentials; returns status line, headers and body.
@@ -69,15 +76,8 @@ impl Stave {
     /// Sends a signed request with a body of `len` bytes, of which the caller sends the rest. When
     /// this returns, the server waits for the body: it asked for it.
     pub fn begin(&self, method: &str, path: &str, len: usize, body: &str) -> TcpStream {
-        let credentials = self.credentials();
-        let now = engine::env::real::env().clock.unix_nanos();
-        let signer = Signer { credentials: &credentials, region: "us-east-1", now };
-        let request =
-            http::Request::builder().method(method).uri(path).header("host", &self.address);
-        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
-        sign(&mut parts, &signer, "UNSIGNED-PAYLOAD").expect("signable");
         let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {len}\r\n");
-        for (name, value) in &parts.headers {
+        for (name, value) in &self.signed(method, path) {
             head += &format!("{name}: {}\r\n", value.to_str().expect("text"));
         }
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
@@ -92,6 +92,18 @@ impl Stave {
         stream
     }
 
+    /// The headers of a signed request with any body.
+    pub fn signed(&self, method: &str, path: &str) -> HeaderMap {
+        let credentials = self.credentials();
+        let now = engine::env::real::env().clock.unix_nanos();
+        let signer = Signer { credentials: &credentials, region: "us-east-1", now };
+        let request =
+            http::Request::builder().method(method).uri(path).header("host", &self.address);
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        sign(&mut parts, &signer, "UNSIGNED-PAYLOAD").expect("signable");
+        parts.headers
+    }
+
     /// The keys that the banner of a first start shows.
     fn credentials(&self) -> Credentials {
         let word_after = |name| {
@@ -103,8 +115,13 @@ impl Stave {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal, as `kill` names it.
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        let sent = Command::new("kill").args([name, &pid]).status().expect("kill runs");
         assert!(sent.success());
     }
 
