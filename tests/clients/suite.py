@@ -16,7 +16,7 @@ from harness import support
 
 def server_of(half, path, scratch):
     """A started server for that half, and what its clients must trust."""
-    options, ca = [], None
+    options, ca = ["--domain", harness.DOMAIN], None
     if half == "tls":
         certs_dir, ca = support.make_certificates(scratch / "tls")
         options += ["--certs-dir", certs_dir]

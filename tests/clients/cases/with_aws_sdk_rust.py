@@ -17,10 +17,10 @@ from harness import HERE, case, support
 def program():
     """Builds it below the target directory; cargo knows what is there already."""
     place = support.target_dir() / "clients-rust"
-    command = ["cargo", "build", "--locked", "--quiet", "--manifest-path", HERE / "rust/Cargo.toml", "--target-dir", place]
+    command = ["cargo", "build", "--locked", "--quiet", "--manifest-path", HERE / "rust/Cargo.toml"]
     # Flags of the caller's build (a simulation's, say) are not its own.
     environment = {name: value for name, value in os.environ.items() if not name.endswith("RUSTFLAGS")}
-    command += ["--message-format", "json-render-diagnostics"]
+    command += ["--target-dir", place, "--message-format", "json-render-diagnostics"]
     built = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     messages = [json.loads(line) for line in built.stdout.splitlines()]
     return next(message["executable"] for message in messages if message.get("executable"))
@@ -28,5 +28,4 @@ def program():
 
 @case
 def it_does_it_all(world):
-    told = {"ENDPOINT": world.server.endpoint, "ACCESS_KEY": world.server.access_key, "SECRET_KEY": world.server.secret_key}
-    world.run(program(), environment={f"STAVE_{name}": value for name, value in told.items()})
+    world.run(program(), environment=world.told())

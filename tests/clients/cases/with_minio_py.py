@@ -21,10 +21,10 @@ from harness import MIB, case, equal, raises, random_bytes, support
 CopySource, ComposeSource = minio.commonconfig.CopySource, minio.commonconfig.ComposeSource
 
 
-def client(world):
+def client(world, secret_key=None):
     trust = {"ca_certs": str(world.ca), "cert_reqs": "CERT_REQUIRED"} if world.ca else {}
     pool = urllib3.PoolManager(timeout=support.ANSWER_SECONDS_MAX, retries=False, **trust)
-    keys = {"access_key": world.server.access_key, "secret_key": world.server.secret_key}
+    keys = {"access_key": world.server.access_key, "secret_key": secret_key or world.server.secret_key}
     # No region: it then asks the server where a bucket is, as most of its users do.
     return minio.Minio(world.server.host, secure=bool(world.ca), http_client=pool, **keys)
 
@@ -129,5 +129,5 @@ def presigned_links_and_wrong_keys(world):
     equal(world.fetch(store.presigned_get_object(bucket, "a b", expires=minute))[::2], (200, b"by link"))
     answer = {"response_headers": {"response-content-type": "text/x-other"}, "expires": minute}
     equal(world.fetch(store.presigned_get_object(bucket, "a b", **answer))[1]["content-type"], "text/x-other")
-    wrong = minio.Minio(world.server.host, world.server.access_key, "wrong" * 8, secure=bool(world.ca), http_client=store._http)
+    wrong = client(world, secret_key="wrong" * 8)
     raises(minio.S3Error, "SignatureDoesNotMatch", wrong.list_buckets)

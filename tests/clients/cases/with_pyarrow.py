@@ -50,8 +50,8 @@ def everyday_work_is_done(world):
     equal(world.body_of("pyarrow", "dir/copy"), body)
     files.move("pyarrow/dir/copy", "pyarrow/moved")
     found = sorted((info.path, info.type) for info in files.get_file_info(Selector("pyarrow", recursive=True)))
-    wanted = [("pyarrow/dir", FileType.Directory), ("pyarrow/dir/a b+\u00e4", FileType.File), ("pyarrow/moved", FileType.File)]
-    equal(found, wanted)
+    names = [("pyarrow/dir", FileType.Directory), ("pyarrow/dir/a b+\u00e4", FileType.File)]
+    equal(found, [*names, ("pyarrow/moved", FileType.File)])
     equal(files.get_file_info("pyarrow/absent").type, FileType.NotFound)
     raises(FileNotFoundError, "", files.open_input_file, "pyarrow/absent")
     files.delete_file("pyarrow/dir/a b+\u00e4")
@@ -97,8 +97,8 @@ def tree_survives_copy_there_and_back(world):
     back.mkdir()
     pyarrow.fs.copy_files(str(tree), f"{bucket}/tree", source_filesystem=local, destination_filesystem=files)
     # It also makes objects for directories, which end in a slash.
-    found = {name: digest for name, digest in world.hashes_in(bucket, "tree/").items() if name and not name.endswith("/")}
-    same_tree(found, wanted)
+    found = world.hashes_in(bucket, "tree/").items()
+    same_tree({name: digest for name, digest in found if name and not name.endswith("/")}, wanted)
     pyarrow.fs.copy_files(f"{bucket}/tree", str(back), source_filesystem=files, destination_filesystem=local)
     same_tree(hashes_of(back), wanted)
     files.delete_dir_contents(f"{bucket}/tree")

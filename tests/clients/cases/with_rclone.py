@@ -1,8 +1,8 @@
 """rclone, from a wheel on PyPI that holds the program.
 
-| upload | list | range                    | copy | multipart              | conditional write | delete | tree             |
-|--------|------|--------------------------|------|------------------------|-------------------|--------|------------------|
-| yes    | yes  | `cat --offset`, mount    | yes  | `--s3-upload-cutoff`   | no API            | yes    | `sync`, `check`  |
+| upload | list | range                 | copy | multipart            | conditional write | delete | tree            |
+|--------|------|-----------------------|------|----------------------|-------------------|--------|-----------------|
+| yes    | yes  | `cat --offset`, mount | yes  | `--s3-upload-cutoff` | no API            | yes    | `sync`, `check` |
 
 `--ignore-existing` looks before it writes and sends no condition: tested for what it is.
 Everything runs with the provider settings that rclone has for MinIO, which are those of AWS with path style.
@@ -52,7 +52,8 @@ def everyday_work_is_done(world):
     md5 = hashlib.md5(body).hexdigest()
     found = [(entry["Path"], entry["Size"], entry["Hashes"]["md5"]) for entry in listed if not entry["IsDir"]]
     equal(sorted(found), [("dir/moved", 300_000, md5), ("dir/one two+\u00e4", 300_000, md5)])
-    equal(rclone(world, "cat", "--offset", "70000", "--count", "9", "stave:rclone/dir/moved", binary=True), body[70_000:70_009])
+    span = ("--offset", "70000", "--count", "9", "stave:rclone/dir/moved")
+    equal(rclone(world, "cat", *span, binary=True), body[70_000:70_009])
     equal(rclone(world, "cat", "--offset", "-7", "stave:rclone/dir/moved", binary=True), body[-7:])
     rclone(world, "copyto", "stave:rclone/dir/moved", target)
     equal(target.read_bytes(), body)

@@ -15,7 +15,7 @@ def s3cmd(world, *arguments, fails=False):
         f"[default]\naccess_key = {world.server.access_key}\nsecret_key = {world.server.secret_key}\n"
         f"host_base = {world.server.host}\nhost_bucket = {world.server.host}\nbucket_location = us-east-1\n"
         f"use_https = {secure}\ncheck_ssl_certificate = True\nca_certs_file = {world.ca or ''}\n"
-        "multipart_chunk_size_mb = 5\nmultipart_copy_chunk_size_mb = 6\nmax_retries = 1\nprogress_meter = False\nhuman_readable_sizes = False\n"
+        "multipart_chunk_size_mb = 5\nmultipart_copy_chunk_size_mb = 6\nmax_retries = 1\nprogress_meter = False\n"
     )
     return world.run(world.tool("python"), world.tool("s3cmd"), "-c", config, *arguments, fails=fails)
 
@@ -26,7 +26,8 @@ def everyday_work_is_done(world):
     source.write_bytes(body)
     s3cmd(world, "mb", "s3://s3cmd")
     assert "s3://s3cmd" in s3cmd(world, "ls")
-    s3cmd(world, "put", "--add-header", "x-amz-meta-colour:blue", "--mime-type", "text/x-test", source, "s3://s3cmd/dir/a b")
+    said = ("--add-header", "x-amz-meta-colour:blue", "--mime-type", "text/x-test")
+    s3cmd(world, "put", *said, source, "s3://s3cmd/dir/a b")
     equal(world.body_of("s3cmd", "dir/a b"), body)
     head = world.s3.head_object(Bucket="s3cmd", Key="dir/a b")
     equal((head["ContentType"], head["Metadata"]["colour"]), ("text/x-test", "blue"))
@@ -34,7 +35,8 @@ def everyday_work_is_done(world):
     equal(world.body_of("s3cmd", "dir/copy"), body)
     s3cmd(world, "mv", "s3://s3cmd/dir/copy", "s3://s3cmd/dir/moved")
     lines = s3cmd(world, "ls", "s3://s3cmd/dir/").splitlines()
-    equal([line.split(maxsplit=3)[2:] for line in lines], [["300000", f"s3://s3cmd/dir/{name}"] for name in ("a b", "moved")])
+    found = [line.split(maxsplit=3)[2:] for line in lines]
+    equal(found, [["300000", "s3://s3cmd/dir/a b"], ["300000", "s3://s3cmd/dir/moved"]])
     assert "DIR  s3://s3cmd/dir/" in s3cmd(world, "ls", "s3://s3cmd")
     info = s3cmd(world, "info", "s3://s3cmd/dir/moved")
     assert "File size: 300000" in info and "text/x-test" in info, info
@@ -56,7 +58,8 @@ def everyday_work_is_done(world):
 
 @case
 def large_file_goes_in_parts_there_and_across(world):
-    source, target, bucket = world.scratch / "s3cmd-large", world.scratch / "s3cmd-large-back", world.bucket("s3cmd-large")
+    source, target = world.scratch / "s3cmd-large", world.scratch / "s3cmd-large-back"
+    bucket = world.bucket("s3cmd-large")
     source.write_bytes(random_bytes(42, 23 * MIB + 7))
     s3cmd(world, "put", source, f"s3://{bucket}/large")
     assert world.s3.head_object(Bucket=bucket, Key="large")["ETag"].endswith('-5"')
@@ -85,7 +88,7 @@ def tree_survives_sync_there_and_back(world):
     (tree / "plain/0/0/0.bin").unlink()
     (tree / "plain/1/1/1.bin").write_bytes(b"changed, and of another length")
     planned = s3cmd(world, "sync", "--dry-run", "--delete-removed", f"{tree}/", place)
-    equal(sorted(line.split(":")[0] for line in planned.splitlines() if ":" in line and "INFO" not in line)[:2], ["delete", "upload"])
+    equal(sorted(line.split(":")[0] for line in planned.splitlines() if ": " in line), ["delete", "upload"])
     s3cmd(world, "sync", "--quiet", "--delete-removed", f"{tree}/", place)
     same_tree(world.hashes_in(bucket, "some/prefix/"), hashes_of(tree))
     s3cmd(world, "del", "--quiet", "--recursive", "--force", f"s3://{bucket}/some/")

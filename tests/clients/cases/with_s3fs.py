@@ -1,8 +1,8 @@
 """s3fs, the file system of dask and pandas (aiobotocore below it).
 
-| upload | list | range                  | copy                    | multipart          | conditional write | delete | tree        |
-|--------|------|------------------------|-------------------------|--------------------|-------------------|--------|-------------|
-| yes    | yes  | `cat_file`, `seek`     | whole, and large by it  | from `block_size`  | `mode="create"`   | yes    | `put`/`get` |
+| upload | list | range              | copy           | multipart         | conditional write | delete | tree         |
+|--------|------|--------------------|----------------|-------------------|-------------------|--------|--------------|
+| yes    | yes  | `cat_file`, `seek` | yes, and parts | from `block_size` | `mode="create"`   | yes    | `put`, `get` |
 """
 
 import errno
@@ -113,7 +113,8 @@ def creation_is_exclusive_on_request(world):
     equal(world.body_of(bucket, "k"), b"one")
     # The condition of a large one is decided when its parts become one object.
     files.pipe_file(f"{bucket}/large", large, mode="create", chunksize=5 * MIB)
-    raises(OSError, f"Errno {errno.EINVAL}", files.pipe_file, f"{bucket}/large", large[1:], mode="create", chunksize=5 * MIB)
+    in_parts = {"mode": "create", "chunksize": 5 * MIB}
+    raises(OSError, f"Errno {errno.EINVAL}", files.pipe_file, f"{bucket}/large", large[1:], **in_parts)
     equal(world.body_of(bucket, "large"), large)
     files.pipe_file(f"{bucket}/k", b"two")
     equal(world.body_of(bucket, "k"), b"two")

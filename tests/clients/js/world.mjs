@@ -7,6 +7,8 @@ export const endpoint = new URL(process.env.STAVE_ENDPOINT);
 export const accessKey = process.env.STAVE_ACCESS_KEY;
 export const secretKey = process.env.STAVE_SECRET_KEY;
 export const region = 'us-east-1';
+// Buckets are also names below it.
+export const domain = process.env.STAVE_DOMAIN;
 
 // The same bytes for the same seed, and no two blocks alike.
 export function bytes(seed, length) {
