@@ -63,7 +63,7 @@ class World:
 
     def clean_environment(self):
         """What commands get: nothing of the user's own settings, the keys, the CA in every way that clients know."""
-        prefixes = ("AWS_", "RCLONE_", "S3_", "MINIO_", "STAVE_", "MC_", "NODE_")
+        prefixes = ("AWS_", "RCLONE_", "S3_", "MINIO_", "STAVE_", "NODE_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
         ca_names = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "RCLONE_CA_CERT")
         return {
@@ -79,12 +79,12 @@ class World:
             "PAGER": "cat",
         }
 
-    def boto(self, secret_key=None, endpoint=None, verify=None, **config):
+    def boto(self, secret_key=None, endpoint=None, verify=None, region=support.REGION, **config):
         settings = {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 1}, **config}
         return boto3.client(
             "s3",
             endpoint_url=endpoint or self.server.endpoint,
-            region_name=support.REGION,
+            region_name=region,
             aws_access_key_id=self.server.access_key,
             aws_secret_access_key=secret_key or self.server.secret_key,
             verify=verify or (str(self.ca) if self.ca else None),

@@ -266,6 +266,18 @@ def presigned_links_work_until_they_expire_or_change(world):
 
 
 @case
+def every_region_is_served(world):
+    for region in ("eu-central-1", "us-west-2", "garage"):
+        abroad, bucket = world.boto(region=region), f"region-{region}"
+        abroad.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        abroad.put_object(Bucket=bucket, Key="k", Body=b"abroad")
+        equal(abroad.get_object(Bucket=bucket, Key="k")["Body"].read(), b"abroad")
+        link = abroad.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+        equal(world.fetch(link)[2], b"abroad")
+        equal(world.body_of(bucket, "k"), b"abroad")
+
+
+@case
 def wrong_keys_are_refused(world):
     error = refused(403, world.boto(secret_key="wrong" * 8).list_buckets)
     equal(error["Error"]["Code"], "SignatureDoesNotMatch")

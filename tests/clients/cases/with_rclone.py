@@ -68,6 +68,20 @@ def everyday_work_is_done(world):
 
 
 @case
+def settings_for_other_providers_work_too(world):
+    source, bucket = mixed_tree(world.scratch / "rclone-provider", 60), world.bucket("rclone-provider")
+    # With its settings for AWS it sends trailing checksums, and those over TLS only.
+    for provider, version in (*([("AWS", "2")] if world.ca else []), ("Other", "1"), ("Ceph", "1")):
+        there = f":s3,provider={provider},list_version={version},force_path_style=true,env_auth=true,region=us-east-1"
+        place = f"{there},endpoint='{world.server.endpoint}':{bucket}/{provider}"
+        rclone(world, "sync", source, place)
+        rclone(world, "check", "--download", source, place)
+        same_tree(world.hashes_in(bucket, f"{provider}/"), hashes_of(source))
+        rclone(world, "delete", place)
+        equal(world.keys_in(bucket), [])
+
+
+@case
 def large_file_goes_in_parts_there_and_across(world):
     source, bucket = world.scratch / "rclone-large", world.bucket("rclone-large")
     source.write_bytes(random_bytes(32, 23 * MIB + 7))

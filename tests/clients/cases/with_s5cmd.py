@@ -51,6 +51,18 @@ def everyday_work_is_done(world):
 
 
 @case
+def region_is_found_without_being_told(world):
+    bucket, source = world.bucket("s5cmd-region"), world.scratch / "s5-region"
+    source.write_bytes(b"anywhere")
+    # Without a region it asks the server by an unsigned HEAD of the bucket, and signs for what it hears.
+    environment = {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
+    for arguments in (("cp", source, f"s3://{bucket}/k"), ("cp", f"s3://{bucket}/k", f"s3://{bucket}/copy")):
+        command = [world.tool("s5cmd"), "--endpoint-url", world.server.endpoint, "--retry-count", "0", *arguments]
+        world.run(*command, environment=environment)
+    equal(world.body_of(bucket, "copy"), b"anywhere")
+
+
+@case
 def large_file_goes_in_parts_and_comes_in_ranges(world):
     source, target, bucket = world.scratch / "s5-large", world.scratch / "s5-large-back", world.bucket("s5cmd-large")
     source.write_bytes(random_bytes(22, 23 * MIB + 7))
