@@ -19,11 +19,12 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::format::Malformed;
 use engine::format::codec;
-use engine::format::value::EXTENTS_MAX;
+use engine::format::value::{EXTENTS_MAX, Extent};
 use engine::object::{
     BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectAttributes, ObjectInfo,
     ObjectKey, PartInfo, UnixNanos, UploadId, UploadInfo,
 };
+use std::collections::BTreeMap;
 
 /// The only partition while a node is alone.
 pub const PARTITION: u16 = 0;
@@ -291,6 +292,12 @@ pub fn uploads_end(incarnation: Incarnation, prefix: &[u8]) -> Bytes {
     successor(uploads_from(incarnation, prefix))
 }
 
+/// Identity of the upload whose row it is.
+pub fn upload_id(row: &[u8]) -> Option<UploadId> {
+    let tail = row.len().checked_sub(16)?;
+    Some(UploadId(u128::from_be_bytes(row[tail..].try_into().ok()?)))
+}
+
 /// Range of all uploads of a bucket.
 pub fn all_uploads(incarnation: Incarnation) -> (Bytes, Bytes) {
     (uploads_from(incarnation, b""), uploads_end(incarnation, b""))
@@ -319,6 +326,16 @@ pub fn extents(incarnation: Incarnation, write_id: u128, group: u32) -> Bytes {
     KeyBuilder::within(EXTENTS, incarnation).u128(write_id).u32(group).build()
 }
 
+/// The extents of a long body by the row that covers them. No record crosses from one to the next.
+pub fn groups(extents: &[Extent]) -> BTreeMap<u32, Vec<Extent>> {
+    let (mut groups, mut position) = (BTreeMap::<u32, Vec<Extent>>::new(), 0);
+    for extent in extents {
+        groups.entry((position / GROUP_LEN) as u32).or_default().push(*extent);
+        position += u64::from(extent.len);
+    }
+    groups
+}
+
 /// Range of all groups of extents of a write.
 pub fn all_extents(incarnation: Incarnation, write_id: u128) -> (Bytes, Bytes) {
     let start = KeyBuilder::within(EXTENTS, incarnation).u128(write_id).build();
@@ -330,6 +347,7 @@ pub fn garbage(incarnation: Incarnation, owner: Garbage) -> Bytes {
     let (kind, id) = match owner {
         Garbage::Extents(write_id) => (EXTENTS, write_id),
         Garbage::Parts(upload_id) => (PART, upload_id.0),
+        Garbage::Uploads => (UPLOAD, 0),
     };
     let mut builder = KeyBuilder::within(GARBAGE, incarnation);
     builder.0.put_u8(kind);
@@ -348,6 +366,8 @@ pub enum Garbage {
     Extents(u128),
     /// Parts of an upload.
     Parts(UploadId),
+    /// Uploads that a deleted bucket left unfinished, with their parts.
+    Uploads,
 }
 
 /// What a row of garbage names.
@@ -358,6 +378,7 @@ pub fn parse_garbage(row: &[u8]) -> Option<(Incarnation, Garbage)> {
     match *rest.get(8)? {
         EXTENTS => Some((incarnation, Garbage::Extents(id))),
         PART => Some((incarnation, Garbage::Parts(UploadId(id)))),
+        UPLOAD => Some((incarnation, Garbage::Uploads)),
         _ => None,
     }
 }

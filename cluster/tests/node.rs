@@ -356,6 +356,22 @@ async fn the_open_volume_gives_its_room_back_without_another_write() {
     check(&*store, "kept", &kept).await;
 }
 
+#[tokio::test]
+async fn a_deleted_bucket_takes_its_unfinished_uploads_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let interval = std::time::Duration::from_millis(10);
+    let config = NodeConfig { reclaim_interval: interval, ..NodeConfig::default() };
+    let node = open(directory.path(), config).await;
+    let store = node.store();
+    store.create_bucket(name()).await.unwrap();
+    let upload_id = upload_parts(&*store, &[(1, content(1, 40 << 20)), (2, vec![1; 9])]).await;
+    store.delete_bucket(name()).await.unwrap();
+    store.create_bucket(name()).await.unwrap();
+    let lost = store.head_upload(name(), key("big"), upload_id).await;
+    assert!(matches!(lost, Err(StoreError::NoSuchUpload)));
+    volumes_shrink_to(&*store, 2 << 20).await;
+}
+
 /// A body that comes as the test sends it.
 struct Fed {
     pieces: mpsc::Receiver<Bytes>,

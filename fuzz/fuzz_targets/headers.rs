@@ -9,6 +9,7 @@ use s3api::headers::conditional::{self, READ};
 use s3api::headers::copy_source::CopySource;
 use s3api::headers::range::ByteRange;
 use s3api::headers::{attributes, checksum, date};
+use s3api::host::Domains;
 use s3api::request::Target;
 use s3api::uri::{self, Query, Slash};
 
@@ -53,12 +54,25 @@ fn uris(text: &str) {
         assert_eq!(again, canonical);
     }
     let _ = Target::parse(text);
+    let _ = Target::parse_virtual("box", text);
+    hosts(text);
     let Ok(query) = Query::parse(text) else { return };
     let mut canonical = String::new();
     query.canonical_into(&mut canonical, None);
     let mut again = String::new();
     Query::parse(&canonical).expect("canonical is legal").canonical_into(&mut again, None);
     assert_eq!(again, canonical);
+}
+
+fn hosts(text: &str) {
+    let domains = Domains::new(["s3.example.com".to_owned()]).expect("a domain");
+    if let Some(bucket) = domains.bucket_of(text) {
+        assert!(!bucket.is_empty() && bucket.len() < text.len());
+    }
+    if let Ok(domains) = Domains::new([text.to_owned()]) {
+        let host = format!("box.{}", text.trim());
+        assert_eq!(domains.bucket_of(&host).as_deref(), Some("box"));
+    }
 }
 
 fn conditions(text: &str) {

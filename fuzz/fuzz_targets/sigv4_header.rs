@@ -15,7 +15,9 @@ fuzz_target!(|text: &str| {
     let _ = Authorization::parse(text);
     let Some(parts) = parts(text) else { return };
     let verifier = Verifier::new(credentials().clone(), "us-east-1".to_owned());
-    if let Ok(head) = s3api::request::RequestHead::parse(parts.clone(), 1 << 15, &Default::default()) {
+    if let Ok(head) =
+        s3api::request::RequestHead::parse(parts.clone(), 1 << 15, &Default::default())
+    {
         let identity = verifier.identify(&head, NOW);
         assert!(!matches!(identity, Ok(Identity::Root(_))), "nobody signed this");
     }
@@ -25,7 +27,9 @@ fuzz_target!(|text: &str| {
     if s3api::sigv4::sign(&mut signed, &signer(), "UNSIGNED-PAYLOAD").is_err() {
         return;
     }
-    let Ok(head) = s3api::request::RequestHead::parse(signed, 1 << 15, &Default::default()) else { return };
+    let Ok(head) = s3api::request::RequestHead::parse(signed, 1 << 15, &Default::default()) else {
+        return;
+    };
     let identity = verifier.identify(&head, NOW);
     assert!(!is_plain || matches!(identity, Ok(Identity::Root(_))), "signed, but refused");
 });

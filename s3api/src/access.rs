@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What is known of a request, as far as it came.
 pub struct Facts {
@@ -45,6 +46,8 @@ pub struct AccessRecord {
     sent: u64,
     is_broken: bool,
     outcome: Option<(Facts, u16, Option<&'static str>)>,
+    /// What the request holds until its answer has ended.
+    held: Vec<OwnedSemaphorePermit>,
 }
 
 impl AccessRecord {
@@ -59,7 +62,18 @@ impl AccessRecord {
             sent: 0,
             is_broken: false,
             outcome: None,
+            held: Vec::new(),
         }
+    }
+
+    /// Counts the bytes that come.
+    pub fn received(&self) -> Received {
+        self.received.clone()
+    }
+
+    /// Gives a permit back when the answer has ended.
+    pub fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        self.held.push(permit);
     }
 
     /// What it came to: status, and the code of its error.

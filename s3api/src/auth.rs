@@ -5,8 +5,10 @@
 //! - T2: authorisation comes before anything about the object is looked at, conditions included.
 
 use crate::error::{S3Result, codes};
+use crate::headers::text;
 use crate::request::RequestHead;
 use crate::route::{AuthModes, Route};
+use crate::sigv4::sha256_hex;
 use crate::sigv4::verify::{Identity, Signed, Verifier};
 use engine::object::{BucketName, ObjectKey, ObjectStore, UnixNanos};
 use std::sync::Arc;
@@ -68,9 +70,29 @@ impl Authenticated {
             (Identity::Root(signed), AuthModes::Signed) => signed,
             (Identity::Anonymous, AuthModes::Signed) => return Err((&codes::ACCESS_DENIED).into()),
         };
+        check_expected_owner(&self.head, gate.verifier.access_key())?;
         let store = gate.store.clone();
         Ok((Authorized { head: self.head, route: self.route, store }, signed))
     }
+}
+
+/// Owners that a client names as a condition are held against the one that there is, by its id or
+/// its name.
+fn check_expected_owner(head: &RequestHead, access_key: &str) -> S3Result<()> {
+    for name in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
+        let Some(expected) = text(&head.headers, name)? else {
+            continue;
+        };
+        if expected != access_key && expected != owner_id(access_key) {
+            return Err((&codes::ACCESS_DENIED).into());
+        }
+    }
+    Ok(())
+}
+
+/// The canonical id of an account.
+pub fn owner_id(access_key: &str) -> String {
+    sha256_hex(access_key.as_bytes())
 }
 
 impl Authorized {

@@ -108,6 +108,22 @@ pub struct Limits {
     pub header_timeout_ms: u64,
     /// Milliseconds without a byte of a body, in either direction. Default 60,000.
     pub body_idle_timeout_ms: u64,
+    /// Bytes a second that a body brings at least, over the waits for its client. Default 512.
+    pub body_rate_min: u64,
+    /// Milliseconds of such waits over which that is measured. Default 30,000.
+    pub body_rate_window_ms: u64,
+    /// Requests under way at once. Default 8192.
+    pub requests_max: usize,
+    /// Listings, bulk deletes and completions at once. Default 64.
+    pub scans_max: usize,
+    /// Those that wait for their turn. Default 1024.
+    pub scans_waiting_max: usize,
+    /// Milliseconds that a request waits for room before it is told to slow down. Default 10,000.
+    pub admission_wait_ms: u64,
+    /// Bytes of all documents that come and go at once. Default 128 MiB, at least 16 MiB.
+    pub documents_len_max: usize,
+    /// Milliseconds between signs of life of an answer that takes long. Default 10,000.
+    pub keep_alive_ms: u64,
     /// Milliseconds that running requests get after a shutdown began. Default 30,000.
     pub drain_ms: u64,
     /// Header fields of a request. Default 100.
@@ -132,6 +148,14 @@ impl Default for Limits {
             streams_max: 100,
             header_timeout_ms: 60_000,
             body_idle_timeout_ms: 60_000,
+            body_rate_min: 512,
+            body_rate_window_ms: 30_000,
+            requests_max: 8192,
+            scans_max: 64,
+            scans_waiting_max: 1024,
+            admission_wait_ms: 10_000,
+            documents_len_max: 128 << 20,
+            keep_alive_ms: 10_000,
             drain_ms: 30_000,
             headers_max: 100,
             head_len_max: 64 << 10,
@@ -153,7 +177,11 @@ impl Limits {
             && self.head_len_max >= 8 << 10
             && self.read_buffer_len_max >= self.head_len_max
             && self.header_timeout_ms >= 1
-            && self.body_idle_timeout_ms >= 1;
+            && self.body_idle_timeout_ms >= 1
+            && self.requests_max >= 1
+            && self.scans_max >= 1
+            && self.documents_len_max >= 16 << 20
+            && self.keep_alive_ms >= 1;
         if is_sane { Ok(()) } else { Err("a limit of the S3 front end is too small".to_owned()) }
     }
 }

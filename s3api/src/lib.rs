@@ -20,11 +20,12 @@
 //! - I5: a body that cannot be completed ends in a broken connection (P1).
 //! - I6: secrets and signatures are in no log, no metric and no answer (L1).
 //!
-//! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`request`], [`uri`],
+//! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`], [`request`], [`uri`],
 //! [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`], [`response`],
 //! [`error`], [`health`], [`metrics`].
 
 pub mod access;
+pub mod admission;
 pub mod auth;
 pub mod body;
 pub mod config;

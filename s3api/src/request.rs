@@ -5,6 +5,7 @@ use crate::host::Domains;
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::uri::Scheme;
 use http::{Method, Uri, Version, request};
 
 /// What a request is about.
@@ -83,6 +84,8 @@ pub struct RequestHead {
     pub target: Target,
     /// Whether the host names the bucket.
     pub is_virtual: bool,
+    /// Whether the client came over TLS.
+    pub is_secure: bool,
     uri: Uri,
     /// Headers that came as parameters of a presigned URL, which signs them.
     hoisted: Vec<HeaderName>,
@@ -110,8 +113,9 @@ impl RequestHead {
         };
         let mut headers = parts.headers;
         let hoisted = hoist(&query, &mut headers)?;
+        let is_secure = parts.extensions.get() == Some(&Scheme::HTTPS);
         let (method, uri) = (parts.method, parts.uri);
-        Ok(Self { method, headers, query, target, is_virtual, uri, hoisted })
+        Ok(Self { method, headers, query, target, is_virtual, is_secure, uri, hoisted })
     }
 
     /// Whether a header came as a parameter of a presigned URL.

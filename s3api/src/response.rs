@@ -37,6 +37,8 @@ pub enum ResponseBody {
         /// How many are to come.
         left: u64,
     },
+    /// Pieces of a document whose length nobody knows yet.
+    Unsized(ByteStream),
     /// What the router of health and metrics answers.
     Router(axum::body::Body),
 }
@@ -63,6 +65,11 @@ impl Body for ResponseBody {
                 let piece = ready!(stream.as_mut().poll_next(context));
                 Poll::Ready(account(piece, left))
             }
+            Self::Unsized(stream) => {
+                let piece = ready!(stream.as_mut().poll_next(context));
+                let framed = piece.map(|piece| piece.map(Frame::data));
+                Poll::Ready(framed.map(|piece| piece.map_err(|_| BrokenBody::Store)))
+            }
             Self::Router(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
                 Poll::Ready(frame.map(|frame| frame.map_err(|_| BrokenBody::Other)))
@@ -74,7 +81,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
             // The end of the stream is where its verification may still fail.
-            Self::Stream { .. } => false,
+            Self::Stream { .. } | Self::Unsized(_) => false,
             Self::Router(body) => body.is_end_stream(),
         }
     }
@@ -83,6 +90,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream { left, .. } => SizeHint::with_exact(*left),
+            Self::Unsized(_) => SizeHint::default(),
             Self::Router(body) => body.size_hint(),
         }
     }

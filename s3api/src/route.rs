@@ -48,6 +48,7 @@ pub enum Operation {
     DeleteBucket,
     HeadBucket,
     GetBucketLocation,
+    GetBucketVersioning,
     ListObjects,
     ListObjectsV2,
     DeleteObjects,
@@ -75,6 +76,7 @@ impl Operation {
             Self::DeleteBucket => "DeleteBucket",
             Self::HeadBucket => "HeadBucket",
             Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketVersioning => "GetBucketVersioning",
             Self::ListObjects => "ListObjects",
             Self::ListObjectsV2 => "ListObjectsV2",
             Self::DeleteObjects => "DeleteObjects",
@@ -121,6 +123,7 @@ type Parameters = &'static [(&'static str, Option<&'static str>)];
 
 const NONE: Parameters = &[];
 const LOCATION: Parameters = &[("location", None)];
+const VERSIONING: Parameters = &[("versioning", None)];
 const UPLOADS: Parameters = &[("uploads", None)];
 const VERSION_2: Parameters = &[("list-type", Some("2"))];
 const TAGGING: Parameters = &[("tagging", None)];
@@ -152,6 +155,7 @@ pub static ROUTES: &[Route] = {
     use Level::{Bucket, Object, Service};
     use Operation::*;
     const LIST: &str = "s3:ListBucket";
+    const GET_VERSIONING: &str = "s3:GetBucketVersioning";
     const LIST_UPLOADS: &str = "s3:ListBucketMultipartUploads";
     const LIST_PARTS: &str = "s3:ListMultipartUploadParts";
     const GET: &str = "s3:GetObject";
@@ -162,6 +166,7 @@ pub static ROUTES: &[Route] = {
         row(ListBuckets, Method::GET, Service, NONE, "s3:ListAllMyBuckets", Empty),
 
         row(GetBucketLocation, Method::GET, Bucket, LOCATION, "s3:GetBucketLocation", Empty),
+        row(GetBucketVersioning, Method::GET, Bucket, VERSIONING, GET_VERSIONING, Empty),
         row(ListMultipartUploads, Method::GET, Bucket, UPLOADS, LIST_UPLOADS, Empty),
         row(ListObjectsV2, Method::GET, Bucket, VERSION_2, LIST, Empty),
         row(ListObjects, Method::GET, Bucket, NONE, LIST, Empty),
@@ -255,6 +260,20 @@ impl Route {
             })
     }
 
+    /// Whether an answer takes many keys at once.
+    pub fn is_scan(&self) -> bool {
+        use Operation::*;
+        matches!(
+            self.operation,
+            ListObjects
+                | ListObjectsV2
+                | ListMultipartUploads
+                | ListParts
+                | DeleteObjects
+                | CompleteMultipartUpload
+        )
+    }
+
     /// Whether the route knows a subresource: `partNumber` also chooses a part of a read.
     fn consumes(&self, name: &str) -> bool {
         let is_part_of_read = name == "partNumber"
@@ -281,8 +300,15 @@ pub fn find(head: &RequestHead) -> S3Result<&'static Route> {
         let message = format!("The subresource {name} is not implemented for this request.");
         return Err(S3Error::new(&codes::NOT_IMPLEMENTED, message));
     }
-    if head.query.get("versionId").is_some_and(|version| version != "null") {
-        return Err((&codes::NO_SUCH_VERSION).into());
+    match head.query.get("versionId") {
+        None | Some("null") => {}
+        Some("") => {
+            let message = "Version id cannot be the empty string";
+            return Err(
+                S3Error::new(&codes::INVALID_ARGUMENT, message).with("ArgumentName", "versionId")
+            );
+        }
+        Some(_) => return Err((&codes::NO_SUCH_VERSION).into()),
     }
     route.ok_or_else(|| (&codes::METHOD_NOT_ALLOWED).into())
 }
@@ -309,6 +335,7 @@ mod tests {
         check("GET", "/box", false, Ok(ListObjects));
         check("GET", "/box?list-type=2&prefix=a", false, Ok(ListObjectsV2));
         check("GET", "/box?location", false, Ok(GetBucketLocation));
+        check("GET", "/box?versioning", false, Ok(GetBucketVersioning));
         check("GET", "/box?uploads", false, Ok(ListMultipartUploads));
         check("POST", "/box?delete", false, Ok(DeleteObjects));
         check("PUT", "/box/key", false, Ok(PutObject));

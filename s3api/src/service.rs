@@ -9,15 +9,17 @@
 //! ```
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
+use crate::admission::Admission;
 use crate::auth::{Gate, Unauthenticated};
 use crate::body::digests::ChecksumScope;
+use crate::body::pace::Pace;
 use crate::body::{BodyPlan, Received, RequestBody, linger};
 use crate::config::{Limits, S3Config};
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::headers::date;
 use crate::health::{self, HealthState};
 use crate::metrics::Metrics;
-use crate::ops::{self, Call};
+use crate::ops::{self, Call, RequestIds};
 use crate::request::{RequestHead, virtual_bucket};
 use crate::response::{self, ResponseBody, S3Response, text_value};
 use crate::route::{self, Operation};
@@ -29,7 +31,6 @@ use http::{HeaderName, Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tower_service::Service as _;
 use tracing::Instrument;
 
@@ -40,6 +41,7 @@ static HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 pub struct Service {
     config: Arc<S3Config>,
     gate: Gate,
+    admission: Arc<Admission>,
     env: Env,
     metrics: Arc<Metrics>,
     router: axum::Router,
@@ -58,6 +60,7 @@ impl Service {
         seed.copy_from_slice(&random[..8]);
         let state = HealthState { metrics: metrics.clone(), store: store.clone() };
         Arc::new(Self {
+            admission: Arc::new(Admission::new(&config.limits)),
             config: Arc::new(config),
             gate: Gate::new(verifier, store),
             env,
@@ -104,13 +107,13 @@ impl Service {
     where
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
-        let received = Received::default();
-        let mut record = AccessRecord::begin(self.metrics.clone(), received.clone());
+        let mut record = AccessRecord::begin(self.metrics.clone(), Received::default());
         let mut facts = Facts::new(&parts);
         let waits = parts.headers.contains_key(http::header::EXPECT);
         let is_empty = body.is_end_stream();
         let (body, leftover) = linger::watch(body, waits);
-        let result = self.run(parts, body, received, &mut facts).await;
+        let ids = RequestIds { request_id, host_id: self.host_id.clone() };
+        let result = self.run(parts, body, &mut record, (&mut facts, &ids)).await;
         let (mut response, error) = match result {
             Ok(response) => (response, None),
             Err(error) => {
@@ -118,7 +121,7 @@ impl Service {
                 if error.code != &codes::REQUEST_TIMEOUT {
                     leftover.discard();
                 }
-                (self.error_response(&error, &facts, &request_id), Some(error.code.name))
+                (self.error_response(&error, &facts, &ids.request_id), Some(error.code.name))
             }
         };
         if facts.method == Method::HEAD {
@@ -130,7 +133,7 @@ impl Service {
         if waits && (is_empty || error.is_some()) {
             headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
-        self.sign_off(headers, &request_id);
+        self.sign_off(headers, &ids.request_id);
         record.describe(facts, response.status().as_u16(), error);
         response.map(|body| RecordedBody::new(body, record))
     }
@@ -140,12 +143,15 @@ impl Service {
         &self,
         parts: request::Parts,
         body: B,
-        received: Received,
-        facts: &mut Facts,
+        record: &mut AccessRecord,
+        (facts, ids): (&mut Facts, &RequestIds),
     ) -> S3Result<S3Response>
     where
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
+        let has_len = parts.headers.contains_key(http::header::CONTENT_LENGTH);
+        // Without a length HTTP/1.1 means an empty body; a client that lost it means something else.
+        let is_sized = has_len || parts.version == http::Version::HTTP_2;
         let head = RequestHead::parse(parts, self.config.limits.url_len_max, &self.config.domains)?;
         facts.target = Some(head.target.clone());
         let route = route::find(&head)?;
@@ -157,18 +163,26 @@ impl Service {
             Operation::CompleteMultipartUpload => ChecksumScope::Object,
             _ => ChecksumScope::Body,
         };
-        let http_len = body.size_hint().exact();
+        let http_len = body.size_hint().exact().filter(|_| is_sized);
+        record.hold(self.admission.request()?);
         let plan = BodyPlan::parse(&authorized.head().headers, signed, http_len, scope)?;
-        let idle_timeout = Duration::from_millis(self.config.limits.body_idle_timeout_ms);
+        let pace = Pace::new(&self.config.limits);
+        let received = record.received();
         let call = Call {
             authorized,
             config: self.config.clone(),
+            ids: ids.clone(),
+            admission: self.admission.clone(),
             plan,
-            open: Box::new(move |plan| {
-                Box::new(RequestBody::new(body, plan, idle_timeout, received))
-            }),
+            open: Box::new(move |plan| Box::new(RequestBody::new(body, plan, pace, received))),
         };
-        ops::dispatch(call).await
+        let response = ops::dispatch(call).await?;
+        if let ResponseBody::Full(document) = response.body()
+            && let Some(permit) = self.admission.document(document.len()).await?
+        {
+            record.hold(permit);
+        }
+        Ok(response)
     }
 
     fn error_response(&self, error: &S3Error, facts: &Facts, request_id: &str) -> S3Response {

@@ -221,7 +221,7 @@ pub enum StoreError {
     /// The bucket is there already, and it is the caller's. Answer the client.
     #[error("bucket exists already")]
     BucketExists,
-    /// The bucket holds objects or uploads. Answer the client.
+    /// The bucket holds objects. Answer the client.
     #[error("bucket is not empty")]
     BucketNotEmpty,
     /// A listed part was never uploaded, or with another entity tag. Answer the client.
@@ -266,7 +266,7 @@ pub enum StoreError {
 pub trait ObjectStore: Send + Sync + 'static {
     /// Creates a bucket. Fails with `BucketExists`.
     fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
-    /// Deletes an empty bucket. Fails with `NoSuchBucket`, `BucketNotEmpty`.
+    /// Deletes a bucket without objects, and its unfinished uploads with it. Fails with `NoSuchBucket`, `BucketNotEmpty`.
     fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
     /// Looks a bucket up. Fails with `NoSuchBucket`.
     fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo>;

@@ -9,18 +9,19 @@
 //! - B1: a body holds no more than the frame in hand, whatever its size.
 //! - B2: the end is told to the store only after length, chunk signatures, trailer, hashes and
 //!   checksums held.
-//! - B3: a body that stands still for `body_idle_timeout_ms` fails.
+//! - B3: a body that stands still for `body_idle_timeout_ms` fails, and one that comes slower than
+//!   `body_rate_min` ([`pace`]).
 
 pub mod checksum;
 pub mod chunked;
 pub mod digests;
 pub mod encode;
 pub mod linger;
+pub mod pace;
 pub mod relay;
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers;
-use crate::listener::timer::IdleTimer;
 use crate::sigv4::Payload;
 use crate::sigv4::verify::Signed;
 use bytes::{Bytes, BytesMut};
@@ -29,12 +30,12 @@ use digests::{ChecksumScope, Digests, Promises};
 use engine::object::{Body, BodyDigest, BodyError, BodySource, StoreError};
 use http::HeaderMap;
 use http_body::Body as HttpBody;
+use pace::Pace;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 /// What the head of a request says of its body.
 pub struct BodyPlan {
@@ -161,21 +162,21 @@ pub struct RequestBody<B> {
     frame: Bytes,
     /// Decoded bytes that are still to come, in plain bodies of announced length.
     left: Option<u64>,
-    idle: IdleTimer,
+    pace: Pace,
     received: Received,
     digest: Option<BodyDigest>,
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin> RequestBody<B> {
     /// A body under a plan.
-    pub fn new(http: B, plan: BodyPlan, idle_timeout: Duration, received: Received) -> Self {
+    pub fn new(http: B, plan: BodyPlan, pace: Pace, received: Received) -> Self {
         Self {
             http,
             left: plan.len.filter(|_| plan.chunked.is_none()),
             decoder: plan.chunked.map(ChunkDecoder::new),
             digests: Some(Digests::new(plan.promises)),
             frame: Bytes::new(),
-            idle: IdleTimer::new(idle_timeout),
+            pace,
             received,
             digest: None,
         }
@@ -220,11 +221,17 @@ impl<B: HttpBody<Data = Bytes> + Unpin> RequestBody<B> {
             let frame = match Pin::new(&mut self.http).poll_frame(context) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    ready!(self.idle.poll(context));
+                    ready!(self.pace.poll_idle(context));
                     return Poll::Ready(Some(Err((&codes::REQUEST_TIMEOUT).into())));
                 }
             };
-            self.idle.progress();
+            let data_len = match &frame {
+                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) | None => 0,
+            };
+            if !self.pace.is_kept(data_len) && matches!(frame, Some(Ok(_))) {
+                return Poll::Ready(Some(Err((&codes::REQUEST_TIMEOUT).into())));
+            }
             match frame {
                 None => return Poll::Ready(None),
                 Some(Err(_)) => return Poll::Ready(Some(Err((&codes::INCOMPLETE_BODY).into()))),

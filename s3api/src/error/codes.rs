@@ -69,7 +69,7 @@ codes! {
         "The upload does not exist; it may have been aborted or completed.";
     NO_SUCH_VERSION = 404 "NoSuchVersion" "The version does not exist.";
     PRECONDITION_FAILED = 412 "PreconditionFailed"
-        "At least one of the preconditions you specified did not hold.";
+        "At least one of the pre-conditions you specified did not hold";
     REQUEST_TIMEOUT = 400 "RequestTimeout"
         "Nothing was read from the connection for too long.";
     REQUEST_TIME_TOO_SKEWED = 403 "RequestTimeTooSkewed"

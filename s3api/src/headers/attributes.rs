@@ -83,12 +83,25 @@ pub fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     }
     match headers.get("x-amz-acl").map(HeaderValue::as_bytes) {
         None | Some(b"private" | b"bucket-owner-full-control" | b"bucket-owner-read") => {}
-        Some(_) => return Err((&codes::ACL_NOT_SUPPORTED).into()),
+        Some(b"public-read" | b"public-read-write" | b"authenticated-read" | b"aws-exec-read") => {
+            return Err((&codes::ACL_NOT_SUPPORTED).into());
+        }
+        Some(_) => return Err(unknown_value("x-amz-acl")),
+    }
+    if let Some(value) = headers.get("x-amz-tagging-directive")
+        && !matches!(value.as_bytes(), b"COPY" | b"REPLACE")
+    {
+        return Err(unknown_value("x-amz-tagging-directive"));
     }
     match headers.get("x-amz-storage-class").map(HeaderValue::as_bytes) {
         None | Some(b"STANDARD" | b"REDUCED_REDUNDANCY") => Ok(()),
         Some(_) => Err((&codes::INVALID_STORAGE_CLASS).into()),
     }
+}
+
+fn unknown_value(name: &'static str) -> S3Error {
+    let message = format!("The value of {name} is not one that there is.");
+    S3Error::new(&codes::INVALID_ARGUMENT, message).with("ArgumentName", name)
 }
 
 /// Writes the attributes of an object into an answer. What no header can carry was refused when it
@@ -190,6 +203,8 @@ mod tests {
         assert_eq!(check("x-amz-tagging", "a=b"), Err("NotImplemented"));
         assert_eq!(check("x-amz-acl", "public-read"), Err("AccessControlListNotSupported"));
         assert_eq!(check("x-amz-acl", "private"), Ok(()));
+        assert_eq!(check("x-amz-acl", "foo"), Err("InvalidArgument"));
+        assert_eq!(check("x-amz-tagging-directive", "foo"), Err("InvalidArgument"));
         assert_eq!(check("x-amz-storage-class", "GLACIER"), Err("InvalidStorageClass"));
         assert_eq!(check("x-amz-storage-class", "STANDARD"), Ok(()));
     }

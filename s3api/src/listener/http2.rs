@@ -12,7 +12,9 @@
 //!
 //! - T1: a connection without a running request ends after `header_timeout_ms`; pings do not keep
 //!   it.
-//! - T2: a peer that answers no ping is gone, whatever runs.
+//! - T2: nor does a peer delay the end that does not answer the farewell: without a running request
+//!   it has `FAREWELL_TIMEOUT`.
+//! - T3: a peer that answers no ping is gone, whatever runs.
 
 use super::streams::{FRAME_LEN_MAX, PacedBody, Streams, note_answer};
 use super::timer::HyperTimer;
@@ -51,6 +53,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it has to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What a peer without a running request has to say goodbye, and to take what h2 still holds.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Serves a connection to its end.
 pub(super) async fn serve<S>(
     stream: S,
@@ -63,6 +68,7 @@ where
     let limits = front.limits().clone();
     let streams = Streams::new(Duration::from_millis(limits.body_idle_timeout_ms));
     let idle = streams.idle(Duration::from_millis(limits.header_timeout_ms));
+    let farewell = streams.idle(FAREWELL_TIMEOUT);
     let headers_max = limits.headers_max;
     let handler = service_fn(move |request| {
         let answer = answer(&front, request, headers_max);
@@ -90,7 +96,12 @@ where
         () = idle => {}
     }
     served.as_mut().graceful_shutdown();
-    finish(served, &limits).await
+    tokio::select! {
+        biased;
+        result = finish(served, &limits) => result,
+        // T2
+        () = farewell => Ok(()),
+    }
 }
 
 /// Answers one request, unless it has more headers than HTTP/1.1 would take.

@@ -174,3 +174,52 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PacedBody<B> {
         hint
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, Full};
+    use std::task::Waker;
+
+    #[tokio::test]
+    async fn bodies_go_out_in_frames_and_whole() {
+        let bytes = Bytes::from_iter((0..40_000_u32).map(|number| number.to_be_bytes()[3]));
+        let mut body = PacedBody::new(Full::new(bytes.clone()));
+        assert_eq!(body.size_hint().exact(), Some(40_000));
+        let mut lens = Vec::new();
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.unwrap().into_data().unwrap();
+            assert_eq!(body.is_end_stream(), whole.len() + data.len() == bytes.len());
+            lens.push(data.len());
+            whole.extend_from_slice(&data);
+            let left = (bytes.len() - whole.len()) as u64;
+            assert_eq!(body.size_hint().exact(), Some(left));
+        }
+        assert_eq!((lens, whole), (vec![16_384, 16_384, 7_232], bytes.to_vec()));
+    }
+
+    /// What each poll of a stream does, and whether the stream's timer runs after it.
+    #[tokio::test]
+    async fn only_the_peer_is_timed() {
+        let mut steps = [None, Some(Step::Sending), None, Some(Step::Waiting), None].into_iter();
+        let stream = std::future::poll_fn(move |_| {
+            if let Some(Some(step)) = steps.next() {
+                STEP.set(Some(step));
+            }
+            Poll::<()>::Pending
+        });
+        let streams = Streams::new(Duration::from_secs(60));
+        let mut watched = Watched {
+            stream: Box::pin(stream),
+            is_sending: false,
+            timer: IdleTimer::new(streams.idle_timeout),
+            running: watch::Sender::new(1),
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        for is_sending in [false, true, true, false, false] {
+            assert!(Pin::new(&mut watched).poll(&mut context).is_pending());
+            assert_eq!(watched.is_sending, is_sending);
+        }
+    }
+}

@@ -70,9 +70,10 @@ impl IdleTimer {
         Self { timeout, waiting_since: None, sleep: None }
     }
 
-    /// The wait is over.
-    pub fn progress(&mut self) {
-        self.waiting_since = None;
+    /// The wait is over; returns how long it was.
+    pub fn progress(&mut self) -> Duration {
+        let since = self.waiting_since.take();
+        since.map_or(Duration::ZERO, |since| now().saturating_duration_since(since))
     }
 
     /// Waits; ready when this wait lasted for the whole timeout.

@@ -3,11 +3,11 @@
 //! Entity tag and checksum of the object follow from those of the parts. The store holds the listed
 //! entity tags against what was uploaded, so that the derivation here starts from facts.
 
-use super::{Done, upload_id};
+use super::{Done, keep_alive, upload_id};
 use crate::body::checksum as sums;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{checksum, conditional, text};
-use crate::response::{self, S3Response};
+use crate::response::S3Response;
 use crate::uri::{self, Slash};
 use crate::xml::XmlWriter;
 use crate::xml::bodies::{self, ListedPart};
@@ -23,6 +23,10 @@ use std::collections::BTreeMap;
 const PAGE_PARTS: usize = 1000;
 
 pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> {
+    keep_alive::answer(call, |call| complete(call, document)).await
+}
+
+async fn complete(call: Done, document: Bytes) -> S3Result<String> {
     let parts = bodies::parse_complete(&document)?;
     let headers = &call.authorized.head().headers;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
@@ -51,7 +55,7 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
         xml.text("ChecksumType", checksum::kind_name(sum.kind));
     }
     xml.close("CompleteMultipartUploadResult");
-    Ok(response::xml(xml.finish()))
+    Ok(xml.finish())
 }
 
 /// Where the client finds the object: by the name that it called this server.
@@ -59,10 +63,11 @@ fn location(call: &Done, key: &str) -> String {
     let host = call.authorized.head().headers.get(http::header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
     let path = uri::encode(key, Slash::Keep);
+    let scheme = if call.authorized.head().is_secure { "https" } else { "http" };
     if call.authorized.head().is_virtual {
-        return format!("http://{host}/{path}");
+        return format!("{scheme}://{host}/{path}");
     }
-    format!("http://{host}/{}/{path}", call.authorized.bucket())
+    format!("{scheme}://{host}/{}/{path}", call.authorized.bucket())
 }
 
 fn listed(part: ListedPart) -> CompletedPart {

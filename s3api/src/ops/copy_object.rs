@@ -1,11 +1,11 @@
 //! CopyObject: `PUT /bucket/key` with `x-amz-copy-source`. The bytes go from the store through here
 //! back to the store.
 
-use super::{Done, copy};
+use super::{Done, copy, keep_alive};
 use crate::body::relay::RelayBody;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{attributes, checksum, conditional, text};
-use crate::response::{self, S3Response};
+use crate::response::S3Response;
 use engine::object::{ChecksumAlgorithm, ObjectAttributes, ObjectInfo, PutRequest};
 
 /// Where the attributes of the copy come from.
@@ -18,8 +18,16 @@ enum Directive {
 }
 
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    keep_alive::answer(call, copy).await
+}
+
+async fn copy(call: Done) -> S3Result<String> {
     let headers = &call.authorized.head().headers;
     attributes::refuse_unsupported(headers)?;
+    if headers.contains_key("x-amz-copy-source-range") {
+        let message = "The copy of a whole object takes no x-amz-copy-source-range.";
+        return Err(S3Error::new(&codes::INVALID_REQUEST, message));
+    }
     let directive = directive(&call)?;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let condition = conditional::of_write(headers)?;
@@ -41,8 +49,7 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let request = PutRequest { bucket, key, attributes, condition, len: Some(size) };
     let outcome = call.authorized.store().put(request, body).await?;
     let sum = outcome.checksum.as_ref();
-    let document = copy::result_document("CopyObjectResult", &outcome.etag, outcome.modified, sum);
-    Ok(response::xml(document))
+    Ok(copy::result_document("CopyObjectResult", &outcome.etag, outcome.modified, sum))
 }
 
 fn directive(call: &Done) -> S3Result<Directive> {

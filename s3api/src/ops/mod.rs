@@ -11,10 +11,12 @@ mod delete_bucket;
 mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
+mod get_bucket_versioning;
 mod get_object;
 mod get_object_tagging;
 mod head_bucket;
 mod head_object;
+mod keep_alive;
 mod list_buckets;
 mod list_multipart_uploads;
 mod list_objects;
@@ -25,17 +27,21 @@ mod read;
 mod upload_part;
 mod upload_part_copy;
 
+use crate::admission::Admission;
 use crate::auth::Authorized;
 use crate::body::{self, BodyPlan};
 use crate::config::S3Config;
-use crate::error::{S3Error, S3Result, codes};
+use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::response::S3Response;
 use crate::route::{BodyKind, Operation};
 use bytes::Bytes;
 use engine::object::{Body, UploadId};
+use http::header::HeaderValue;
+use keep_alive::Place;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// An authorised request on its way through its operation.
 pub struct Call {
@@ -43,10 +49,23 @@ pub struct Call {
     pub authorized: Authorized,
     /// Configuration.
     pub config: Arc<S3Config>,
+    /// How the request is told from others, in error documents.
+    pub ids: RequestIds,
+    /// What may be taken of memory.
+    pub admission: Arc<Admission>,
     /// What the head says of the body.
     pub plan: BodyPlan,
     /// Opens the body; before that, a client that waits for `100 Continue` sends none.
     pub open: Box<dyn FnOnce(BodyPlan) -> Body + Send>,
+}
+
+/// The names of a request.
+#[derive(Clone, Debug)]
+pub struct RequestIds {
+    /// Identity of the request.
+    pub request_id: String,
+    /// Identity of the process.
+    pub host_id: HeaderValue,
 }
 
 /// What an operation comes to, some time later.
@@ -57,24 +76,35 @@ type Answer = Pin<Box<dyn Future<Output = S3Result<S3Response>> + Send>>;
 /// # Errors
 /// Whatever the operation answers.
 pub async fn dispatch(call: Call) -> S3Result<S3Response> {
-    let (operation, kind) = (call.authorized.route().operation, call.authorized.route().body);
-    let (call, document) = match kind {
+    let route = call.authorized.route();
+    let (operation, admission) = (route.operation, call.admission.clone());
+    let len_max = match route.body {
         BodyKind::Object => return upload(operation, call).await,
-        BodyKind::Empty => call.document(0).await?,
-        BodyKind::Xml(len_max) => call.document(len_max).await?,
+        BodyKind::Empty => 0,
+        BodyKind::Xml(len_max) => len_max,
+    };
+    let (call, document, _held) = call.document(len_max).await?;
+    let _scan = match route.is_scan() {
+        true => Some(admission.scan().await?),
+        false => None,
     };
     run(operation, call, document).await
 }
 
 impl Call {
     /// Takes the whole body, verified.
-    async fn document(self, len_max: usize) -> S3Result<(Done, Bytes)> {
-        let Self { authorized, config, plan, open } = self;
-        if plan.decoded_len().is_some_and(|len| len > len_max as u64) {
+    async fn document(
+        self,
+        len_max: usize,
+    ) -> S3Result<(Done, Bytes, Option<OwnedSemaphorePermit>)> {
+        let Self { authorized, config, ids, admission, plan, open } = self;
+        let announced = plan.decoded_len().unwrap_or(len_max as u64);
+        if announced > len_max as u64 {
             return Err((&codes::MAX_MESSAGE_LENGTH_EXCEEDED).into());
         }
+        let held = admission.document(announced as usize).await?;
         let document = body::collect(open(plan), len_max).await?;
-        Ok((Done { authorized, config }, document))
+        Ok((Done { authorized, config, ids }, document, held))
     }
 }
 
@@ -84,9 +114,29 @@ pub struct Done {
     pub authorized: Authorized,
     /// Configuration.
     pub config: Arc<S3Config>,
+    /// How the request is told from others, in error documents.
+    pub ids: RequestIds,
 }
 
 impl Done {
+    /// Where an error would happen, for after the request is gone.
+    fn place(&self) -> Place {
+        let (head, ids) = (self.authorized.head(), self.ids.clone());
+        let (target, resource) = (head.target.clone(), head.raw_path().to_owned());
+        let config = self.config.clone();
+        let write = move |error: &S3Error| {
+            error.to_xml(&ErrorContext {
+                bucket: target.bucket().map(|bucket| bucket.as_str()),
+                key: target.key().map(|key| key.as_str()),
+                resource: &resource,
+                region: config.region_name(),
+                request_id: &ids.request_id,
+                host_id: ids.host_id.to_str().unwrap_or(""),
+            })
+        };
+        Place { write: Box::new(write) }
+    }
+
     /// A parameter of the query.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.authorized.head().query.get(name)
@@ -107,6 +157,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::DeleteBucket => Box::pin(delete_bucket::answer(call)),
         Operation::HeadBucket => Box::pin(head_bucket::answer(call)),
         Operation::GetBucketLocation => Box::pin(get_bucket_location::answer(call)),
+        Operation::GetBucketVersioning => Box::pin(get_bucket_versioning::answer(call)),
         Operation::ListObjects => Box::pin(list_objects::answer_v1(call)),
         Operation::ListObjectsV2 => Box::pin(list_objects::answer_v2(call)),
         Operation::DeleteObjects => Box::pin(delete_objects::answer(call, document)),
@@ -150,5 +201,5 @@ fn part_number(authorized: &Authorized) -> S3Result<u16> {
 /// The account that owns everything: id and display name in listings.
 fn owner(config: &S3Config) -> (String, &str) {
     let access_key = &config.credentials.access_key;
-    (crate::sigv4::sha256_hex(access_key.as_bytes()), access_key)
+    (crate::auth::owner_id(access_key), access_key)
 }

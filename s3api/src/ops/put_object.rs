@@ -8,7 +8,7 @@ use engine::object::{Checksum, ChecksumAlgorithm, ChecksumKind, PutRequest};
 use http::{HeaderMap, StatusCode};
 
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
-    let Call { authorized, config, plan, open } = call;
+    let Call { authorized, config, plan, open, .. } = call;
     let headers = &authorized.head().headers;
     attributes::refuse_unsupported(headers)?;
     let len = plan.object_len(config.limits.object_len_max)?;

@@ -8,7 +8,7 @@ use engine::object::PartRequest;
 use http::StatusCode;
 
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
-    let Call { authorized, config, mut plan, open } = call;
+    let Call { authorized, config, mut plan, open, .. } = call;
     attributes::refuse_unsupported(&authorized.head().headers)?;
     let len = plan.object_len(config.limits.object_len_max)?;
     let (bucket, key) = (authorized.bucket(), authorized.key());

@@ -1,15 +1,19 @@
 //! UploadPartCopy: `PUT /bucket/key?partNumber=..&uploadId=..` with `x-amz-copy-source`.
 
-use super::{Done, copy, part_number, upload_id};
+use super::{Done, copy, keep_alive, part_number, upload_id};
 use crate::body::relay::RelayBody;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::range::ByteRange;
 use crate::headers::{attributes, text};
-use crate::response::{self, S3Response};
+use crate::response::S3Response;
 use engine::object::PartRequest;
 use std::ops::Range;
 
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
+    keep_alive::answer(call, copy_part).await
+}
+
+async fn copy_part(call: Done) -> S3Result<String> {
     attributes::refuse_unsupported(&call.authorized.head().headers)?;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let (upload_id, number) = (upload_id(&call.authorized)?, part_number(&call.authorized)?);
@@ -24,8 +28,7 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let request = PartRequest { bucket, key, upload_id, number, len: Some(len) };
     let part = store.put_part(request, body).await?;
     let sum = part.checksum.as_ref();
-    let document = copy::result_document("CopyPartResult", &part.etag, part.modified, sum);
-    Ok(response::xml(document))
+    Ok(copy::result_document("CopyPartResult", &part.etag, part.modified, sum))
 }
 
 fn source_range(call: &Done, size: u64) -> S3Result<Range<u64>> {

@@ -23,7 +23,9 @@ impl<'a> Authorization<'a> {
     pub fn parse(text: &'a str) -> S3Result<Self> {
         let rest = match text.trim().split_once(' ') {
             Some((ALGORITHM, rest)) => rest,
-            _ => return Err(unsupported_mechanism()),
+            // Signature Version 2: `AWS key:signature`.
+            Some(("AWS", rest)) if rest.contains(':') => return Err(unsupported_mechanism()),
+            _ => return Err(unknown_mechanism()),
         };
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         for part in rest.split(',') {
@@ -54,7 +56,13 @@ fn malformed() -> S3Error {
     (&codes::AUTHORIZATION_HEADER_MALFORMED).into()
 }
 
-/// Says no to Signature Version 2 and whatever else there is.
+/// What came is not told: a password may be in it.
+fn unknown_mechanism() -> S3Error {
+    S3Error::new(&codes::INVALID_ARGUMENT, "Unsupported Authorization Type")
+        .with("ArgumentName", "Authorization")
+}
+
+/// Says no to Signature Version 2.
 pub(crate) fn unsupported_mechanism() -> S3Error {
     S3Error::new(
         &codes::INVALID_REQUEST,
@@ -103,10 +111,12 @@ mod tests {
             let error = Authorization::parse(&text).unwrap_err();
             assert_eq!(error.code, &codes::AUTHORIZATION_HEADER_MALFORMED, "{text}");
         }
-        for text in ["AWS A:sig=", "Bearer x", "Basic eA==", "", "AWS4-ECDSA-P256-SHA256 x=y"] {
+        for text in ["Bearer x", "Basic eA==", "", "AWS x", "AWS4-ECDSA-P256-SHA256 x=y"] {
             let error = Authorization::parse(text).unwrap_err();
-            assert_eq!(error.code, &codes::INVALID_REQUEST, "{text}");
+            assert_eq!(error.code, &codes::INVALID_ARGUMENT, "{text}");
         }
+        let error = Authorization::parse("AWS A:sig=").unwrap_err();
+        assert_eq!(error.code, &codes::INVALID_REQUEST);
     }
 
     proptest! {

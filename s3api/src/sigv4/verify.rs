@@ -57,6 +57,11 @@ impl Verifier {
         Self { credentials, region, keys: KeyCache::default() }
     }
 
+    /// The access key of the one credential.
+    pub fn access_key(&self) -> &str {
+        &self.credentials.access_key
+    }
+
     /// Who the request is from.
     ///
     /// # Errors
@@ -64,6 +69,7 @@ impl Verifier {
     /// [`Identity::Anonymous`].
     pub fn identify(&self, head: &RequestHead, now: UnixNanos) -> S3Result<Identity> {
         let authorization = single_header(head, AUTHORIZATION.as_str())?;
+        let authorization = authorization.filter(|text| !text.trim().is_empty());
         let claim = match (authorization, presign::is_signed(&head.query)) {
             (None, false) => return Ok(Identity::Anonymous),
             (Some(_), true) => {
@@ -191,7 +197,7 @@ fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
     if presigned.signed_at > now + SKEW_SECONDS_MAX {
         return Err(S3Error::new(&codes::ACCESS_DENIED, "Request is not valid yet."));
     }
-    if now >= presigned.signed_at + presigned.expires {
+    if presigned.expires == 0 || now > presigned.signed_at + presigned.expires {
         return Err(S3Error::new(&codes::ACCESS_DENIED, "Request has expired."));
     }
     let payload_hash = match single_header(head, "x-amz-content-sha256")? {

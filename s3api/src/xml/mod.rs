@@ -9,4 +9,4 @@ pub mod bodies;
 pub mod reader;
 mod writer;
 
-pub use writer::XmlWriter;
+pub use writer::{DECLARATION, XmlWriter};

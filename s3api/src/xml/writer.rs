@@ -1,5 +1,8 @@
 //! Writes a document into one string, element by element.
 
+/// What every document begins with.
+pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
 /// Name space of S3's answers.
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
@@ -13,7 +16,7 @@ impl XmlWriter {
     /// Begins a document with its declaration.
     pub fn document() -> Self {
         let mut out = String::with_capacity(512);
-        out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        out.push_str(DECLARATION);
         Self { out }
     }
 

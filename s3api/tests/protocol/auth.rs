@@ -122,10 +122,10 @@ async fn clock_may_differ_by_fifteen_minutes() {
 #[tokio::test]
 async fn presigned_urls_live_as_long_as_they_say() {
     let server = Server::with_bucket().await;
-    for expires in [0, 604_801] {
-        let reply = server.ask("GET", "/box").presign(expires).send_as_is().await;
-        reply.expect_error(400, "AuthorizationQueryParametersError");
-    }
+    let reply = server.ask("GET", "/box").presign(604_801).send_as_is().await;
+    reply.expect_error(400, "AuthorizationQueryParametersError");
+    let reply = server.ask("GET", "/box").presign(0).send_as_is().await;
+    reply.expect_error(403, "AccessDenied");
     let last = server.ask("GET", "/box").presign(604_800);
     let over = server.ask("GET", "/box").presign(604_800);
     server.clock.advance_seconds(604_800);
@@ -204,4 +204,29 @@ async fn headers_in_the_query_of_a_presigned_url_count() {
     unsigned.expect(200);
     let read = server.ask("HEAD", "/box/key").send().await.expect(200);
     assert_eq!(read.header("x-amz-meta-a"), None);
+}
+
+#[tokio::test]
+async fn other_mechanisms_and_empty_headers_are_told_apart() {
+    let server = Server::with_bucket().await;
+    let ask = |value: &str| server.ask("GET", "/box").header("authorization", value).send_as_is();
+    for value in ["Bearer canary-token", "Basic eA==", "AWS x"] {
+        let reply = ask(value).await;
+        reply.expect_error(400, "InvalidArgument");
+        assert_eq!(reply.element("ArgumentName"), Some("Authorization"));
+        assert!(!reply.text().contains("canary"), "{}", reply.text());
+    }
+    ask("AWS key:signature").await.expect_error(400, "InvalidRequest");
+    ask("").await.expect_error(403, "AccessDenied");
+}
+
+#[tokio::test]
+async fn an_expected_owner_is_held_against_the_owner() {
+    let server = Server::with_bucket().await;
+    let listed = server.ask("GET", "/").send().await.expect(200);
+    let id = listed.element("ID").unwrap().to_owned();
+    for (owner, status) in [(id.as_str(), 200), ("test-key", 200), ("123456789012", 403)] {
+        let ask = server.ask("GET", "/box").header("x-amz-expected-bucket-owner", owner);
+        ask.send().await.expect(status);
+    }
 }

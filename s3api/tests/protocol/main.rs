@@ -12,6 +12,7 @@ mod http2;
 mod integrity;
 mod listener;
 mod listing;
+mod load;
 mod multipart;
 mod objects;
 mod smuggling;

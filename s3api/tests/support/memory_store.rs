@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::RwLock;
 
 /// Bytes that one piece of a read holds.
 const PIECE_LEN: usize = 64 << 10;
@@ -43,6 +44,10 @@ pub struct MemoryStore {
     env: Env,
     buckets: Mutex<BTreeMap<BucketName, Bucket>>,
     is_broken: AtomicBool,
+    /// Listings and completions wait while a test holds it.
+    pub gate: RwLock<()>,
+    /// Those that came to the gate.
+    pub arrived: AtomicUsize,
 }
 
 struct MemoryReader {
@@ -146,12 +151,23 @@ fn roll_up<'a, T>(
 impl MemoryStore {
     /// An empty store.
     pub fn new(env: Env) -> Self {
-        Self { env, buckets: Mutex::default(), is_broken: AtomicBool::new(false) }
+        Self {
+            env,
+            buckets: Mutex::default(),
+            is_broken: AtomicBool::new(false),
+            gate: RwLock::default(),
+            arrived: AtomicUsize::new(0),
+        }
     }
 
     /// From now on the last piece of every read is an error.
     pub fn break_reads(&self) {
         self.is_broken.store(true, Ordering::Relaxed);
+    }
+
+    async fn pass_gate(&self) {
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.read().await);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<BucketName, Bucket>> {
@@ -208,6 +224,31 @@ impl MemoryStore {
             upload.parts.insert(part.number, (part.clone(), bytes));
             Ok(part)
         })
+    }
+
+    fn list_now(&self, request: &ListRequest) -> Result<ListPage, StoreError> {
+        self.with(&request.bucket, |bucket| {
+            let names = bucket.objects.iter().map(|(key, object)| (key.as_str(), object));
+            let filter = (
+                request.prefix.as_str(),
+                request.delimiter.as_deref(),
+                request.after.as_deref(),
+                request.limit,
+            );
+            let (found, is_truncated) = roll_up(names, filter);
+            let entries = found.into_iter().map(|(name, object)| match object {
+                Some(object) => ListEntry::Object(object.info.clone()),
+                None => ListEntry::Prefix(name),
+            });
+            Ok(ListPage { entries: entries.collect(), is_truncated })
+        })
+    }
+
+    /// Returns when so many listings and completions came.
+    pub async fn wait_for_arrivals(&self, count: usize) {
+        while self.arrived.load(Ordering::SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn complete_now(&self, request: &CompleteRequest) -> Result<PutOutcome, StoreError> {
@@ -269,9 +310,7 @@ impl ObjectStore for MemoryStore {
         let mut buckets = self.lock();
         let result = match buckets.get(&bucket) {
             None => Err(StoreError::NoSuchBucket),
-            Some(found) if !found.objects.is_empty() || !found.uploads.is_empty() => {
-                Err(StoreError::BucketNotEmpty)
-            }
+            Some(found) if !found.objects.is_empty() => Err(StoreError::BucketNotEmpty),
             Some(_) => {
                 buckets.remove(&bucket);
                 Ok(())
@@ -327,22 +366,10 @@ impl ObjectStore for MemoryStore {
     }
 
     fn list(&self, request: ListRequest) -> Reply<'_, ListPage> {
-        let page = self.with(&request.bucket, |bucket| {
-            let names = bucket.objects.iter().map(|(key, object)| (key.as_str(), object));
-            let filter = (
-                request.prefix.as_str(),
-                request.delimiter.as_deref(),
-                request.after.as_deref(),
-                request.limit,
-            );
-            let (found, is_truncated) = roll_up(names, filter);
-            let entries = found.into_iter().map(|(name, object)| match object {
-                Some(object) => ListEntry::Object(object.info.clone()),
-                None => ListEntry::Prefix(name),
-            });
-            Ok(ListPage { entries: entries.collect(), is_truncated })
-        });
-        Box::pin(std::future::ready(page))
+        Box::pin(async move {
+            self.pass_gate().await;
+            self.list_now(&request)
+        })
     }
 
     fn create_upload(&self, request: CreateUploadRequest) -> Reply<'_, UploadId> {
@@ -376,7 +403,10 @@ impl ObjectStore for MemoryStore {
     }
 
     fn complete_upload(&self, request: CompleteRequest) -> Reply<'_, PutOutcome> {
-        Box::pin(std::future::ready(self.complete_now(&request)))
+        Box::pin(async move {
+            self.pass_gate().await;
+            self.complete_now(&request)
+        })
     }
 
     fn abort_upload(

@@ -90,3 +90,56 @@ impl Table {
         self.shadowed.iter().map(|(name, path)| (name.as_str(), path.as_path()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pair::tests::pair;
+    use super::*;
+
+    fn table(names: &[&[&str]]) -> Table {
+        let files = |index: usize| PairFiles {
+            certificate: format!("/{index}/public.crt").into(),
+            key: format!("/{index}/private.key").into(),
+        };
+        let numbered = names.iter().enumerate();
+        Table::new(numbered.map(|(index, names)| (files(index), pair(names))).collect())
+    }
+
+    #[test]
+    fn the_closest_name_wins_and_the_default_takes_the_rest() {
+        let table = table(&[&["a.test"], &["*.a.test", "a.test"], &["one.a.test"]]);
+        let index = |name: Option<&str>| {
+            let chosen = table.choose(name);
+            let keys = ["a.test", "*.a.test", "one.a.test"].map(|name| &table.by_name[name]);
+            keys.iter().position(|key| Arc::ptr_eq(key, &chosen))
+        };
+        for (name, expected) in [
+            (None, 0),
+            (Some("A.test"), 0),
+            (Some("b.test"), 0),
+            (Some("test"), 0),
+            (Some(""), 0),
+            (Some("two.a.test"), 1),
+            (Some("ONE.A.TEST"), 2),
+            (Some("x.one.a.test"), 0),
+        ] {
+            assert_eq!(index(name), Some(expected), "{name:?}");
+        }
+        let shadowed: Vec<_> = table.shadowed().collect();
+        assert_eq!(shadowed, [("a.test", Path::new("/1/public.crt"))]);
+    }
+
+    #[test]
+    fn the_end_is_shown_and_compared() {
+        let served = |not_after| Served {
+            path: PathBuf::new(),
+            names: Vec::new(),
+            not_after,
+            is_key_open: false,
+        };
+        assert_eq!(served(Some(1_767_323_045)).shown_end(), "2026-01-02T03:04:05.000Z");
+        assert_eq!(served(None).shown_end(), "unknown");
+        assert!(served(Some(9)).ends_before(10) && !served(Some(10)).ends_before(10));
+        assert!(!served(None).ends_before(u64::MAX));
+    }
+}
