@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.parse
@@ -40,13 +41,54 @@ def binary():
     raise SystemExit("cargo built no binary stave")
 
 
-class Server:
-    """A running `stave server DIR` on a port that the system chose."""
+CERTIFICATES = """
+[req]
+distinguished_name = name
+[name]
+[ca]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[server]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth
+subjectAltName = IP:127.0.0.1, DNS:localhost, DNS:stave.localhost, DNS:*.stave.localhost
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
 
-    def __init__(self, path, directory, wrapper=(), environment=None):
+
+def make_certificates(directory):
+    """Makes a CA and a server certificate for loopback. Returns what `--certs-dir` takes, and the CA to trust."""
+    directory = pathlib.Path(directory)
+    certs_dir, config, ca, ca_key = (directory / name for name in ("certs", "openssl.conf", "ca.crt", "ca.key"))
+    certs_dir.mkdir(parents=True)
+    config.write_text(CERTIFICATES)
+
+    def make(section, name, key, certificate, *signer):
+        command = ["openssl", "req", "-x509", "-config", config, "-extensions", section, "-subj", f"/CN={name}"]
+        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", *signer]
+        done = subprocess.run([*command, "-keyout", key, "-out", certificate], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"openssl: {done.returncode}\n{done.stderr}")
+
+    make("ca", "Stave test CA", ca_key, ca)
+    make("server", "localhost", certs_dir / "private.key", certs_dir / "public.crt", "-CA", ca, "-CAkey", ca_key)
+    return certs_dir, ca
+
+
+class Server:
+    """A running `stave server DIR` on a port that the system chose.
+
+    `options` are further arguments. A server with `--certs-dir` needs `ca`, which its clients shall trust.
+    """
+
+    def __init__(self, path, directory, wrapper=(), environment=None, options=(), ca=None):
         self.path, self.directory = path, pathlib.Path(directory)
+        self.options, self.ca = tuple(map(str, options)), ca
         self.log_path = self.directory.with_name(self.directory.name + ".log")
-        command = [*wrapper, str(path), "server", str(self.directory), "--address", "127.0.0.1:0"]
+        command = [*wrapper, str(path), "server", str(self.directory), "--address", "127.0.0.1:0", *self.options]
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("STAVE_", "MINIO_"))}
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
@@ -79,10 +121,10 @@ class Server:
 
     @property
     def host(self):
-        return self.endpoint.removeprefix("http://")
+        return self.endpoint.partition("://")[2]
 
     def client(self):
-        return Client(self.host, self.access_key, self.secret_key)
+        return Client(self.host, self.access_key, self.secret_key, self.ca)
 
     def pid(self):
         """Id of the server itself, also below a wrapper."""
@@ -134,8 +176,12 @@ class Answer:
 class Client:
     """One keep-alive connection that signs its requests. For one thread."""
 
-    def __init__(self, host, access_key, secret_key):
-        self.connection = http.client.HTTPConnection(host, timeout=ANSWER_SECONDS_MAX)
+    def __init__(self, host, access_key, secret_key, ca=None):
+        if ca:
+            trust = ssl.create_default_context(cafile=ca)
+            self.connection = http.client.HTTPSConnection(host, timeout=ANSWER_SECONDS_MAX, context=trust)
+        else:
+            self.connection = http.client.HTTPConnection(host, timeout=ANSWER_SECONDS_MAX)
         self.host, self.access_key, self.secret_key = host, access_key, secret_key
         self.day, self.signing_key = None, None
 

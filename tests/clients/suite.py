@@ -1,522 +1,81 @@
-"""aws cli and boto3 against a freshly started server: every operation a user begins with, then a real tree there
-and back. Each case is a function whose name says what must hold; all share one server, each has its own bucket.
+"""Runs the cases of all clients against the real server, over plain HTTP and over TLS: one server each.
+
+Cases share the server of their half; each has buckets of its own. See harness.py, and cases/ for one file a client.
 """
 
 import argparse
-import hashlib
-import io
-import os
 import pathlib
-import random
-import re
-import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
 import traceback
-import urllib.error
-import urllib.request
 
-import boto3
-import botocore.config
-import botocore.exceptions
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import support
-
-MIB = 1 << 20
-CASES = []
+import cases
+import harness
+from harness import support
 
 
-def case(function):
-    CASES.append(function)
-    return function
+def server_of(half, path, scratch):
+    """A started server for that half, and what its clients must trust."""
+    options, ca = ["--domain", harness.DOMAIN], None
+    if half == "tls":
+        certs_dir, ca = support.make_certificates(scratch / "tls")
+        options += ["--certs-dir", certs_dir]
+    server = support.Server(path, scratch / "data", options=options, ca=ca).wait_until_ready()
+    wanted = "https://" if half == "tls" else "http://"
+    if not server.endpoint.startswith(wanted):
+        raise SystemExit(f"the server says {server.endpoint}, {wanted} was wanted")
+    return server
 
 
-class World:
-    """The server, a scratch directory, and clients."""
-
-    def __init__(self, server, scratch, files):
-        self.server, self.scratch, self.files = server, scratch, files
-        self.s3 = self.boto()
-        # Version 1 of the cli still presigns by SigV2 unless told otherwise; Stave speaks SigV4 only.
-        config = scratch / "aws-config"
-        config.write_text("[default]\ns3 =\n    signature_version = s3v4\n    addressing_style = path\n")
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-            "AWS_SHARED_CREDENTIALS_FILE": str(server.directory / ".stave-credentials"),
-            "AWS_CONFIG_FILE": str(config),
-            "AWS_REGION": support.REGION,
-            "AWS_DEFAULT_REGION": support.REGION,
-            "AWS_ENDPOINT_URL": server.endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_MAX_ATTEMPTS": "1",
-            "PAGER": "cat",
-        }
-
-    def boto(self, secret_key=None, **config):
-        settings = {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 1}, **config}
-        return boto3.client(
-            "s3",
-            endpoint_url=self.server.endpoint,
-            region_name=support.REGION,
-            aws_access_key_id=self.server.access_key,
-            aws_secret_access_key=secret_key or self.server.secret_key,
-            config=botocore.config.Config(signature_version="s3v4", **settings),
-        )
-
-    def aws(self, *arguments, fails=False):
-        """Runs the aws cli; returns its stdout, or its stderr when it is to fail."""
-        command = [str(pathlib.Path(sys.executable).with_name("aws")), *map(str, arguments)]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        if (done.returncode != 0) != fails:
-            raise AssertionError(f"aws {' '.join(map(str, arguments))}: {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stderr if fails else done.stdout
-
-    def bucket(self, name):
-        self.s3.create_bucket(Bucket=name)
-        return name
-
-
-def refused(code, function, **arguments):
-    """Calls and wants an error with that code or status; returns it."""
+def run_case(half, function, world):
+    """Runs one case; returns ok, SKIPPED or FAILED."""
+    began, outcome, why = time.monotonic(), "ok", ""
     try:
-        function(**arguments)
-    except botocore.exceptions.ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        assert code in (error.response["Error"]["Code"], status), f"{error.response}"
-        return error.response
-    raise AssertionError(f"{code} was wanted")
+        function(world)
+    except harness.Skipped as reason:
+        outcome, why = "SKIPPED", f": {reason}"
+    except Exception:
+        outcome = "FAILED"
+        traceback.print_exc()
+        print(f"--- end of the server's log\n{world.server.tail(40)}---")
+    seconds = time.monotonic() - began
+    print(f"{half} {function.client}: {function.__name__} ... {outcome}{why} ({seconds:.1f} s)", flush=True)
+    return outcome
 
 
-def equal(found, wanted):
-    if found != wanted:
-        raise AssertionError(f"found {str(found)[:300]}, wanted {str(wanted)[:300]}")
-
-
-def random_bytes(seed, size):
-    return random.Random(seed).randbytes(size)
-
-
-def keys_of(page):
-    return [entry["Key"] for entry in page.get("Contents", [])]
-
-
-def fetch(url, method="GET", body=None):
-    """Plain HTTP, without any client library: status, headers, body."""
-    request = urllib.request.Request(url, data=body, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=support.ANSWER_SECONDS_MAX) as response:
-            return response.status, response.headers, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
-
-
-@case
-def health_and_metrics_answer_without_keys(world):
-    for name in ("live", "ready", "cluster"):
-        equal(fetch(f"{world.server.endpoint}/minio/health/{name}")[0], 200)
-    status, _, body = fetch(f"{world.server.endpoint}/metrics")
-    equal(status, 200)
-    assert b"# TYPE " in body, body[:300]
-
-
-@case
-def every_answer_has_a_request_id(world):
-    _, headers, body = fetch(f"{world.server.endpoint}/nobody")
-    assert headers["x-amz-request-id"], headers
-    assert headers["x-amz-request-id"] in body.decode(), body
-
-
-@case
-def buckets_are_created_listed_and_deleted(world):
-    name = world.bucket("lifecycle-of-bucket")
-    assert name in [bucket["Name"] for bucket in world.s3.list_buckets()["Buckets"]]
-    world.s3.head_bucket(Bucket=name)
-    equal(world.s3.get_bucket_location(Bucket=name)["LocationConstraint"], None)
-    refused("BucketAlreadyOwnedByYou", world.s3.create_bucket, Bucket=name)
-    world.s3.put_object(Bucket=name, Key="k", Body=b"x")
-    refused("BucketNotEmpty", world.s3.delete_bucket, Bucket=name)
-    world.s3.delete_object(Bucket=name, Key="k")
-    world.s3.delete_bucket(Bucket=name)
-    refused(404, world.s3.head_bucket, Bucket=name)
-    refused("NoSuchBucket", world.s3.list_objects_v2, Bucket=name)
-
-
-@case
-def object_comes_back_with_all_that_was_said_of_it(world):
-    bucket, body = world.bucket("plain-object"), random_bytes(1, 100_000)
-    said = {
-        "ContentType": "text/x-test",
-        "CacheControl": "max-age=5",
-        "ContentDisposition": 'attachment; filename="a.txt"',
-        "ContentEncoding": "identity",
-        "ContentLanguage": "de",
-        "Metadata": {"colour": "blue", "empty": ""},
-    }
-    put = world.s3.put_object(Bucket=bucket, Key="a", Body=body, **said)
-    equal(put["ETag"], f'"{hashlib.md5(body).hexdigest()}"')
-    got = world.s3.get_object(Bucket=bucket, Key="a")
-    equal(got["Body"].read(), body)
-    head = world.s3.head_object(Bucket=bucket, Key="a")
-    for answer in (got, head):
-        equal({name: answer[name] for name in said}, said)
-        equal((answer["ETag"], answer["ContentLength"]), (put["ETag"], len(body)))
-    refused("NoSuchKey", world.s3.get_object, Bucket=bucket, Key="b")
-    refused(404, world.s3.head_object, Bucket=bucket, Key="b")
-    world.s3.delete_object(Bucket=bucket, Key="a")
-    refused("NoSuchKey", world.s3.get_object, Bucket=bucket, Key="a")
-    world.s3.delete_object(Bucket=bucket, Key="a")
-
-
-@case
-def sizes_around_every_boundary_come_back(world):
-    bucket = world.bucket("sizes")
-    edges = [0, 1, 4095, 4096, 4097, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 9 * MIB]
-    for size in edges:
-        world.s3.put_object(Bucket=bucket, Key=f"{size}", Body=random_bytes(size, size))
-    for size in edges:
-        equal(world.s3.get_object(Bucket=bucket, Key=f"{size}")["Body"].read(), random_bytes(size, size))
-
-
-@case
-def overwrite_replaces_the_whole_object(world):
-    bucket = world.bucket("overwrite")
-    for size in (200_000, 10, 70_000, 0, 3):
-        world.s3.put_object(Bucket=bucket, Key="k", Body=random_bytes(size, size))
-        equal(world.s3.get_object(Bucket=bucket, Key="k")["Body"].read(), random_bytes(size, size))
-    equal(keys_of(world.s3.list_objects_v2(Bucket=bucket)), ["k"])
-
-
-@case
-def odd_keys_are_kept_as_they_are(world):
-    bucket = world.bucket("odd-keys")
-    keys = ["a/b", "a/b/c", "a//b", "a b", "a+b", "a%2Fb", "a&b=c?d#e", "ä/ö-\u6f22", ".", "..", "a/../b", "/", "~", "'\"<>&"]
-    keys += ["k" * 1024, "\u6f22" * 341, "trailing/", "\U0001f600", "a\tb"]
-    for key in keys:
-        world.s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    for key in keys:
-        equal(world.s3.get_object(Bucket=bucket, Key=key)["Body"].read(), key.encode())
-    wanted = sorted(keys, key=lambda key: key.encode())
-    equal(keys_of(world.s3.list_objects_v2(Bucket=bucket)), wanted)
-    equal(keys_of(world.s3.list_objects(Bucket=bucket)), wanted)
-    refused("KeyTooLongError", world.s3.put_object, Bucket=bucket, Key="k" * 1025, Body=b"")
-
-
-@case
-def ranges_are_exact(world):
-    bucket, body = world.bucket("ranges"), random_bytes(2, 300_000)
-    world.s3.put_object(Bucket=bucket, Key="k", Body=body)
-    spans = {
-        "bytes=0-0": body[:1],
-        "bytes=5-9": body[5:10],
-        "bytes=65530-65545": body[65530:65546],
-        "bytes=299999-": body[-1:],
-        "bytes=-7": body[-7:],
-        "bytes=-999999": body,
-        "bytes=100-999999": body[100:],
-    }
-    for text, wanted in spans.items():
-        got = world.s3.get_object(Bucket=bucket, Key="k", Range=text)
-        equal(got["ResponseMetadata"]["HTTPStatusCode"], 206)
-        equal(got["Body"].read(), wanted)
-        assert re.fullmatch(r"bytes \d+-\d+/300000", got["ContentRange"]), got["ContentRange"]
-    refused("InvalidRange", world.s3.get_object, Bucket=bucket, Key="k", Range="bytes=300000-")
-
-
-@case
-def listing_pages_prefixes_and_delimiters_agree(world):
-    bucket = world.bucket("listing")
-    keys = sorted(f"{top}/{middle}/{leaf}" for top in "abc" for middle in range(7) for leaf in range(9))
-    for key in keys:
-        world.s3.put_object(Bucket=bucket, Key=key, Body=b"")
-    for operation in ("list_objects_v2", "list_objects"):
-        pages = world.s3.get_paginator(operation).paginate(Bucket=bucket, PaginationConfig={"PageSize": 10})
-        equal([key for page in pages for key in keys_of(page)], keys)
-        pages = world.s3.get_paginator(operation).paginate(
-            Bucket=bucket, Prefix="b/", Delimiter="/", PaginationConfig={"PageSize": 2}
-        )
-        found = [prefix["Prefix"] for page in pages for prefix in page.get("CommonPrefixes", [])]
-        equal(found, [f"b/{middle}/" for middle in range(7)])
-    page = world.s3.list_objects_v2(Bucket=bucket, StartAfter="c/6/6")
-    equal(keys_of(page), ["c/6/7", "c/6/8"])
-    page = world.s3.list_objects_v2(Bucket=bucket, MaxKeys=0)
-    equal((page["KeyCount"], page["IsTruncated"]), (0, False))
-    equal(keys_of(world.s3.list_objects_v2(Bucket=bucket, Prefix="nothing")), [])
-
-
-@case
-def conditions_decide_reads_and_writes(world):
-    bucket = world.bucket("conditions")
-    etag = world.s3.put_object(Bucket=bucket, Key="k", Body=b"one", IfNoneMatch="*")["ETag"]
-    refused("PreconditionFailed", world.s3.put_object, Bucket=bucket, Key="k", Body=b"two", IfNoneMatch="*")
-    other = '"00000000000000000000000000000000"'
-    refused("PreconditionFailed", world.s3.put_object, Bucket=bucket, Key="k", Body=b"two", IfMatch=other)
-    refused("NoSuchKey", world.s3.put_object, Bucket=bucket, Key="absent", Body=b"two", IfMatch=other)
-    equal(world.s3.get_object(Bucket=bucket, Key="k", IfMatch=etag)["Body"].read(), b"one")
-    refused(304, world.s3.get_object, Bucket=bucket, Key="k", IfNoneMatch=etag)
-    refused("PreconditionFailed", world.s3.get_object, Bucket=bucket, Key="k", IfMatch=other)
-    modified = world.s3.head_object(Bucket=bucket, Key="k")["LastModified"]
-    refused(304, world.s3.get_object, Bucket=bucket, Key="k", IfModifiedSince=modified)
-    refused(412, world.s3.head_object, Bucket=bucket, Key="k", IfUnmodifiedSince=modified.replace(year=2000))
-    second = world.s3.put_object(Bucket=bucket, Key="k", Body=b"two", IfMatch=etag)["ETag"]
-    equal(world.s3.get_object(Bucket=bucket, Key="k", IfMatch=second)["Body"].read(), b"two")
-
-
-@case
-def copy_keeps_or_replaces_what_was_said(world):
-    bucket, body = world.bucket("copies"), random_bytes(3, 150_000)
-    world.bucket("copies-elsewhere")
-    world.s3.put_object(Bucket=bucket, Key="a b+ä", Body=body, ContentType="text/a", Metadata={"m": "1"})
-    source = {"Bucket": bucket, "Key": "a b+ä"}
-    world.s3.copy_object(CopySource=source, Bucket="copies-elsewhere", Key="kept")
-    got = world.s3.get_object(Bucket="copies-elsewhere", Key="kept")
-    equal((got["Body"].read(), got["ContentType"], got["Metadata"]), (body, "text/a", {"m": "1"}))
-    replace = {"MetadataDirective": "REPLACE", "ContentType": "text/b", "Metadata": {"n": "2"}}
-    world.s3.copy_object(CopySource=source, Bucket=bucket, Key="a b+ä", **replace)
-    got = world.s3.get_object(Bucket=bucket, Key="a b+ä")
-    equal((got["Body"].read(), got["ContentType"], got["Metadata"]), (body, "text/b", {"n": "2"}))
-    refused("InvalidRequest", world.s3.copy_object, CopySource=source, Bucket=bucket, Key="a b+ä")
-    absent = {"Bucket": bucket, "Key": "absent"}
-    refused("NoSuchKey", world.s3.copy_object, CopySource=absent, Bucket=bucket, Key="x")
-    refused("PreconditionFailed", world.s3.copy_object, CopySource=source, Bucket=bucket, Key="x", CopySourceIfMatch='"1"')
-
-
-@case
-def parts_become_one_object(world):
-    bucket = world.bucket("multipart")
-    bodies = {1: random_bytes(4, 5 * MIB), 2: random_bytes(5, 5 * MIB + 1), 7: random_bytes(6, 99)}
-    upload = {"Bucket": bucket, "Key": "big"}
-    upload["UploadId"] = world.s3.create_multipart_upload(**upload, ContentType="text/big", Metadata={"m": "1"})["UploadId"]
-    etags = {n: world.s3.upload_part(**upload, PartNumber=n, Body=body)["ETag"] for n, body in bodies.items()}
-    listed = world.s3.list_parts(**upload)["Parts"]
-    equal([(part["PartNumber"], part["Size"], part["ETag"]) for part in listed], [(n, len(b), etags[n]) for n, b in bodies.items()])
-    uploads = world.s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
-    equal([(entry["Key"], entry["UploadId"]) for entry in uploads], [("big", upload["UploadId"])])
-    refused("NoSuchKey", world.s3.get_object, Bucket=bucket, Key="big")
-    parts = {"Parts": [{"PartNumber": n, "ETag": etags[n]} for n in bodies]}
-    done = world.s3.complete_multipart_upload(**upload, MultipartUpload=parts)
-    digest = hashlib.md5(b"".join(hashlib.md5(body).digest() for body in bodies.values())).hexdigest()
-    equal(done["ETag"], f'"{digest}-3"')
-    got = world.s3.get_object(Bucket=bucket, Key="big")
-    whole = b"".join(bodies.values())
-    equal((got["Body"].read(), got["ContentType"], got["Metadata"]), (whole, "text/big", {"m": "1"}))
-    span = world.s3.get_object(Bucket=bucket, Key="big", Range=f"bytes={5 * MIB - 3}-{5 * MIB + 3}")["Body"].read()
-    equal(span, whole[5 * MIB - 3 : 5 * MIB + 4])
-    assert "Uploads" not in world.s3.list_multipart_uploads(Bucket=bucket)
-
-
-@case
-def aborted_or_wrong_uploads_leave_nothing(world):
-    bucket = world.bucket("aborted")
-    upload = {"Bucket": bucket, "Key": "k"}
-    upload["UploadId"] = world.s3.create_multipart_upload(**upload)["UploadId"]
-    small = world.s3.upload_part(**upload, PartNumber=1, Body=b"small")["ETag"]
-    last = world.s3.upload_part(**upload, PartNumber=2, Body=b"last")["ETag"]
-    parts = [{"PartNumber": 1, "ETag": small}, {"PartNumber": 2, "ETag": last}]
-    complete = world.s3.complete_multipart_upload
-    refused("EntityTooSmall", complete, **upload, MultipartUpload={"Parts": parts})
-    wrong = [{"PartNumber": 1, "ETag": last}]
-    refused("InvalidPart", complete, **upload, MultipartUpload={"Parts": wrong})
-    refused("InvalidPartOrder", complete, **upload, MultipartUpload={"Parts": parts[::-1]})
-    world.s3.abort_multipart_upload(**upload)
-    refused("NoSuchUpload", world.s3.list_parts, **upload)
-    refused("NoSuchUpload", complete, **upload, MultipartUpload={"Parts": parts})
-    equal(keys_of(world.s3.list_objects_v2(Bucket=bucket)), [])
-    world.s3.delete_bucket(Bucket=bucket)
-
-
-@case
-def transfer_manager_moves_large_files(world):
-    bucket, body = world.bucket("transfer"), random_bytes(8, 40 * MIB + 12345)
-    config = boto3.s3.transfer.TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB)
-    world.s3.upload_fileobj(io.BytesIO(body), bucket, "big", Config=config)
-    found = io.BytesIO()
-    world.s3.download_fileobj(bucket, "big", found, Config=config)
-    equal(hashlib.sha256(found.getvalue()).hexdigest(), hashlib.sha256(body).hexdigest())
-    world.s3.copy({"Bucket": bucket, "Key": "big"}, bucket, "copy", Config=config)
-    found = world.s3.get_object(Bucket=bucket, Key="copy")["Body"].read()
-    equal(hashlib.sha256(found).hexdigest(), hashlib.sha256(body).hexdigest())
-
-
-@case
-def presigned_links_work_until_they_expire_or_change(world):
-    bucket = world.bucket("presigned")
-
-    def link(operation, key, seconds=60):
-        return world.s3.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
-
-    equal(fetch(link("put_object", "a b/ä"), "PUT", b"by link")[0], 200)
-    equal(fetch(link("get_object", "a b/ä"))[::2], (200, b"by link"))
-    equal(fetch(link("head_object", "a b/ä"), "HEAD")[0], 200)
-    url = link("get_object", "a b/ä")
-    equal(fetch(url.replace("presigned/", "presigned/other-"))[0], 403)
-    equal(fetch(url.replace("Expires=60", "Expires=6000"))[0], 403)
-    equal(fetch(url[:-1] + ("0" if url[-1] != "0" else "1"))[0], 403)
-    equal(fetch(url.split("?")[0])[0], 403)
-    equal(fetch(url, "DELETE")[0], 403)
-    equal(fetch(link("delete_object", "a b/ä"), "DELETE")[0], 204)
-
-
-@case
-def wrong_keys_are_refused(world):
-    error = refused(403, world.boto(secret_key="wrong" * 8).list_buckets)
-    equal(error["Error"]["Code"], "SignatureDoesNotMatch")
-
-
-@case
-def checksums_are_verified_kept_and_told(world):
-    bucket, body = world.bucket("checksums"), random_bytes(9, 200_000)
-    for name in ("CRC32", "SHA1", "SHA256"):
-        put = world.s3.put_object(Bucket=bucket, Key=name, Body=body, ChecksumAlgorithm=name)
-        head = world.s3.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
-        equal(head[f"Checksum{name}"], put[f"Checksum{name}"])
-        equal(world.s3.get_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")["Body"].read(), body)
-    refused("BadDigest", world.s3.put_object, Bucket=bucket, Key="bad", Body=body, ChecksumCRC32="AAAAAA==")
-    refused("BadDigest", world.s3.put_object, Bucket=bucket, Key="bad", Body=body, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
-    refused("NoSuchKey", world.s3.get_object, Bucket=bucket, Key="bad")
-
-
-@case
-def signed_bodies_come_through(world):
-    bucket, body = world.bucket("signed"), random_bytes(10, 300_000)
-    signed = world.boto(s3={"addressing_style": "path", "payload_signing_enabled": True})
-    signed.put_object(Bucket=bucket, Key="k", Body=body)
-    equal(world.s3.get_object(Bucket=bucket, Key="k")["Body"].read(), body)
-    plain = world.boto(request_checksum_calculation="when_required")
-    plain.put_object(Bucket=bucket, Key="k2", Body=io.BytesIO(body))
-    equal(world.s3.get_object(Bucket=bucket, Key="k2")["Body"].read(), body)
-
-
-@case
-def many_keys_are_deleted_at_once(world):
-    bucket = world.bucket("delete-many")
-    keys = [f"k{index:04}" for index in range(300)]
-    for key in keys:
-        world.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-    entries = [{"Key": key} for key in keys[:-1]] + [{"Key": "absent <&>"}]
-    deleted = world.s3.delete_objects(Bucket=bucket, Delete={"Objects": entries})
-    equal(sorted(entry["Key"] for entry in deleted["Deleted"]), sorted(entry["Key"] for entry in entries))
-    quiet = world.s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": keys[-1]}], "Quiet": True})
-    assert "Deleted" not in quiet, quiet
-    equal(keys_of(world.s3.list_objects_v2(Bucket=bucket)), [])
-
-
-@case
-def aws_cli_does_its_everyday_work(world):
-    source, target = world.scratch / "cli-source", world.scratch / "cli-target"
-    source.write_bytes(random_bytes(11, 20 * MIB))
-    world.aws("s3", "mb", "s3://cli-bucket")
-    world.aws("s3", "cp", source, "s3://cli-bucket/dir/large")
-    world.aws("s3", "cp", "s3://cli-bucket/dir/large", "s3://cli-bucket/dir/copy")
-    world.aws("s3", "cp", "s3://cli-bucket/dir/copy", target)
-    equal(target.read_bytes(), source.read_bytes())
-    assert " dir/copy" in world.aws("s3", "ls", "--recursive", "s3://cli-bucket")
-    assert "PRE dir/" in world.aws("s3", "ls", "s3://cli-bucket")
-    link = world.aws("s3", "presign", "s3://cli-bucket/dir/large").strip()
-    equal(fetch(link)[2], source.read_bytes())
-    span = ("--bucket", "cli-bucket", "--key", "dir/large", "--range", "bytes=10-19")
-    world.aws("s3api", "get-object", *span, target)
-    equal(target.read_bytes(), source.read_bytes()[10:20])
-    world.aws("s3", "mv", "s3://cli-bucket/dir/copy", "s3://cli-bucket/moved")
-    assert "BucketNotEmpty" in world.aws("s3", "rb", "s3://cli-bucket", fails=True)
-    world.aws("s3", "rm", "--recursive", "s3://cli-bucket")
-    world.aws("s3", "rb", "s3://cli-bucket")
-    assert "NoSuchBucket" in world.aws("s3", "ls", "s3://cli-bucket", fails=True)
-
-
-def real_files():
-    """Files of this machine that look like what people keep: sources, documents, compiled modules."""
-    cargo = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo")) / "registry/src"
-    for root in (cargo, pathlib.Path(sysconfig.get_paths()["stdlib"])):
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
-                yield root.name / path.relative_to(root), path
-
-
-def build_tree(tree, count):
-    """Links real files below `tree`; makes up what is missing to the count."""
-    made = 0
-    for relative, path in real_files():
-        if made == count:
-            return
-        place = tree / relative
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(path.read_bytes())
-            made += 1
-    for index in range(made, count):
-        place = tree / "made" / f"{index % 100}" / f"{index}.bin"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(random_bytes(index, index % 20_000))
-
-
-def hashes_of(tree):
-    return {
-        str(path.relative_to(tree)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(tree.rglob("*"))
-        if path.is_file()
-    }
-
-
-@case
-def tree_survives_sync_there_and_back(world):
-    tree, back = world.scratch / "tree", world.scratch / "back"
-    build_tree(tree, world.files)
-    wanted = hashes_of(tree)
-    equal(len(wanted), world.files)
-    world.bucket("tree")
+def run_half(half, path, chosen, files):
+    """Runs the cases against a fresh server; returns their outcomes."""
     began = time.monotonic()
-    world.aws("s3", "sync", "--only-show-errors", tree, "s3://tree/some/prefix")
-    there = time.monotonic()
-    world.aws("s3", "sync", "--only-show-errors", "s3://tree/some/prefix", back)
-    print(f"    {world.files} files: {there - began:.0f} s there, {time.monotonic() - there:.0f} s back")
-    found = hashes_of(back)
-    equal(sorted(found.items() ^ wanted.items())[:3], [])
-    equal(world.aws("s3", "sync", "--dryrun", "s3://tree/some/prefix", back), "")
-    world.aws("s3", "rm", "--recursive", "--only-show-errors", "s3://tree/some")
-    equal(keys_of(world.s3.list_objects_v2(Bucket="tree")), [])
-
-
-@case
-def objects_survive_a_restart(world):
-    bucket, body = world.bucket("restart"), random_bytes(12, 500_000)
-    world.s3.put_object(Bucket=bucket, Key="large", Body=body, Metadata={"m": "1"})
-    world.s3.put_object(Bucket=bucket, Key="small", Body=b"small")
-    world.server.stop()
-    world.__init__(support.Server(world.server.path, world.server.directory).wait_until_ready(), world.scratch, world.files)
-    got = world.s3.get_object(Bucket=bucket, Key="large")
-    equal((got["Body"].read(), got["Metadata"]), (body, {"m": "1"}))
-    equal(world.s3.get_object(Bucket=bucket, Key="small")["Body"].read(), b"small")
-
-
-def main():
-    parser = argparse.ArgumentParser(description="aws cli and boto3 against a freshly started server")
-    parser.add_argument("--files", type=int, default=10_000, help="files of the tree that is synced")
-    parser.add_argument("--only", default="", help="run only cases whose name contains this")
-    options = parser.parse_args()
-    path, failed, chosen = support.binary(), 0, [case for case in CASES if options.only in case.__name__]
-    with tempfile.TemporaryDirectory(prefix="stave-clients-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"stave-clients-{half}-") as scratch:
         scratch = pathlib.Path(scratch)
-        world = World(support.Server(path, scratch / "data").wait_until_ready(), scratch, options.files)
+        world = harness.World(server_of(half, path, scratch), scratch, files)
         try:
-            for function in chosen:
-                began, outcome = time.monotonic(), "ok"
-                try:
-                    function(world)
-                except Exception:
-                    failed, outcome = failed + 1, "FAILED"
-                    traceback.print_exc()
-                print(f"{function.__name__} ... {outcome} ({time.monotonic() - began:.1f} s)", flush=True)
-            if failed:
-                print(f"--- end of the server's log\n{world.server.tail(60)}")
+            outcomes = [run_case(half, function, world) for function in chosen if half in function.halves]
             world.server.stop()
         finally:
             if world.server.process.poll() is None:
                 world.server.kill()
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    raise SystemExit(failed > 0 or not chosen)
+    print(f"=== {half}: {len(outcomes)} cases in {time.monotonic() - began:.0f} s", flush=True)
+    return outcomes
+
+
+def main():
+    parser = argparse.ArgumentParser(description="every S3 client against a freshly started server")
+    parser.add_argument("--files", type=int, default=10_000, help="files of the largest tree; a tenth of it over TLS")
+    parser.add_argument("--only", default="", help="run only the clients or cases whose name contains this")
+    parser.add_argument("--plain", action="store_true", help="only over plain HTTP")
+    parser.add_argument("--tls", action="store_true", help="only over TLS")
+    options = parser.parse_args()
+    cases.load()
+    chosen = [case for case in harness.CASES if options.only in f"{case.client}: {case.__name__}"]
+    path, outcomes = support.binary(), []
+    if options.plain or not options.tls:
+        outcomes += run_half("plain", path, chosen, options.files)
+    if options.tls or not options.plain:
+        outcomes += run_half("tls", path, chosen, max(1, options.files // 10))
+    counts = [outcomes.count(outcome) for outcome in ("ok", "FAILED", "SKIPPED")]
+    print("{} passed, {} failed, {} skipped".format(*counts))
+    raise SystemExit(counts[1] > 0 or counts[0] == 0)
 
 
 if __name__ == "__main__":
