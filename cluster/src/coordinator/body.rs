@@ -170,9 +170,9 @@ impl Stream {
             tokio::select! {
                 biased;
                 chunk = next_chunk(body) => {
-                    let len = chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Bytes::len));
-                    self.pulse.beat(began.elapsed(), len);
-                    return chunk;
+                    let chunk = chunk?;
+                    self.pulse.beat(began.elapsed(), chunk.as_ref().map_or(0, Bytes::len));
+                    return Ok(chunk);
                 }
                 () = pressed => {}
             }
