@@ -41,6 +41,8 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct UploadMemory {
     units: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// Those who wait and for whom nobody made room yet.
+    owed: AtomicUsize,
     /// Somebody begins to wait.
     pressure: Notify,
 }
@@ -49,12 +51,19 @@ impl UploadMemory {
     /// A budget of so many bytes.
     pub(crate) fn new(len: usize) -> Arc<Self> {
         let units = Arc::new(Semaphore::new(len / UNIT_LEN));
-        Arc::new(Self { units, waiting: AtomicUsize::new(0), pressure: Notify::new() })
+        let (waiting, owed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { units, waiting, owed, pressure: Notify::new() })
     }
 
     /// Ends every wait with an error.
     pub(crate) fn close(&self) {
         self.units.close();
+    }
+
+    /// Whether a slow upload has to go: one for each who waits, and none when nobody does (M4).
+    pub(super) fn claims_room(&self) -> bool {
+        let one_less = |owed: usize| owed.checked_sub(1);
+        self.owed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
     }
 
     /// Returns when somebody waits for memory (M2).
@@ -75,6 +84,7 @@ struct Waiting<'a>(&'a UploadMemory);
 
 impl<'a> Waiting<'a> {
     fn begin(memory: &'a UploadMemory) -> Self {
+        memory.owed.fetch_add(1, Ordering::SeqCst);
         memory.waiting.fetch_add(1, Ordering::SeqCst);
         memory.pressure.notify_waiters();
         Self(memory)
@@ -84,6 +94,8 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        // Where nobody went for this one, nobody has to any more.
+        let _ = self.0.claims_room();
     }
 }
 
@@ -258,6 +270,19 @@ mod tests {
         pulse.beat(PULSE, 1 << 20);
         assert!(!pulse.is_slow());
         assert_eq!(pulse.rest(), PULSE, "it is judged anew");
+    }
+
+    #[test]
+    fn each_who_waits_claims_one_slow_upload() {
+        let memory = UploadMemory::new(0);
+        assert!(!memory.claims_room(), "nobody waits");
+        let (first, second) = (Waiting::begin(&memory), Waiting::begin(&memory));
+        assert!(memory.claims_room() && memory.claims_room());
+        assert!(!memory.claims_room(), "two went for two");
+        drop((first, second));
+        let third = Waiting::begin(&memory);
+        drop(third);
+        assert!(!memory.claims_room(), "it waits no more");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! - W1: only time that is spent waiting for the client counts: a store that is slow costs nobody
 //!   their upload.
-//! - W2: a wait of the idle time fails the body, and so does a stretch of waits, as long together
+//! - W2: a wait of the idle time fails the body, and so does a stretch of several waits, as long together
 //!   as the window, that brought less than the floor.
 
 use crate::config::Limits;
@@ -39,7 +39,8 @@ impl Pace {
 
     /// Something came; returns whether it is fast enough (W2).
     pub fn is_kept(&mut self, len: usize) -> bool {
-        self.waited += self.idle.progress();
+        // One pause, which the idle time allows, is not judged by the little that ends it.
+        self.waited += self.idle.progress().min(self.window / 2);
         self.received += len as u64;
         if self.waited <= self.window {
             return true;

@@ -63,8 +63,8 @@ codes! {
     MISSING_CONTENT_LENGTH = 411 "MissingContentLength" "The length of the body must be announced.";
     NOT_IMPLEMENTED = 501 "NotImplemented"
         "The request needs functionality that is not implemented.";
-    NO_SUCH_BUCKET = 404 "NoSuchBucket" "The bucket does not exist.";
-    NO_SUCH_KEY = 404 "NoSuchKey" "The key does not exist.";
+    NO_SUCH_BUCKET = 404 "NoSuchBucket" "The specified bucket does not exist";
+    NO_SUCH_KEY = 404 "NoSuchKey" "The specified key does not exist.";
     NO_SUCH_UPLOAD = 404 "NoSuchUpload"
         "The upload does not exist; it may have been aborted or completed.";
     NO_SUCH_VERSION = 404 "NoSuchVersion" "The version does not exist.";

@@ -31,7 +31,8 @@ impl CopySource {
             Some(_) => return Err((&codes::NO_SUCH_VERSION).into()),
             None => return Err(malformed()),
         }
-        let path = uri::decode(path).map_err(|_| malformed())?;
+        // As in a query, `+` stands for a space: AWS reads it so, and clients count on it.
+        let path = uri::decode_query(path).map_err(|_| malformed())?;
         let path = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key) = path.split_once('/').ok_or_else(malformed)?;
         Ok(Self {
@@ -47,10 +48,15 @@ mod tests {
 
     #[test]
     fn both_forms_and_escapes_are_read() {
-        for text in ["/box/a%2Fb%20c", "box/a/b%20c", "box/a/b%20c?versionId=null"] {
+        for text in ["/box/a%2Fb%20c", "box/a/b%20c", "box/a/b+c", "box/a/b%20c?versionId=null"] {
             let source = CopySource::parse(text).unwrap();
             assert_eq!((source.bucket.as_str(), source.key.as_str()), ("box", "a/b c"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_escaped_plus_is_a_plus() {
+        assert_eq!(CopySource::parse("box/a%2Bb").unwrap().key.as_str(), "a+b");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!
 //! | what                       | bound                                          | default   |
 //! |----------------------------|------------------------------------------------|----------:|
-//! | bodies, received, not read | `CONNECTION_WINDOW_LEN`, all streams together  |     2 MiB |
+//! | bodies, received, not read | `CONNECTION_WINDOW_LEN`, all streams together  |     4 MiB |
 //! | heads                      | `streams_max` x `head_len_max`                 |  6.25 MiB |
 //! | answers, not taken         | `streams_max` x (`SEND_BUFFER_LEN_MAX` + frame) | 7.8 MiB  |
 //!
@@ -35,10 +35,10 @@ use tokio::sync::watch::Receiver;
 
 /// Bytes of one request's body that may wait to be read; smaller than the connection's, so that one
 /// body that nobody reads does not stop the others.
-const STREAM_WINDOW_LEN: u32 = 1 << 20;
+const STREAM_WINDOW_LEN: u32 = 512 << 10;
 
 /// Bytes of all bodies that may wait to be read.
-const CONNECTION_WINDOW_LEN: u32 = 2 << 20;
+const CONNECTION_WINDOW_LEN: u32 = 4 << 20;
 
 /// Bytes of one answer that wait for the peer's window.
 const SEND_BUFFER_LEN_MAX: usize = 64 << 10;
@@ -68,7 +68,7 @@ where
     let limits = front.limits().clone();
     let streams = Streams::new(Duration::from_millis(limits.body_idle_timeout_ms));
     let idle = streams.idle(Duration::from_millis(limits.header_timeout_ms));
-    let farewell = streams.idle(FAREWELL_TIMEOUT);
+    let mut farewell = pin!(streams.idle(FAREWELL_TIMEOUT));
     let headers_max = limits.headers_max;
     let handler = service_fn(move |request| {
         let answer = answer(&front, request, headers_max);
@@ -89,13 +89,22 @@ where
         .keep_alive_timeout(PING_TIMEOUT)
         .auto_date_header(false);
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), handler));
-    tokio::select! {
+    let is_idle = tokio::select! {
         biased;
         result = served.as_mut() => return result,
-        () = wait_for_stop(&mut shutdown) => {}
-        () = idle => {}
-    }
+        () = wait_for_stop(&mut shutdown) => false,
+        () = idle => true,
+    };
     served.as_mut().graceful_shutdown();
+    if is_idle {
+        // A request may have been on its way: it gets all its time, unless the server stops.
+        tokio::select! {
+            biased;
+            result = served.as_mut() => return result,
+            () = farewell.as_mut() => return Ok(()),
+            () = wait_for_stop(&mut shutdown) => {}
+        }
+    }
     tokio::select! {
         biased;
         result = finish(served, &limits) => result,
