@@ -67,9 +67,9 @@ async fn send(
 
 async fn check_malformed(write: impl Fn(&str, &str) -> String) {
     let prepared = prepare().await;
-    for index in 0..KINDS.len() {
+    for (index, kind) in KINDS.iter().enumerate() {
         let reply = send(&prepared, index, &write).await;
-        let document = write(KINDS[index].root, KINDS[index].inside);
+        let document = write(kind.root, kind.inside);
         let shown = &document[..document.len().min(200)];
         assert_eq!(reply.element("Code"), Some("MalformedXML"), "{shown}: {}", reply.text());
     }
