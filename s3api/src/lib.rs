@@ -40,6 +40,7 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub mod service;
+pub mod sigv2;
 pub mod sigv4;
 pub mod uri;
 pub mod xml;

@@ -54,7 +54,7 @@ impl Service {
     /// A front end. The configuration was validated by the caller.
     pub fn new(config: S3Config, store: Arc<dyn ObjectStore>, env: Env) -> Arc<Self> {
         let metrics = Arc::new(Metrics::default());
-        let verifier = Verifier::new(config.credentials.clone(), config.region.clone());
+        let verifier = Verifier::new(&config);
         let random = random_u128(&*env.rng).to_le_bytes();
         let mut seed = [0; 8];
         seed.copy_from_slice(&random[..8]);
