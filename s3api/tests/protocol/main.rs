@@ -20,6 +20,7 @@ mod security_hostile;
 mod security_injection;
 mod security_map;
 mod security_signature;
+mod security_sigv2;
 mod security_xml;
 mod smuggling;
 mod walk;
