@@ -128,10 +128,7 @@ fn push_amz_headers(out: &mut String, head: &RequestHead) -> S3Result<()> {
         }
         let value = std::str::from_utf8(value.as_bytes())
             .map_err(|_| S3Error::new(&codes::INVALID_ARGUMENT, "A signed header is not UTF-8."))?;
-        let line = lines.entry(name.as_str()).or_default();
-        if !line.is_empty() {
-            line.push(',');
-        }
+        let line = lines.entry(name.as_str()).and_modify(|line| line.push(',')).or_default();
         line.push_str(value.trim());
     }
     for (name, value) in lines {

@@ -39,6 +39,15 @@ async fn logs_tell_requests_and_no_secrets() {
     let request_id = reply.header("x-amz-request-id").unwrap().to_owned();
     server.ask("GET", "/box/k%0aey").presign(60).send_as_is().await.expect(200);
     server.ask("GET", "/box/none").header("x-amz-meta-x", "canary-header").send().await;
+    let hostile = "/box/%1b[2J%0d%0a%e2%80%aeforged%00";
+    let ask = server.ask("GET", hostile).header("user-agent", "canary-agent");
+    ask.header("referer", "https://canary-referer/").send_as_is().await.expect(403);
+    let ask = server.ask("GET", "/box").header("authorization", "Bearer canary-bearer");
+    ask.send_as_is().await.expect(400);
+    let ask = server.ask("GET", "/box").header("x-amz-security-token", "canary-token");
+    ask.send().await.expect(400);
+    let ask = server.ask("GET", "/box").sign().header("x-amz-meta-late", "canary-late");
+    ask.send_as_is().await.expect(403);
     drop(guard);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let line = text.lines().find(|line| line.contains("PutObject")).unwrap();
@@ -53,6 +62,10 @@ async fn logs_tell_requests_and_no_secrets() {
         assert!(line.contains(part), "{part} in {line}");
     }
     assert!(text.contains("error=\"NoSuchKey\""));
+    // What clients choose can neither end a line, nor turn its direction, nor speak to a terminal.
+    assert!(text.contains("key=\"\\u{1b}[2J\\r\\n\\u{202e}forged\\0\""), "{text}");
+    let is_plain = |letter: char| letter == '\n' || !(letter.is_control() || letter == '\u{202e}');
+    assert!(text.chars().all(is_plain));
     for secret in ["canary", "Signature", "signature=", "AWS4"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }

@@ -71,16 +71,18 @@ pub fn parse_delete(document: &[u8]) -> S3Result<DeleteRequest> {
     let mut reader = XmlReader::new(document)?;
     reader.root("Delete")?;
     let mut request = DeleteRequest::default();
+    let mut is_quiet = None;
     while let Some(name) = reader.child()? {
         match name.as_str() {
             "Object" if request.entries.len() < DELETE_KEYS_MAX => {
                 request.entries.push(parse_delete_entry(&mut reader)?);
             }
-            "Quiet" => request.is_quiet = reader.text()?.trim() == "true",
+            "Quiet" => once(&mut is_quiet, reader.text()?.trim() == "true")?,
             _ => return Err(malformed()),
         }
     }
     reader.end()?;
+    request.is_quiet = is_quiet.unwrap_or(false);
     if request.entries.is_empty() { Err(malformed()) } else { Ok(request) }
 }
 

@@ -203,6 +203,8 @@ mod tests {
     fn hostile_documents_are_malformed() {
         let deep = format!("<R>{}{}</R>", "<a>".repeat(20), "</a>".repeat(20));
         let skipped = format!("<R><Skip>{}", "<a>".repeat(1000));
+        let (open, close) = ("<a>".repeat(DEPTH_MAX - 1), "</a>".repeat(DEPTH_MAX - 1));
+        let closed = format!("<R><Skip>{open}{close}</Skip></R>");
         let wide = format!("<R><K {}></K></R>", "a='1' ".repeat(1000));
         for document in [
             "<!DOCTYPE R [<!ENTITY a \"b\">]><R><K>&a;</K></R>",
@@ -216,6 +218,7 @@ mod tests {
             "<R>",
             &deep,
             &skipped,
+            &closed,
             &wide,
         ] {
             let code = walk(document).map_err(|error| error.code);

@@ -244,6 +244,20 @@ impl Ask<'_> {
         self
     }
 
+    /// The request as it goes over the wire in HTTP/1.1, for what no client library sends.
+    pub fn wire(&self) -> Vec<u8> {
+        let mut wire =
+            format!("{} {} HTTP/1.1\r\n", self.parts.method, self.parts.uri).into_bytes();
+        for (name, value) in &self.parts.headers {
+            wire.extend_from_slice(format!("{name}: ").as_bytes());
+            wire.extend_from_slice(value.as_bytes());
+            wire.extend_from_slice(b"\r\n");
+        }
+        wire.extend_from_slice(b"\r\n");
+        wire.extend_from_slice(&self.body);
+        wire
+    }
+
     /// Signs and sends.
     pub async fn send(self) -> Reply {
         self.sign().send_as_is().await
