@@ -45,6 +45,12 @@ def case(function):
     return function
 
 
+def case_of_plain(function):
+    """Registers a case whose client cannot be told whom to trust over TLS."""
+    case(function).halves = ("plain",)
+    return function
+
+
 def case_of_tls(function):
     """Registers a case that has a meaning over TLS only."""
     case(function).halves = ("tls",)
