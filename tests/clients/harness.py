@@ -108,14 +108,14 @@ class World:
         """Path of a program that the venv holds."""
         return str(pathlib.Path(sys.executable).with_name(name))
 
-    def run(self, *command, fails=False, binary=False, environment=None, directory=None):
+    def run(self, *command, fails=False, binary=False, environment=None, stdin=b""):
         """Runs a command; returns its stdout, or all it said when it is to fail."""
         command = [str(part) for part in command]
         done = subprocess.run(
             command,
             env={**self.environment, **(environment or {})},
-            cwd=directory or self.scratch,
-            stdin=subprocess.DEVNULL,
+            cwd=self.scratch,
+            input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=COMMAND_SECONDS_MAX,

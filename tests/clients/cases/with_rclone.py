@@ -33,9 +33,9 @@ def environment(world):
     return {**fixed, **{f"RCLONE_CONFIG_STAVE_{name}": value for name, value in settings.items()}}
 
 
-def rclone(world, *arguments, fails=False, binary=False):
+def rclone(world, *arguments, fails=False, binary=False, stdin=b""):
     command = [world.tool("rclone"), *arguments]
-    return world.run(*command, fails=fails, binary=binary, environment=environment(world))
+    return world.run(*command, fails=fails, binary=binary, environment=environment(world), stdin=stdin)
 
 
 @case
@@ -92,6 +92,8 @@ def large_file_goes_in_parts_there_and_across(world):
     rclone(world, "copyto", *parts, f"stave:{bucket}/large", f"stave:{bucket}/copy")
     assert world.s3.head_object(Bucket=bucket, Key="copy")["ETag"].endswith('-4"')
     equal(world.body_of(bucket, "copy"), source.read_bytes())
+    rclone(world, "rcat", *parts, f"stave:{bucket}/piped", stdin=source.read_bytes())
+    equal(world.body_of(bucket, "piped"), source.read_bytes())
     back = world.scratch / "rclone-large-back"
     rclone(world, "copyto", "--multi-thread-cutoff", "5M", "--multi-thread-streams", "4", f"stave:{bucket}/copy", back)
     equal(back.read_bytes(), source.read_bytes())
@@ -116,6 +118,8 @@ def tree_survives_sync_and_check(world):
     # rclone keeps a name that is no UTF-8 or has a control character by writing it another way; none is in the tree.
     same_tree(world.hashes_in(bucket, "some/prefix/"), wanted)
     rclone(world, "check", "--download", tree, place)
+    rclone(world, "sync", place, f"stave:{world.bucket('rclone-across')}/there")
+    same_tree(world.hashes_in("rclone-across", "there/"), wanted)
     rclone(world, "sync", place, back)
     same_tree(hashes_of(back), wanted)
     (tree / "plain/0/0/0.bin").unlink()
