@@ -1,6 +1,6 @@
 #![no_main]
-//! Framing of HTTP/1.1: the verdict does not depend on how bytes were cut into reads, and a head that
-//! is accepted ends for hyper's parser exactly where it ends for ours.
+//! Framing of HTTP/1.1: the verdict does not depend on how bytes were cut into reads, and a head
+//! that is accepted ends for hyper's parser exactly where it ends for ours.
 
 use libfuzzer_sys::fuzz_target;
 use s3api::listener::framing::Framing;

@@ -44,6 +44,8 @@ pub struct S3Config {
     /// Region that signatures must name. `None`: any will do, and this endpoint calls itself
     /// [`REGION_DEFAULT`].
     pub region: Option<String>,
+    /// Whether requests may be signed by Signature Version 2, too ([`crate::sigv2`]).
+    pub allows_sigv2: bool,
     /// Domains whose subdomains are buckets; none by default.
     pub domains: Domains,
     /// The root credential: may do everything.
@@ -60,6 +62,7 @@ impl S3Config {
     pub fn new(credentials: Credentials) -> Self {
         Self {
             region: None,
+            allows_sigv2: false,
             domains: Domains::default(),
             credentials,
             part_size_min: PART_SIZE_MIN,

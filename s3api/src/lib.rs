@@ -20,9 +20,9 @@
 //! - I5: a body that cannot be completed ends in a broken connection (P1).
 //! - I6: secrets and signatures are in no log, no metric and no answer (L1).
 //!
-//! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`], [`request`], [`uri`],
-//! [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`], [`response`],
-//! [`error`], [`health`], [`metrics`].
+//! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`],
+//! [`request`], [`uri`], [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`],
+//! [`response`], [`error`], [`health`], [`metrics`].
 
 pub mod access;
 pub mod admission;
@@ -40,6 +40,7 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub mod service;
+pub mod sigv2;
 pub mod sigv4;
 pub mod uri;
 pub mod xml;

@@ -192,7 +192,7 @@ pub static ROUTES: &[Route] = {
 
 /// Parameters that name something else than the bucket or object itself. A route that is taken
 /// names each of those that are there.
-const SUBRESOURCES: [&str; 49] = [
+pub(crate) const SUBRESOURCES: [&str; 49] = [
     "abac",
     "accelerate",
     "acl",

@@ -54,7 +54,7 @@ impl Service {
     /// A front end. The configuration was validated by the caller.
     pub fn new(config: S3Config, store: Arc<dyn ObjectStore>, env: Env) -> Arc<Self> {
         let metrics = Arc::new(Metrics::default());
-        let verifier = Verifier::new(config.credentials.clone(), config.region.clone());
+        let verifier = Verifier::new(&config);
         let random = random_u128(&*env.rng).to_le_bytes();
         let mut seed = [0; 8];
         seed.copy_from_slice(&random[..8]);
@@ -150,7 +150,8 @@ impl Service {
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
         let has_len = parts.headers.contains_key(http::header::CONTENT_LENGTH);
-        // Without a length HTTP/1.1 means an empty body; a client that lost it means something else.
+        // Without a length HTTP/1.1 means an empty body; a client that lost it means something
+        // else.
         let is_sized = has_len || parts.version == http::Version::HTTP_2;
         let head = RequestHead::parse(parts, self.config.limits.url_len_max, &self.config.domains)?;
         facts.target = Some(head.target.clone());

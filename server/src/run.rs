@@ -133,6 +133,7 @@ fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     let credentials = Credentials { access_key: keys.access_key, secret_key: keys.secret_key };
     let mut s3_config = S3Config::new(credentials);
     s3_config.region = config.region.clone();
+    s3_config.allows_sigv2 = config.allows_sigv2;
     s3_config.domains = config.domains.clone();
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
     s3_config

@@ -3,8 +3,8 @@
 //! - M1: the bytes of bodies that uploads hold are never more than the budget.
 //! - M2: while one waits for memory, each upload holds less than a record's minimum besides what it
 //!   writes, also one whose client stands still: so many uploads as the budget has minima go on.
-//! - M3: the more downloads run, the less each reads at once, so that slow ones hold little and none
-//!   waits for another.
+//! - M3: the more downloads run, the less each reads at once, so that slow ones hold little and
+//!   none waits for another.
 
 use super::Result;
 use bytes::Bytes;

@@ -207,6 +207,9 @@ async fn identify(disk: &dyn Disk, env: &Env) -> Result<Identity> {
 async fn load_manifest(disk: &dyn Disk, identity: Identity) -> Result<Manifest> {
     match read_small(disk, MANIFEST_PATH).await {
         Ok(bytes) => {
+            // A process may have died between the rename of this manifest and its sync. What it
+            // does not name is removed next: first nothing may bring an older one back.
+            disk.sync_dir("").await.map_err(EngineError::io("sync", ""))?;
             return Manifest::decode(&bytes, identity.disk_id)
                 .map_err(|_| EngineError::corrupt("manifest", MANIFEST_PATH, 0));
         }

@@ -266,7 +266,8 @@ pub enum StoreError {
 pub trait ObjectStore: Send + Sync + 'static {
     /// Creates a bucket. Fails with `BucketExists`.
     fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
-    /// Deletes a bucket without objects, and its unfinished uploads with it. Fails with `NoSuchBucket`, `BucketNotEmpty`.
+    /// Deletes a bucket without objects, and its unfinished uploads with it. Fails with
+    /// `NoSuchBucket`, `BucketNotEmpty`.
     fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
     /// Looks a bucket up. Fails with `NoSuchBucket`.
     fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo>;

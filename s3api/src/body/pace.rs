@@ -2,8 +2,8 @@
 //!
 //! - W1: only time that is spent waiting for the client counts: a store that is slow costs nobody
 //!   their upload.
-//! - W2: a wait of the idle time fails the body, and so does a stretch of waits, as long together as
-//!   the window, that brought less than the floor.
+//! - W2: a wait of the idle time fails the body, and so does a stretch of waits, as long together
+//!   as the window, that brought less than the floor.
 
 use crate::config::Limits;
 use crate::listener::timer::IdleTimer;

@@ -1,7 +1,8 @@
 //! The stream under hyper's HTTP/1.1: nothing passes that has two readings ([`Framing`]).
 //!
-//! - A1: from the first violation on the connection carries nothing but one NUL, which hyper refuses
-//!   wherever it stands: in a head with 400, in a body by failing it. Both end the connection.
+//! - A1: from the first violation on the connection carries nothing but one NUL, which hyper
+//!   refuses wherever it stands: in a head with 400, in a body by failing it. Both end the
+//!   connection.
 
 use super::framing::Framing;
 use std::io::{self, IoSlice};

@@ -4,7 +4,7 @@
 //!
 //! | what                       | bound                                          | default   |
 //! |----------------------------|------------------------------------------------|----------:|
-//! | bodies, received, not read | `CONNECTION_WINDOW_LEN`, all streams together  |     1 MiB |
+//! | bodies, received, not read | `CONNECTION_WINDOW_LEN`, all streams together  |     2 MiB |
 //! | heads                      | `streams_max` x `head_len_max`                 |  6.25 MiB |
 //! | answers, not taken         | `streams_max` x (`SEND_BUFFER_LEN_MAX` + frame) | 7.8 MiB  |
 //!
@@ -35,10 +35,10 @@ use tokio::sync::watch::Receiver;
 
 /// Bytes of one request's body that may wait to be read; smaller than the connection's, so that one
 /// body that nobody reads does not stop the others.
-const STREAM_WINDOW_LEN: u32 = 256 << 10;
+const STREAM_WINDOW_LEN: u32 = 1 << 20;
 
 /// Bytes of all bodies that may wait to be read.
-const CONNECTION_WINDOW_LEN: u32 = 1 << 20;
+const CONNECTION_WINDOW_LEN: u32 = 2 << 20;
 
 /// Bytes of one answer that wait for the peer's window.
 const SEND_BUFFER_LEN_MAX: usize = 64 << 10;

@@ -1,5 +1,5 @@
-//! GetBucketVersioning: `GET /bucket?versioning`. Versioning cannot be turned on yet: no bucket ever
-//! had it, which is what the empty document says.
+//! GetBucketVersioning: `GET /bucket?versioning`. Versioning cannot be turned on yet: no bucket
+//! ever had it, which is what the empty document says.
 
 use super::Done;
 use crate::error::S3Result;

@@ -1,6 +1,7 @@
-//! Answers that take long: the client gets `200` and a blank now and then, so that nobody on the way
-//! gives the connection up, then the document, which may be that of an error. The AWS API reference
-//! says so of CompleteMultipartUpload, CopyObject and UploadPartCopy, and its clients look.
+//! Answers that take long: the client gets `200` and a blank now and then, so that nobody on the
+//! way gives the connection up, then the document, which may be that of an error. The AWS API
+//! reference says so of CompleteMultipartUpload, CopyObject and UploadPartCopy, and its clients
+//! look.
 
 use super::Done;
 use crate::error::{S3Error, S3Result};

@@ -86,10 +86,11 @@ pub(super) fn weigh(call: &Done, info: &ObjectInfo, part: Option<Part>) -> S3Res
         }
     }
     let range = match &part {
-        Some(part) => Some(part.range.clone()).filter(|range| !range.is_empty()),
+        Some(part) => Some(part.range.clone()),
         None => requested_range(head, info)?,
     };
-    let is_partial = range.is_some();
+    // No header tells an empty range: an empty part is an answer of no bytes.
+    let is_partial = range.as_ref().is_some_and(|range| !range.is_empty());
     let range = range.unwrap_or(0..info.size);
     let status = if is_partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = response::empty(status);

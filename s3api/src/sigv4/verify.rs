@@ -5,10 +5,11 @@ use super::header::Authorization;
 use super::key::{KeyCache, SigningKey};
 use super::presign::{self, PresignedQuery};
 use super::{ChunkChain, Credential, Payload, Scope};
-use crate::config::{Credentials, is_region};
+use crate::config::{Credentials, S3Config, is_region};
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{self, date};
 use crate::request::RequestHead;
+use crate::sigv2;
 use engine::object::UnixNanos;
 use http::header::{AUTHORIZATION, DATE, HOST};
 use subtle::ConstantTimeEq;
@@ -48,13 +49,19 @@ struct Claim<'a> {
 pub struct Verifier {
     credentials: Credentials,
     region: Option<String>,
+    allows_sigv2: bool,
     keys: KeyCache,
 }
 
 impl Verifier {
-    /// Verifies against this credential, in this region or in any.
-    pub fn new(credentials: Credentials, region: Option<String>) -> Self {
-        Self { credentials, region, keys: KeyCache::default() }
+    /// Verifies against the credential that is configured, in the region or in any.
+    pub fn new(config: &S3Config) -> Self {
+        Self {
+            credentials: config.credentials.clone(),
+            region: config.region.clone(),
+            allows_sigv2: config.allows_sigv2,
+            keys: KeyCache::default(),
+        }
     }
 
     /// The access key of the one credential.
@@ -70,6 +77,11 @@ impl Verifier {
     pub fn identify(&self, head: &RequestHead, now: UnixNanos) -> S3Result<Identity> {
         let authorization = single_header(head, AUTHORIZATION.as_str())?;
         let authorization = authorization.filter(|text| !text.trim().is_empty());
+        if self.allows_sigv2
+            && let Some(claim) = legacy_claim(head, authorization)?
+        {
+            return self.verify_legacy(head, &claim, now / 1_000_000_000).map(Identity::Root);
+        }
         let claim = match (authorization, presign::is_signed(&head.query)) {
             (None, false) => return Ok(Identity::Anonymous),
             (Some(_), true) => {
@@ -111,6 +123,38 @@ impl Verifier {
         let has_chain = matches!(payload, Payload::SignedChunks | Payload::SignedChunksTrailer);
         let chain = has_chain.then(|| ChunkChain::new(key, &claim.timestamp, scope, &signature));
         Ok(Signed { payload, chain })
+    }
+
+    /// Signature Version 2, where it is allowed.
+    fn verify_legacy(
+        &self,
+        head: &RequestHead,
+        claim: &sigv2::Claim<'_>,
+        now: u64,
+    ) -> S3Result<Signed> {
+        sigv2::check_time(claim, head, now, SKEW_SECONDS_MAX)?;
+        single_header(head, HOST.as_str())?;
+        let text = sigv2::string_to_sign(claim, head)?;
+        let known = &self.credentials;
+        let is_known = bool::from(claim.access_key.as_bytes().ct_eq(known.access_key.as_bytes()));
+        let secret = if is_known { &known.secret_key } else { DUMMY_SECRET };
+        let signature = sigv2::sign(secret, &text);
+        let is_right = bool::from(signature.as_bytes().ct_eq(claim.signature.as_bytes()));
+        if !is_known {
+            return Err((&codes::INVALID_ACCESS_KEY_ID).into());
+        }
+        if !is_right {
+            return Err((&codes::SIGNATURE_DOES_NOT_MATCH).into());
+        }
+        refuse_session_token(head)?;
+        let hash = single_header(head, "x-amz-content-sha256")?.unwrap_or("UNSIGNED-PAYLOAD");
+        match Payload::parse(hash)? {
+            Payload::SignedChunks | Payload::SignedChunksTrailer => {
+                let message = "Signed chunks need Signature Version 4.";
+                Err(S3Error::new(&codes::INVALID_REQUEST, message))
+            }
+            payload => Ok(Signed { payload, chain: None }),
+        }
     }
 
     /// V2: an unknown access key costs the same as a known one.
@@ -229,9 +273,27 @@ fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
             .with("HeadersNotSigned", name));
         }
     }
+    refuse_session_token(head)
+}
+
+fn refuse_session_token(head: &RequestHead) -> S3Result<()> {
     let has_token =
         head.headers.contains_key("x-amz-security-token") || head.query.has("X-Amz-Security-Token");
     if has_token { Err((&codes::INVALID_TOKEN).into()) } else { Ok(()) }
+}
+
+/// What a request signs by Version 2; one that signs by both versions is left to Version 4, which
+/// refuses it.
+fn legacy_claim<'a>(
+    head: &'a RequestHead,
+    authorization: Option<&'a str>,
+) -> S3Result<Option<sigv2::Claim<'a>>> {
+    let has_version_4 = head.query.names().any(|name| name.starts_with("X-Amz-"));
+    match authorization {
+        Some(text) if !presign::is_signed(&head.query) => Ok(sigv2::parse_header(text)),
+        None if !has_version_4 => sigv2::parse_query(head),
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// A header that may be there once.

@@ -1,7 +1,11 @@
 //! Signatures: each rule with a request that breaks it.
 
-use crate::support::{Ask, Server};
+use crate::support::{Ask, NOW, Server};
+use s3api::host::Domains;
+use s3api::request::RequestHead;
+use s3api::sigv2;
 use s3api::sigv4::EMPTY_SHA256;
+use s3api::uri::{self, Slash};
 
 fn insert(
     ask: Ask<'_>,
@@ -229,4 +233,60 @@ async fn an_expected_owner_is_held_against_the_owner() {
         let ask = server.ask("GET", "/box").header("x-amz-expected-bucket-owner", owner);
         ask.send().await.expect(status);
     }
+}
+
+/// A request signed by Signature Version 2, in the header or by its query.
+fn legacy<'a>(server: &'a Server, uri: &str, expires: Option<u64>) -> Ask<'a> {
+    let unsigned = server.ask("GET", uri).header("date", "Fri, 02 Jan 2026 03:04:05 GMT");
+    let head = RequestHead::parse(unsigned.parts.clone(), 4096, &Domains::default()).unwrap();
+    let claim = sigv2::Claim { access_key: "test-key", signature: "", expires };
+    let text = sigv2::string_to_sign(&claim, &head).unwrap();
+    let signature = sigv2::sign("canary-secret", &text);
+    match expires {
+        None => unsigned.header("authorization", &format!("AWS test-key:{signature}")),
+        Some(expires) => {
+            let signature = uri::encode(&signature, Slash::Encode);
+            let mark = if uri.contains('?') { '&' } else { '?' };
+            let signed = format!("AWSAccessKeyId=test-key&Expires={expires}&Signature={signature}");
+            server.ask("GET", &format!("{uri}{mark}{signed}"))
+        }
+    }
+}
+
+#[tokio::test]
+async fn signature_version_2_is_for_those_who_turn_it_on() {
+    let server = Server::start_with(|config| config.allows_sigv2 = true).await;
+    let off = Server::with_bucket().await;
+    server.ask("PUT", "/box").send().await.expect(200);
+    server.put("/box/a%20b", "x").await;
+    let now = NOW / 1_000_000_000;
+    for expires in [None, Some(now + 60)] {
+        for uri in ["/box/a%20b", "/box?uploads", "/box/a%20b?response-content-type=text%2Fx"] {
+            legacy(&server, uri, expires).send_as_is().await.expect(200);
+            legacy(&off, uri, expires).send_as_is().await.expect_error(400, "InvalidRequest");
+        }
+        let wrong = legacy(&server, "/box/a%20b", expires).then(|parts| {
+            let header = parts.headers.get("authorization").map(|value| value.to_str().unwrap());
+            if let Some(header) = header.map(|header| header.replace("test-key", "best-key")) {
+                parts.headers.insert("authorization", header.parse().unwrap());
+            }
+            let uri = parts.uri.to_string().replace("test-key", "best-key");
+            parts.uri = uri.parse().unwrap();
+        });
+        wrong.send_as_is().await.expect_error(403, "InvalidAccessKeyId");
+        let moved = legacy(&server, "/box/a%20b", expires).then(|parts| {
+            parts.uri = parts.uri.to_string().replace("a%20b", "other").parse().unwrap();
+        });
+        moved.send_as_is().await.expect_error(403, "SignatureDoesNotMatch");
+        let more = legacy(&server, "/box/a%20b", expires).header("x-amz-acl", "private");
+        more.send_as_is().await.expect_error(403, "SignatureDoesNotMatch");
+    }
+    for (expires, seconds) in [(now, 0), (now + 60, 60), (now + 700_000, 0)] {
+        server.clock.advance_seconds(seconds);
+        let reply = legacy(&server, "/box/a%20b", Some(expires)).send_as_is().await;
+        reply.expect_error(403, "AccessDenied");
+    }
+    server.clock.advance_seconds(901);
+    let reply = legacy(&server, "/box", None).send_as_is().await;
+    reply.expect_error(403, "RequestTimeTooSkewed");
 }

@@ -227,3 +227,15 @@ async fn what_complete_says_of_checksums_is_held_against_the_upload() {
     reply.expect_error(400, "InvalidPart");
     server.ask("POST", &uri).body(listed("y/Q5Jg==")).send().await.expect(200);
 }
+
+#[tokio::test]
+async fn an_empty_part_is_read_as_nothing() {
+    let server = Server::with_bucket().await;
+    let upload = begin(&server, &[]).await;
+    let one = part(&server, &upload, 1, "hello").await.expect(200);
+    let two = part(&server, &upload, 2, "").await.expect(200);
+    let parts = [(1, etag(&one)), (2, etag(&two))];
+    complete(&server, &upload, &parts).await.expect(200);
+    let reply = server.ask("GET", "/box/key?partNumber=2").send().await.expect(200);
+    assert_eq!((reply.header("content-length"), &reply.body[..]), (Some("0"), &b""[..]));
+}

@@ -1,5 +1,5 @@
-//! Request smuggling: what two servers in a row may read in two ways is refused with 400 and the end
-//! of the connection, so that what hides behind it is never answered (CWE-444).
+//! Request smuggling: what two servers in a row may read in two ways is refused with 400 and the
+//! end of the connection, so that what hides behind it is never answered (CWE-444).
 
 use super::listener::raw;
 use crate::support::Server;

@@ -40,6 +40,10 @@ pub struct ServerArguments {
     /// Region that clients must sign for [default: any, and us-east-1 is told] [env: STAVE_REGION]
     #[arg(long)]
     pub region: Option<String>,
+    /// Whether requests may be signed by Signature Version 2, too: on or off [default: off] [env:
+    /// STAVE_SIGV2]
+    #[arg(long, value_name = "SWITCH")]
+    pub sigv2: Option<String>,
     /// Domains, commas between them, whose subdomains are buckets: bucket.domain, virtual-host
     /// style [env: STAVE_DOMAIN]
     #[arg(long, value_name = "NAMES")]

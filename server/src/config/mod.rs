@@ -5,6 +5,7 @@
 //! | directory     | `DIR`               |                              | none, required |
 //! | address       | `--address`         | `STAVE_ADDRESS`              | `0.0.0.0:9000` |
 //! | region        | `--region`          | `STAVE_REGION`               | any            |
+//! | version 2     | `--sigv2`           | `STAVE_SIGV2`                | `off`          |
 //! | domains       | `--domain`          | `STAVE_DOMAIN`               | none           |
 //! | root user     |                     | `STAVE_ROOT_USER[_FILE]`     | generated      |
 //! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]` | generated      |
@@ -50,6 +51,8 @@ pub struct Config {
     pub address: SocketAddr,
     /// Region that clients must sign for; any will do without one.
     pub region: Option<String>,
+    /// Whether Signature Version 2 is taken, too.
+    pub allows_sigv2: bool,
     /// Domains whose subdomains are buckets.
     pub domains: Domains,
     /// Root keys from the environment; without them the directory's own are used.
@@ -140,6 +143,7 @@ fn server_config(
     let address = value(arguments.address, environment.find(&names::ADDRESS)?);
     let region = value(arguments.region, environment.find(&names::REGION)?);
     let domains = value(arguments.domain, environment.find(&names::DOMAIN)?);
+    let sigv2 = value(arguments.sigv2, environment.find(&names::SIGV2)?);
     let root = root_keys(environment)?;
     let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
@@ -159,6 +163,7 @@ fn server_config(
         dir,
         address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
         region: region.map(parse_region).transpose()?,
+        allows_sigv2: parse_switch("STAVE_SIGV2", sigv2)?,
         domains: parse_domains(domains)?,
         root,
         certs_dir,
@@ -215,6 +220,14 @@ fn parse_region(region: String) -> Result<String, String> {
         return Ok(region);
     }
     Err(format!("bad region {region:?}: letters, digits, - and _ only, for instance us-east-1"))
+}
+
+fn parse_switch(name: &str, text: Option<String>) -> Result<bool, String> {
+    match text.as_deref() {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(other) => Err(format!("bad {name} {other:?}: on or off is wanted")),
+    }
 }
 
 fn parse_domains(text: Option<String>) -> Result<Domains, String> {

@@ -23,6 +23,8 @@ pub const REGION: Setting = Setting {
     aliases: &["MINIO_SITE_REGION", "MINIO_REGION", "MINIO_REGION_NAME"],
     has_file: false,
 };
+/// Whether Signature Version 2 is taken.
+pub const SIGV2: Setting = Setting { own: "STAVE_SIGV2", aliases: &[], has_file: false };
 /// Domains whose subdomains are buckets.
 pub const DOMAIN: Setting =
     Setting { own: "STAVE_DOMAIN", aliases: &["MINIO_DOMAIN"], has_file: false };

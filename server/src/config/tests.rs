@@ -210,6 +210,9 @@ fn bad_flags_are_refused_in_one_line() {
     check_refused(&["server", "d", "--log-format", "xml"], &[], "xml");
     check_refused(DIR, &[("STAVE_LOG_FORMAT", "xml")], "bad log format");
     check_refused(&["server", "d", "--region", "no spaces"], &[], "bad region");
+    check_refused(&["server", "d", "--sigv2", "yes"], &[], "on or off");
+    assert!(config(DIR, &[("STAVE_SIGV2", "on")]).allows_sigv2);
+    assert!(!config(DIR, &[]).allows_sigv2);
     check_refused(&["server", "d", "--domain", "http://s3"], &[], "bad domain");
     check_refused(DIR, &[("MINIO_DOMAIN", "10.0.0.1")], "bad domain");
 }

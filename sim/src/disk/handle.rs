@@ -36,7 +36,7 @@ impl Mount {
         if let Some(delay) = self.with(|state| Ok(state.delay(operation)))? {
             tokio::time::sleep(delay).await;
         }
-        self.with(effect)
+        self.with(|state| if state.may_step() { effect(state) } else { Err(dead()) })
     }
 
     fn submit<T: Send + 'static>(

@@ -104,6 +104,8 @@ struct State {
     timing: Timing,
     faults: DiskFaults,
     incarnation: u64,
+    /// Operations that the process still does before it dies.
+    steps_left: Option<u64>,
     files: BTreeMap<Inode, File>,
     names: Names,
     next_inode: Inode,
@@ -124,6 +126,7 @@ impl SimDisk {
             timing,
             faults: DiskFaults::default(),
             incarnation: 0,
+            steps_left: None,
             files: BTreeMap::new(),
             names: Names::default(),
             next_inode: 1,
@@ -145,6 +148,13 @@ impl SimDisk {
         let mut state = self.lock();
         state.statistics.kills += 1;
         state.detach();
+    }
+
+    /// The process dies, as by [`SimDisk::kill`], when it has done so many more operations. Returns
+    /// whether an earlier wish of this kind is still open: its process did less.
+    pub fn kill_after(&self, steps: Option<u64>) -> bool {
+        let mut state = self.lock();
+        std::mem::replace(&mut state.steps_left, steps).is_some()
     }
 
     /// The power goes: the process dies and the page cache with it. Call it as [`SimDisk::kill`].
@@ -209,6 +219,23 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 impl State {
     fn file(&mut self, inode: Inode) -> &mut File {
         self.files.get_mut(&inode).expect("a file that is named or open exists")
+    }
+
+    /// Counts an operation; `false` when the process dies instead.
+    fn may_step(&mut self) -> bool {
+        match self.steps_left {
+            None => true,
+            Some(0) => {
+                self.steps_left = None;
+                self.statistics.kills += 1;
+                self.detach();
+                false
+            }
+            Some(left) => {
+                self.steps_left = Some(left - 1);
+                true
+            }
+        }
     }
 
     /// Ends an incarnation: its handles are worthless, its files closed.

@@ -3,10 +3,11 @@
 use super::stream::ClientStream;
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body as _, Frame};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -81,7 +82,11 @@ impl Connection {
     ///
     /// # Errors
     /// See [`SendError`]. The next request opens a new connection.
-    pub async fn send(&mut self, request: Request<RequestBody>) -> Result<Answer, SendError> {
+    pub async fn send(&mut self, mut request: Request<RequestBody>) -> Result<Answer, SendError> {
+        // hyper leaves the length of an empty body out.
+        if request.method() == Method::PUT && request.body().is_end_stream() {
+            request.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
         let mut sender = match self.sender.take() {
             Some(sender) if sender.is_ready() => sender,
             _ => self.open().await?,
