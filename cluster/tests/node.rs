@@ -334,6 +334,7 @@ async fn overwritten_and_deleted_bodies_give_their_room_back() {
     for round in 0..40 {
         check(&*store, &format!("kept{round}"), &kept).await;
     }
+    node.shutdown().await;
     let node = open(directory.path(), config).await;
     for round in 0..40 {
         check(&*node.store(), &format!("kept{round}"), &kept).await;
@@ -438,6 +439,39 @@ async fn slow_uploads_share_a_small_budget() {
     }
     for (index, bytes) in bodies.iter().enumerate() {
         check(&*store, &format!("slow-{index}"), bytes).await;
+    }
+    node.shutdown().await;
+}
+
+/// More uploads at once than there is memory for: they wait in line, nobody holds what others need.
+#[tokio::test]
+async fn a_crowd_of_uploads_stands_in_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = NodeConfig { upload_memory_max: 512 << 10, ..NodeConfig::default() };
+    let node = open(dir.path(), config).await;
+    node.store().create_bucket(name()).await.unwrap();
+    let mut uploads = Vec::new();
+    for seed in 0..40 {
+        let (sender, pieces) = mpsc::channel(1);
+        let bytes = content(seed, 300_000);
+        let request = PutRequest {
+            bucket: name(),
+            key: key(&format!("crowd-{seed}")),
+            attributes: ObjectAttributes::default(),
+            condition: WriteCondition::None,
+            len: Some(bytes.len() as u64),
+        };
+        let store = node.store();
+        uploads.push(tokio::spawn(async move {
+            store.put(request, Box::new(Fed { pieces, etag: ETag("etag".into()) })).await
+        }));
+        tokio::spawn(async move { feed(&mut [&bytes[..]], &[sender], usize::MAX).await });
+    }
+    for upload in uploads {
+        upload.await.unwrap().unwrap();
+    }
+    for seed in 0..40 {
+        check(&*node.store(), &format!("crowd-{seed}"), &content(seed, 300_000)).await;
     }
     node.shutdown().await;
 }

@@ -8,13 +8,13 @@
 use http::header::AUTHORIZATION;
 use libfuzzer_sys::fuzz_target;
 use s3api::sigv4::header::Authorization;
-use s3api::sigv4::verify::{Identity, Verifier};
-use stave_fuzz::request::{NOW, credentials, is_plain, parts, signer};
+use s3api::sigv4::verify::Identity;
+use stave_fuzz::request::{NOW, is_plain, parts, signer, verifier};
 
 fuzz_target!(|text: &str| {
     let _ = Authorization::parse(text);
     let Some(parts) = parts(text) else { return };
-    let verifier = Verifier::new(credentials().clone(), "us-east-1".to_owned());
+    let verifier = verifier(false);
     if let Ok(head) =
         s3api::request::RequestHead::parse(parts.clone(), 1 << 15, &Default::default())
     {

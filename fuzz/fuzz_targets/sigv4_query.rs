@@ -5,16 +5,16 @@
 use libfuzzer_sys::fuzz_target;
 use s3api::request::RequestHead;
 use s3api::sigv4::presign::PresignedQuery;
-use s3api::sigv4::verify::{Identity, Verifier};
+use s3api::sigv4::verify::Identity;
 use s3api::uri::Query;
-use stave_fuzz::request::{NOW, credentials, is_plain, parts, signer};
+use stave_fuzz::request::{NOW, is_plain, parts, signer, verifier};
 
 fuzz_target!(|text: &str| {
     if let Ok(query) = Query::parse(text) {
         let _ = PresignedQuery::parse(&query);
     }
     let Some(parts) = parts(text) else { return };
-    let verifier = Verifier::new(credentials().clone(), "us-east-1".to_owned());
+    let verifier = verifier(false);
     let is_root = |parts| {
         let head = RequestHead::parse(parts, 1 << 15, &Default::default()).ok()?;
         Some(matches!(verifier.identify(&head, NOW), Ok(Identity::Root(_))))

@@ -2,8 +2,9 @@
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
-use s3api::Credentials;
 use s3api::sigv4::Signer;
+use s3api::sigv4::verify::Verifier;
+use s3api::{Credentials, S3Config};
 use std::sync::LazyLock;
 
 /// 2013-05-24T00:00:00Z, in nanoseconds.
@@ -17,6 +18,14 @@ static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| Credentials {
 /// Keys of the only user.
 pub fn credentials() -> &'static Credentials {
     &CREDENTIALS
+}
+
+/// Verifies what that user signs, by Version 2 as well where that is allowed.
+pub fn verifier(allows_sigv2: bool) -> Verifier {
+    let mut config = S3Config::new(credentials().clone());
+    config.region = Some("us-east-1".to_owned());
+    config.allows_sigv2 = allows_sigv2;
+    Verifier::new(&config)
 }
 
 /// Signs as that user, now.

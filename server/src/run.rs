@@ -96,20 +96,29 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 
 /// TLS where there are certificates, which are kept fresh from then on.
 fn start_tls(config: &Config, env: &Env) -> Result<Option<Arc<Tls>>, Failure> {
+    let broken = |error: &dyn Display| Failure::Broken(format!("cannot start TLS: {error}"));
+    let hangup = signal(SignalKind::hangup()).map_err(|error| broken(&error))?;
     let Some(dir) = &config.certs_dir else {
+        tokio::spawn(ignore_hangups(hangup));
         return Ok(None);
     };
     // Before it is loaded, so that a change in between is seen later.
     let stamp = certs::stamp(&dir.path);
     let Some(table) = certs::load(dir).map_err(Failure::Refused)? else {
+        tokio::spawn(ignore_hangups(hangup));
         return Ok(None);
     };
     certs::report(&table, env.clock.unix_nanos());
-    let broken = |error: &dyn Display| Failure::Broken(format!("cannot start TLS: {error}"));
     let tls = Arc::new(Tls::new(Arc::new(table)).map_err(|error| broken(&error))?);
-    let hangup = signal(SignalKind::hangup()).map_err(|error| broken(&error))?;
     tokio::spawn(certs::keep_fresh(tls.clone(), dir.clone(), env.clock.clone(), hangup, stamp));
     Ok(Some(tls))
+}
+
+/// A renewal of certificates that this server does not have must not end it.
+async fn ignore_hangups(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::info!("SIGHUP: TLS is off, there are no certificates to read again");
+    }
 }
 
 fn take_dir(dir: &Path) -> Result<DirLock, String> {

@@ -147,3 +147,16 @@ fn second_signal_ends_it_at_once() {
     let (code, log) = server.wait();
     assert_eq!(code, Some(128 + 15), "{log}");
 }
+
+#[test]
+fn a_hangup_without_certificates_ends_nothing() {
+    let root = data_dir();
+    let mut server = Stave::start(root.path(), &[]);
+    server.signal("-HUP");
+    server.wait_for_log("TLS is off");
+    let created = answer_of(server.begin("PUT", "/bucket", 0, ""));
+    assert!(created.starts_with("HTTP/1.1 200"), "{created}");
+    server.terminate();
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+}

@@ -6,7 +6,7 @@
 //! ([`super::budget`]). Where the budget is used up, uploads write out short records, so that many
 //! slow ones share it.
 
-use super::budget::Held;
+use super::budget::{Held, Pulse};
 use super::{Coordinator, Result};
 use crate::error::from_engine;
 use crate::meta::command::{BodyPlace, CommittedBody, Target};
@@ -20,7 +20,9 @@ use engine::volume::{Appended, Volume};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Chunks below this length are copied together.
 const CRUMB_LEN_MAX: usize = 4096;
@@ -81,7 +83,7 @@ impl Coordinator {
         mut body: Body,
     ) -> Result<TakenBody> {
         let write_id = self.random_id();
-        let mut stream = Stream::new(self.clone(), write_id, &owner);
+        let mut stream = Stream::new(self.clone(), write_id, &owner).await?;
         for chunk in head {
             stream.push(chunk).await?;
         }
@@ -124,15 +126,20 @@ struct Stream {
     crumbs: BytesMut,
     filling_len: usize,
     held: Held,
-    writing: Option<JoinHandle<Result<Appended>>>,
+    pulse: Pulse,
+    writing: Option<JoinHandle<(Result<Appended>, Option<OwnedSemaphorePermit>)>>,
     extents: Vec<Extent>,
     volumes: BTreeMap<VolumeId, Arc<Volume>>,
 }
 
 impl Stream {
-    fn new(coordinator: Coordinator, write_id: u128, owner: &BodyOwner<'_>) -> Self {
-        Self {
-            held: Held::new(coordinator.upload_memory.clone()),
+    async fn new(coordinator: Coordinator, write_id: u128, owner: &BodyOwner<'_>) -> Result<Self> {
+        let len = owner.len.unwrap_or(u64::MAX);
+        let memory = coordinator.upload_memory.clone();
+        let held = Held::reserve(memory, usize::try_from(len).unwrap_or(usize::MAX)).await?;
+        Ok(Self {
+            held,
+            pulse: Pulse::default(),
             coordinator,
             write_id,
             incarnation: owner.target.incarnation,
@@ -144,27 +151,51 @@ impl Stream {
             writing: None,
             extents: Vec::new(),
             volumes: BTreeMap::new(),
-        }
+        })
     }
 
-    /// Waits for more of the body; gives memory back when others need it and the client is slow.
+    /// Waits for more of the body; makes room when others need it and the client is slow (M2, M4).
     async fn next_chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
-        if self.filling_len >= RECORD_LEN_MIN {
-            let memory = self.coordinator.upload_memory.clone();
+        let memory = self.coordinator.upload_memory.clone();
+        loop {
+            let began = Instant::now();
+            let can_give = self.filling_len >= RECORD_LEN_MIN;
+            let rest = self.pulse.rest();
+            let pressed = async {
+                memory.pressed().await;
+                if !can_give {
+                    tokio::time::sleep(rest).await;
+                }
+            };
             tokio::select! {
                 biased;
-                chunk = next_chunk(body) => return chunk,
-                () = memory.pressed() => self.write_record().await?,
+                chunk = next_chunk(body) => {
+                    let chunk = chunk?;
+                    self.pulse.beat(began.elapsed(), chunk.as_ref().map_or(0, Bytes::len));
+                    return Ok(chunk);
+                }
+                () = pressed => {}
+            }
+            self.pulse.beat(began.elapsed(), 0);
+            if can_give {
+                self.write_record().await?;
+            } else if self.pulse.is_slow() {
+                return Err(StoreError::Busy("a slow upload made room for others"));
             }
         }
-        next_chunk(body).await
     }
 
     async fn push(&mut self, mut chunk: Bytes) -> Result<()> {
         while !chunk.is_empty() {
+            if self.filling_len == 0 && !self.held.has_floor() {
+                // The floor comes back with the record that is being written.
+                self.join_write().await?;
+            }
             let room = self.record_len_max() - self.filling_len;
-            let len = chunk.len().min(room);
-            if len == 0 || !self.has_memory_for(len).await? {
+            let wanted = chunk.len().min(room);
+            let granted = self.held.grow_to(self.filling_len + wanted);
+            let len = wanted.min(granted.saturating_sub(self.filling_len));
+            if len == 0 {
                 self.write_record().await?;
                 continue;
             }
@@ -190,20 +221,6 @@ impl Stream {
     fn record_len_max(&self) -> usize {
         let rest = GROUP_LEN - self.record_start() % GROUP_LEN;
         usize::try_from(rest).unwrap_or(usize::MAX).min(PAYLOAD_LEN_MAX)
-    }
-
-    /// Gets memory for more of the record; `false` means that the record is long enough to be
-    /// written out rather than to wait.
-    async fn has_memory_for(&mut self, more: usize) -> Result<bool> {
-        let len = self.filling_len + more;
-        if self.held.try_grow(len) {
-            return Ok(true);
-        }
-        if self.filling_len >= RECORD_LEN_MIN {
-            return Ok(false);
-        }
-        self.held.grow(len).await?;
-        Ok(true)
     }
 
     fn sweep_crumbs(&mut self) {
@@ -234,8 +251,7 @@ impl Stream {
         let store = self.coordinator.store.clone();
         self.writing = Some(tokio::spawn(async move {
             let appended = store.volumes().append(&owners, payload).await.map_err(from_engine);
-            drop(held);
-            appended
+            (appended, held.finish())
         }));
         Ok(())
     }
@@ -243,7 +259,10 @@ impl Stream {
     async fn join_write(&mut self) -> Result<()> {
         if let Some(writing) = self.writing.take() {
             let joined = writing.await;
-            let appended = joined.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+            let (appended, floor) =
+                joined.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            self.held.give_back(floor);
+            let appended = appended?;
             self.extents.extend(&appended.extents);
             self.volumes.insert(appended.volume.id, appended.volume);
         }

@@ -1,12 +1,15 @@
 //! The memory that uploads share, in units of [`UNIT_LEN`] bytes, and the one that downloads share.
 //!
 //! - M1: the bytes of bodies that uploads hold are never more than the budget.
-//! - M2: while one waits for memory, each upload holds less than a record's minimum besides what it
-//!   writes, also one whose client stands still: so many uploads as the budget has minima go on.
+//! - M2: an upload gets a record's minimum before it takes a byte, and keeps it; nobody who holds
+//!   memory waits for memory. More it takes only where there is some, and gives it back when others
+//!   wait, also while its client stands still.
+//! - M4: while others wait, an upload whose client is slow makes room: it ends with an error.
 //! - M3: the more downloads run, the less each reads at once, so that slow ones hold little and
 //!   none waits for another.
 
 use super::Result;
+use crate::rows::RECORD_LEN_MIN;
 use bytes::Bytes;
 use engine::format::record::SUB_BLOCK_LEN;
 use engine::object::StoreError;
@@ -25,6 +28,11 @@ const DOWNLOADS_LEN: usize = 64 << 20;
 /// Shortest and longest read of a download. The shortest is a sub-block, the unit of verification.
 const READ_LEN_MIN: usize = SUB_BLOCK_LEN;
 const READ_LEN_MAX: usize = 256 << 10;
+
+/// Waits for its client after which an upload may have to make room for others, and bytes a second
+/// that spare it.
+const PULSE: Duration = Duration::from_secs(5);
+const PULSE_RATE_MIN: f64 = 16_384.0;
 
 /// How long an upload waits for memory before it is refused.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -79,27 +87,44 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What one record of an upload holds of the budget.
+/// What one upload holds of the budget.
 pub(super) struct Held {
     memory: Arc<UploadMemory>,
+    /// Units that it keeps as long as it lives.
+    floor: usize,
+    /// What the record that is filled may take.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Held {
-    /// Nothing yet.
-    pub(super) fn new(memory: Arc<UploadMemory>) -> Self {
-        Self { memory, permit: None }
+    /// Waits in line, with nothing in hand, for the least that an upload of `len` bytes needs.
+    pub(super) async fn reserve(memory: Arc<UploadMemory>, len: usize) -> Result<Self> {
+        let floor = len.clamp(1, RECORD_LEN_MIN).div_ceil(UNIT_LEN);
+        let mut held = Self { memory: memory.clone(), floor, permit: None };
+        if held.has_floor() {
+            return Ok(held);
+        }
+        let _waiting = Waiting::begin(&memory);
+        let permit = memory.units.clone().acquire_many_owned(floor as u32);
+        held.permit = match tokio::time::timeout(WAIT_MAX, permit).await {
+            Ok(Ok(permit)) => Some(permit),
+            Ok(Err(_)) => return Err(StoreError::Unavailable("shutting down".into())),
+            Err(_) => return Err(StoreError::Busy("too many uploads at once")),
+        };
+        Ok(held)
     }
 
-    /// Hands over what is held, and begins anew.
-    pub(super) fn take(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.permit.take()
+    fn units(&self) -> usize {
+        self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
-    /// Units that are missing to hold `len` bytes.
-    fn missing(&self, len: usize) -> u32 {
-        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        u32::try_from(len.div_ceil(UNIT_LEN).saturating_sub(held)).unwrap_or(u32::MAX)
+    fn try_grow(&mut self, units: usize) -> bool {
+        let missing = units.saturating_sub(self.units());
+        if missing == 0 {
+            return true;
+        }
+        let more = self.memory.units.clone().try_acquire_many_owned(missing as u32).ok();
+        more.map(|more| self.keep(more)).is_some()
     }
 
     fn keep(&mut self, more: OwnedSemaphorePermit) {
@@ -109,27 +134,72 @@ impl Held {
         }
     }
 
-    /// Grows to `len` bytes where that is possible at once.
-    pub(super) fn try_grow(&mut self, len: usize) -> bool {
-        let missing = self.missing(len);
-        if missing == 0 {
-            return true;
-        }
-        let more = self.memory.units.clone().try_acquire_many_owned(missing).ok();
-        more.map(|more| self.keep(more)).is_some()
+    /// Whether a record may be begun; what is written still may hold the floor.
+    pub(super) fn has_floor(&mut self) -> bool {
+        self.try_grow(self.floor)
     }
 
-    /// Grows to `len` bytes, after those that waited before.
-    pub(super) async fn grow(&mut self, len: usize) -> Result<()> {
-        let memory = self.memory.clone();
-        let _waiting = Waiting::begin(&memory);
-        let more = memory.units.clone().acquire_many_owned(self.missing(len));
-        match tokio::time::timeout(WAIT_MAX, more).await {
-            Ok(Ok(more)) => self.keep(more),
-            Ok(Err(_)) => return Err(StoreError::Unavailable("shutting down".into())),
-            Err(_) => return Err(StoreError::Busy("too many uploads at once")),
+    /// Bytes that the record may have: `len` where there is room, else what is held.
+    pub(super) fn grow_to(&mut self, len: usize) -> usize {
+        let _ = self.try_grow(len.div_ceil(UNIT_LEN));
+        self.units() * UNIT_LEN
+    }
+
+    /// What a record that is written out takes along.
+    pub(super) fn take(&mut self) -> Written {
+        Written { permit: self.permit.take(), floor: self.floor }
+    }
+
+    /// Takes back what a record that was written gave back.
+    pub(super) fn give_back(&mut self, floor: Option<OwnedSemaphorePermit>) {
+        if let (None, Some(floor)) = (&self.permit, floor) {
+            self.permit = Some(floor);
         }
-        Ok(())
+    }
+}
+
+/// What a record holds while it is written.
+pub(super) struct Written {
+    permit: Option<OwnedSemaphorePermit>,
+    floor: usize,
+}
+
+impl Written {
+    /// The record is written: returns the upload's floor, the rest is free.
+    pub(super) fn finish(self) -> Option<OwnedSemaphorePermit> {
+        let mut permit = self.permit?;
+        permit.split(self.floor)
+    }
+}
+
+/// How fast the client of an upload is, over the time that was spent waiting for it.
+#[derive(Default)]
+pub(super) struct Pulse {
+    waited: Duration,
+    received: usize,
+}
+
+impl Pulse {
+    /// Something came after a wait.
+    pub(super) fn beat(&mut self, waited: Duration, len: usize) {
+        self.waited += waited;
+        self.received += len;
+    }
+
+    /// How long the client still has until it is judged.
+    pub(super) fn rest(&self) -> Duration {
+        PULSE.saturating_sub(self.waited)
+    }
+
+    /// Judges the client when its time is up; begins anew.
+    pub(super) fn is_slow(&mut self) -> bool {
+        if self.waited < PULSE {
+            return false;
+        }
+        let floor = self.waited.as_secs_f64() * PULSE_RATE_MIN;
+        let is_slow = (self.received as f64) < floor;
+        *self = Self::default();
+        is_slow
     }
 }
 
@@ -176,6 +246,35 @@ impl Download {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_are_judged_by_their_waits() {
+        let mut pulse = Pulse::default();
+        pulse.beat(PULSE / 2, 1000);
+        assert_eq!(pulse.rest(), PULSE / 2);
+        assert!(!pulse.is_slow(), "its time is not up");
+        pulse.beat(PULSE / 2, 1000);
+        assert!(pulse.is_slow());
+        pulse.beat(PULSE, 1 << 20);
+        assert!(!pulse.is_slow());
+        assert_eq!(pulse.rest(), PULSE, "it is judged anew");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_gives_back_all_but_the_floor() {
+        let memory = UploadMemory::new(20 * UNIT_LEN);
+        let mut held = Held::reserve(memory.clone(), 1 << 30).await.unwrap();
+        assert_eq!(held.grow_to(12 * UNIT_LEN), 12 * UNIT_LEN);
+        assert_eq!(held.grow_to(100 * UNIT_LEN), 12 * UNIT_LEN, "there is not so much");
+        let written = held.take();
+        assert!(held.has_floor(), "there is room for the next record");
+        let floor = written.finish();
+        assert_eq!(memory.units.available_permits(), 4);
+        held.give_back(floor);
+        assert_eq!(memory.units.available_permits(), 12, "one floor is enough");
+        drop(held);
+        assert_eq!(memory.units.available_permits(), 20);
+    }
 
     #[test]
     fn the_more_downloads_the_shorter_their_reads() {

@@ -83,28 +83,24 @@ pub async fn dispatch(call: Call) -> S3Result<S3Response> {
         BodyKind::Empty => 0,
         BodyKind::Xml(len_max) => len_max,
     };
-    let (call, document, _held) = call.document(len_max).await?;
-    let _scan = match route.is_scan() {
-        true => Some(admission.scan().await?),
-        false => None,
-    };
+    let (mut call, document) = call.document(len_max).await?;
+    if route.is_scan() {
+        call.permits.push(admission.scan().await?);
+    }
     run(operation, call, document).await
 }
 
 impl Call {
     /// Takes the whole body, verified.
-    async fn document(
-        self,
-        len_max: usize,
-    ) -> S3Result<(Done, Bytes, Option<OwnedSemaphorePermit>)> {
+    async fn document(self, len_max: usize) -> S3Result<(Done, Bytes)> {
         let Self { authorized, config, ids, admission, plan, open } = self;
         let announced = plan.decoded_len().unwrap_or(len_max as u64);
         if announced > len_max as u64 {
             return Err((&codes::MAX_MESSAGE_LENGTH_EXCEEDED).into());
         }
-        let held = admission.document(announced as usize).await?;
+        let permits = admission.document(announced as usize).await?.into_iter().collect();
         let document = body::collect(open(plan), len_max).await?;
-        Ok((Done { authorized, config, ids }, document, held))
+        Ok((Done { authorized, config, ids, permits }, document))
     }
 }
 
@@ -116,6 +112,8 @@ pub struct Done {
     pub config: Arc<S3Config>,
     /// How the request is told from others, in error documents.
     pub ids: RequestIds,
+    /// What it holds of the admission until it is done, also after its answer began.
+    pub permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Done {
