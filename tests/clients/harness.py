@@ -9,6 +9,7 @@ import hashlib
 import os
 import pathlib
 import random
+import re
 import ssl
 import subprocess
 import sys
@@ -44,9 +45,21 @@ def case(function):
     return function
 
 
+def case_of_plain(function):
+    """Registers a case whose client cannot be told whom to trust over TLS."""
+    case(function).halves = ("plain",)
+    return function
+
+
 def case_of_tls(function):
     """Registers a case that has a meaning over TLS only."""
     case(function).halves = ("tls",)
+    return function
+
+
+def asks_for_more(function):
+    """Marks a case whose client also asks for what the server does not serve, and takes the 501 for an answer."""
+    function.allowed = ("none 501",)
     return function
 
 
@@ -95,14 +108,14 @@ class World:
         """Path of a program that the venv holds."""
         return str(pathlib.Path(sys.executable).with_name(name))
 
-    def run(self, *command, fails=False, binary=False, environment=None, directory=None):
+    def run(self, *command, fails=False, binary=False, environment=None, stdin=b""):
         """Runs a command; returns its stdout, or all it said when it is to fail."""
         command = [str(part) for part in command]
         done = subprocess.run(
             command,
             env={**self.environment, **(environment or {})},
-            cwd=directory or self.scratch,
-            stdin=subprocess.DEVNULL,
+            cwd=self.scratch,
+            input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=COMMAND_SECONDS_MAX,
@@ -149,6 +162,20 @@ class World:
         server = self.server
         parts = {"ENDPOINT": server.endpoint, "ACCESS_KEY": server.access_key, "SECRET_KEY": server.secret_key}
         return {f"STAVE_{name}": value for name, value in parts.items()}
+
+    def server_errors(self):
+        """Answers of 500 and above since the server started, as it counts them, by operation and status."""
+        _, _, body = self.fetch(f"{self.server.endpoint}/metrics")
+        pattern = r'^stave_s3_requests_total\{operation="(\w+)",status="(5\d\d)"\} (\d+)$'
+        found = re.findall(pattern, body.decode(), re.MULTILINE)
+        return {f"{operation} {status}": int(count) for operation, status, count in found}
+
+    def want_no_new_errors(self, before, allowed):
+        """Clients hide much by asking again: no case is well in which the server failed, or refused the unknown."""
+        after = self.server_errors()
+        new = [f"{name}: {count}" for name, count in after.items() if count > before.get(name, 0)]
+        if unwanted := [text for text in new if not text.startswith(tuple(allowed))]:
+            raise AssertionError(f"the server answered, since its start: {unwanted}")
 
     def restart(self):
         """Stops the server as an operator does and starts it on the same data."""

@@ -31,7 +31,9 @@ def run_case(half, function, world):
     """Runs one case; returns ok, SKIPPED or FAILED."""
     began, outcome, why = time.monotonic(), "ok", ""
     try:
+        before = world.server_errors()
         function(world)
+        world.want_no_new_errors(before, getattr(function, "allowed", ()))
     except harness.Skipped as reason:
         outcome, why = "SKIPPED", f": {reason}"
     except Exception:

@@ -11,11 +11,12 @@ import time
 from harness import MIB, case, equal, hashes_of, mixed_tree, random_bytes, real_tree, same_tree
 
 
-def aws(world, *arguments, fails=False):
+def aws(world, *arguments, fails=False, stdin=b""):
     # Version 1 of the cli still presigns by SigV2 unless told otherwise; Stave speaks SigV4 only.
     config = world.scratch / "aws-config"
     config.write_text("[default]\ns3 =\n    signature_version = s3v4\n    addressing_style = path\n")
-    return world.run(world.tool("aws"), *arguments, fails=fails, environment={"AWS_CONFIG_FILE": str(config)})
+    environment = {"AWS_CONFIG_FILE": str(config)}
+    return world.run(world.tool("aws"), *arguments, fails=fails, environment=environment, stdin=stdin)
 
 
 @case
@@ -29,6 +30,8 @@ def everyday_work_is_done(world):
     equal(target.read_bytes(), source.read_bytes())
     assert " dir/copy" in aws(world, "s3", "ls", "--recursive", "s3://cli-bucket")
     assert "PRE dir/" in aws(world, "s3", "ls", "s3://cli-bucket")
+    aws(world, "s3", "cp", "-", "s3://cli-bucket/piped", stdin=source.read_bytes())
+    equal(world.body_of("cli-bucket", "piped"), source.read_bytes())
     link = aws(world, "s3", "presign", "s3://cli-bucket/dir/large").strip()
     equal(world.fetch(link)[2], source.read_bytes())
     span = ("--bucket", "cli-bucket", "--key", "dir/large", "--range", "bytes=10-19")
@@ -81,6 +84,8 @@ def odd_names_and_sizes_survive_sync(world):
     same_tree(world.hashes_in("cli-odd"), wanted)
     aws(world, "s3", "sync", "--only-show-errors", "s3://cli-odd", back)
     same_tree(hashes_of(back), wanted)
+    aws(world, "s3", "sync", "--only-show-errors", "s3://cli-odd", f"s3://{world.bucket('cli-odd-across')}/there")
+    same_tree(world.hashes_in("cli-odd-across", "there/"), wanted)
     (tree / "plain/0/0/0.bin").unlink()
     (tree / "plain/1/1/1.bin").write_bytes(b"changed, and of another length")
     aws(world, "s3", "sync", "--only-show-errors", "--delete", tree, "s3://cli-odd")

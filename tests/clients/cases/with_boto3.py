@@ -294,7 +294,7 @@ def certificate_of_nobody_known_is_not_trusted(world):
 @case
 def checksums_are_verified_kept_and_told(world):
     bucket, body = world.bucket("checksums"), random_bytes(9, 200_000)
-    for name in ("CRC32", "SHA1", "SHA256"):
+    for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"):
         put = world.s3.put_object(Bucket=bucket, Key=name, Body=body, ChecksumAlgorithm=name)
         head = world.s3.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
         equal(head[f"Checksum{name}"], put[f"Checksum{name}"])

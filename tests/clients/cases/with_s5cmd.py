@@ -15,9 +15,9 @@ from harness import MIB, case, equal, hashes_of, mixed_tree, random_bytes, same_
 NOT_CARRIED = ("star*star", "question?mark")
 
 
-def s5cmd(world, *arguments, fails=False, binary=False):
+def s5cmd(world, *arguments, fails=False, binary=False, stdin=b""):
     command = [world.tool("s5cmd"), "--endpoint-url", world.server.endpoint, "--retry-count", "0", *arguments]
-    return world.run(*command, fails=fails, binary=binary)
+    return world.run(*command, fails=fails, binary=binary, stdin=stdin)
 
 
 @case
@@ -72,6 +72,8 @@ def large_file_goes_in_parts_and_comes_in_ranges(world):
     equal(world.body_of(bucket, "large"), source.read_bytes())
     s5cmd(world, "cp", *parts, f"s3://{bucket}/large", target)
     equal(target.read_bytes(), source.read_bytes())
+    s5cmd(world, "pipe", *parts, f"s3://{bucket}/piped", stdin=source.read_bytes())
+    equal(world.body_of(bucket, "piped"), source.read_bytes())
     s5cmd(world, "cp", f"s3://{bucket}/large", f"s3://{bucket}/copy")
     equal(world.body_of(bucket, "copy"), source.read_bytes())
 
@@ -102,3 +104,14 @@ def tree_survives_sync_there_and_back(world):
     same_tree(world.hashes_in(bucket, "some/prefix/"), hashes_of(tree))
     s5cmd(world, "rm", f"s3://{bucket}/some/*")
     equal(world.keys_in(bucket), [])
+
+
+@case
+def names_survive_a_copy_across(world):
+    tree, source, target = world.scratch / "s5-odd", world.bucket("s5cmd-odd"), world.bucket("s5cmd-across")
+    wanted = hashes_of(mixed_tree(tree, 60))
+    for name in wanted:
+        world.s3.upload_file(str(tree / name), source, name)
+    # It writes a space of the source as a plus sign.
+    s5cmd(world, "cp", f"s3://{source}/*", f"s3://{target}/there/")
+    same_tree(world.hashes_in(target, "there/"), wanted)
