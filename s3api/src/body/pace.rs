@@ -2,8 +2,8 @@
 //!
 //! - W1: only time that is spent waiting for the client counts: a store that is slow costs nobody
 //!   their upload.
-//! - W2: a wait of the idle time fails the body, and so does a stretch of several waits, as long together
-//!   as the window, that brought less than the floor.
+//! - W2: a wait of the idle time fails the body, and so does a stretch of several waits, as long
+//!   together as the window, that brought less than the floor.
 
 use crate::config::Limits;
 use crate::listener::timer::IdleTimer;
@@ -39,8 +39,13 @@ impl Pace {
 
     /// Something came; returns whether it is fast enough (W2).
     pub fn is_kept(&mut self, len: usize) -> bool {
+        let waited = self.idle.progress();
+        self.judge(waited, len)
+    }
+
+    fn judge(&mut self, waited: Duration, len: usize) -> bool {
         // One pause, which the idle time allows, is not judged by the little that ends it.
-        self.waited += self.idle.progress().min(self.window / 2);
+        self.waited += waited.min(self.window / 2);
         self.received += len as u64;
         if self.waited <= self.window {
             return true;
@@ -49,5 +54,24 @@ impl Pace {
         let is_kept = self.received as f64 >= floor;
         (self.waited, self.received) = (Duration::ZERO, 0);
         is_kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_drips_is_given_up_and_what_pauses_is_not() {
+        let mut drip = Pace::new(&Limits::default());
+        assert!(!(0..100).all(|_| drip.judge(SECOND, 100)), "100 bytes a second");
+        let mut slow = Pace::new(&Limits::default());
+        assert!((0..1000).all(|_| slow.judge(SECOND, 600)), "600 bytes a second");
+        let mut paused = Pace::new(&Limits::default());
+        assert!(paused.judge(50 * SECOND, 1) && (0..100).all(|_| paused.judge(SECOND, 4096)));
+        let mut rare = Pace::new(&Limits::default());
+        assert!(!(0..5).all(|_| rare.judge(59 * SECOND, 1)), "a byte a minute");
     }
 }

@@ -176,8 +176,8 @@ mod tests {
         assert_eq!(
             xml,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code><Message>The \
-             specified key does not exist.</Message><Key>a&amp;b</Key><BucketName>box</BucketName><Resource>\
-             /box/a&amp;b</Resource><Region>us-east-1</Region><RequestId>0123456789ABCDEF\
+             specified key does not exist.</Message><Key>a&amp;b</Key><BucketName>box</BucketName>\
+             <Resource>/box/a&amp;b</Resource><Region>us-east-1</Region><RequestId>0123456789ABCDEF\
              </RequestId><HostId>host</HostId></Error>"
         );
     }
