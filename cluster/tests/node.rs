@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 struct Pieces {
     pieces: VecDeque<Result<Bytes, BodyError>>,
@@ -389,6 +390,25 @@ impl BodySource for Fed {
     }
 }
 
+/// Begins an upload whose body the test sends.
+fn begin(
+    node: &Node,
+    name_of: &str,
+    len: usize,
+) -> (mpsc::Sender<Bytes>, JoinHandle<Result<PutOutcome, StoreError>>) {
+    let (sender, pieces) = mpsc::channel(1);
+    let request = PutRequest {
+        bucket: name(),
+        key: key(name_of),
+        attributes: ObjectAttributes::default(),
+        condition: WriteCondition::None,
+        len: Some(len as u64),
+    };
+    let (store, etag) = (node.store(), ETag("etag".into()));
+    let put = async move { store.put(request, Box::new(Fed { pieces, etag })).await };
+    (sender, tokio::spawn(put))
+}
+
 /// Sends pieces of bodies in turn, so many rounds or until all are sent.
 async fn feed(bodies: &mut [&[u8]], senders: &[mpsc::Sender<Bytes>], mut rounds: usize) {
     while rounds > 0 && bodies.iter().any(|rest| !rest.is_empty()) {
@@ -414,19 +434,9 @@ async fn slow_uploads_share_a_small_budget() {
     let mut senders = Vec::new();
     let mut uploads = Vec::new();
     for (index, bytes) in bodies.iter().enumerate() {
-        let (sender, pieces) = mpsc::channel(1);
+        let (sender, upload) = begin(&node, &format!("slow-{index}"), bytes.len());
         senders.push(sender);
-        let request = PutRequest {
-            bucket: name(),
-            key: key(&format!("slow-{index}")),
-            attributes: ObjectAttributes::default(),
-            condition: WriteCondition::None,
-            len: Some(bytes.len() as u64),
-        };
-        let (store, etag) = (node.store(), ETag("etag".into()));
-        uploads.push(tokio::spawn(async move {
-            store.put(request, Box::new(Fed { pieces, etag })).await
-        }));
+        uploads.push(upload);
     }
     let mut rest: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
     // The first one takes nearly all of the budget and then stands still until the others are done.
@@ -452,19 +462,9 @@ async fn a_crowd_of_uploads_stands_in_line() {
     node.store().create_bucket(name()).await.unwrap();
     let mut uploads = Vec::new();
     for seed in 0..40 {
-        let (sender, pieces) = mpsc::channel(1);
         let bytes = content(seed, 300_000);
-        let request = PutRequest {
-            bucket: name(),
-            key: key(&format!("crowd-{seed}")),
-            attributes: ObjectAttributes::default(),
-            condition: WriteCondition::None,
-            len: Some(bytes.len() as u64),
-        };
-        let store = node.store();
-        uploads.push(tokio::spawn(async move {
-            store.put(request, Box::new(Fed { pieces, etag: ETag("etag".into()) })).await
-        }));
+        let (sender, upload) = begin(&node, &format!("crowd-{seed}"), bytes.len());
+        uploads.push(upload);
         tokio::spawn(async move { feed(&mut [&bytes[..]], &[sender], usize::MAX).await });
     }
     for upload in uploads {

@@ -2,8 +2,11 @@
 //! everything. Exhaustive over the places where it can be cut off, where seeds only try some.
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
+mod common;
+
 use bytes::Bytes;
-use engine::env::{Clock, Env, Rng};
+use common::env;
+use engine::env::Env;
 use engine::format::batch::JournalRecord;
 use engine::format::value::{Location, Value};
 use engine::index::RowWrite;
@@ -12,24 +15,7 @@ use engine::meta::{MetaConfig, MetaStore};
 use engine::volume::VolumeConfig;
 use sim::disk::{SimDisk, Timing};
 use sim::random::Random;
-use std::sync::{Arc, Mutex};
-
-struct FixedClock;
-
-impl Clock for FixedClock {
-    fn unix_nanos(&self) -> u64 {
-        1
-    }
-}
-
-struct SeededRng(Mutex<Random>);
-
-impl Rng for SeededRng {
-    fn fill(&self, buffer: &mut [u8]) {
-        let mut random = self.0.lock().unwrap();
-        buffer.iter_mut().for_each(|byte| *byte = random.index(256) as u8);
-    }
-}
+use std::sync::Arc;
 
 fn config() -> MetaConfig {
     MetaConfig {
@@ -66,8 +52,7 @@ fn row(key: &Bytes) -> RowWrite {
 /// A disk with two acknowledged rows, one of them in the journal only.
 async fn prepare(seed: u64) -> (SimDisk, Env) {
     let disk = SimDisk::new(Random::new(seed, "restart"), Timing::default());
-    let rng = SeededRng(Mutex::new(Random::new(seed, "ids")));
-    let env = Env { clock: Arc::new(FixedClock), rng: Arc::new(rng) };
+    let env = env(seed);
     let store = start(&disk, &env).await.unwrap();
     for key in ["kept", "new"] {
         let sequence = store.append(vec![JournalRecord::new(0, key)]).await.unwrap();
