@@ -116,6 +116,9 @@ impl Coordinator {
             writable: self.store.is_writable(),
             space,
             metrics: self.store.metrics(),
+            margin: Some(0),
+            geometry: (1, 0),
+            ..StoreStatus::default()
         })
     }
 }

@@ -13,11 +13,13 @@
 
 pub mod list;
 pub mod name;
+pub mod status;
 pub mod upload;
 
 pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use name::{BucketName, ETag, NameError, ObjectKey, UploadId};
+pub use status::{DiskState, DiskStatus, RepairStatus, ScrubStatus, StoreStatus, VolumesAtMargin};
 pub use upload::{
     CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartRequest,
     UploadInfo, UploadListRequest, UploadPage,
@@ -191,19 +193,6 @@ pub trait ObjectReader: Send + Sync {
     fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>>;
     /// Streams the bytes of `range`, which lies within `0..size`.
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream;
-}
-
-/// The health of a store, as the health endpoints and metrics tell it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoreStatus {
-    /// Whether reads can be served.
-    pub readable: bool,
-    /// Whether writes can be acknowledged.
-    pub writable: bool,
-    /// Room on the disks.
-    pub space: DiskSpace,
-    /// Named gauges and counters of the store's inside, for metrics: `(name, help, value)`.
-    pub metrics: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// Why a store says no, grouped by what the caller does next.

@@ -449,6 +449,7 @@ impl ObjectStore for MemoryStore {
             writable: true,
             space: DiskSpace { total: 1 << 40, free: 1 << 39 },
             metrics: vec![("memory_buckets", "Buckets in memory.", self.lock().len() as u64)],
+            ..StoreStatus::default()
         };
         Box::pin(std::future::ready(Ok(status)))
     }
