@@ -1,7 +1,7 @@
 //! The binary `stave`: reads its configuration, puts the house together, serves until told to stop.
 //!
 //! ```text
-//! args + environment --config--> Config --run--> listener, certificates, lock, keys, node
+//! args + environment --config--> Config --run--> listener, certificates, places, keys, node
 //!                                             --> s3api::serve
 //! ```
 //!
@@ -12,8 +12,8 @@
 //! - S4: with a certificate everything is TLS, and what is wrong with one never leads to less.
 //! - S5: a secret is printed once, when it is made; it never stands in a log line or an error.
 //!
-//! Modules in reading order: [`config`], [`files`], [`credentials`], [`certs`], [`logging`],
-//! [`banner`], [`run`].
+//! Modules in reading order: [`config`], [`files`], [`places`], [`credentials`], [`certs`],
+//! [`logging`], [`banner`], [`run`].
 #![cfg_attr(madsim, expect(dead_code, reason = "`run_simulated` uses none of it"))]
 
 mod banner;
@@ -23,6 +23,7 @@ mod config;
 mod credentials;
 mod files;
 mod logging;
+mod places;
 #[cfg_attr(madsim, path = "run_simulated.rs")]
 mod run;
 

@@ -23,17 +23,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum CliCommand {
-    /// Serves a directory over the S3 API. Needs no configuration: makes the directory and root
-    /// keys when missing.
+    /// Serves directories, each a disk of its own, over the S3 API. Needs no configuration: makes
+    /// directories and root keys when missing.
     Server(ServerArguments),
 }
 
 /// Arguments of `stave server`.
 #[derive(Args)]
 pub struct ServerArguments {
-    /// Directory that holds everything, normally a mount of its own.
-    #[arg(value_name = "DIR", required = true)]
-    pub dirs: Vec<PathBuf>,
+    /// Directories that hold everything, normally each a mount of its own; /d{1...8} names eight
+    /// [env: STAVE_VOLUMES, blanks between them]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<OsString>,
+    /// Disks that every object survives the loss of: at most half of them [default: by their
+    /// number] [env: STAVE_STORAGE_CLASS_STANDARD=EC:N]
+    #[arg(long, value_name = "N")]
+    pub parity: Option<String>,
     /// Where to listen: IP:PORT or :PORT [default: 0.0.0.0:9000] [env: STAVE_ADDRESS]
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<String>,

@@ -1,17 +1,18 @@
 //! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
 //!
-//! | setting       | flag                | environment                  | default        |
-//! |---------------|---------------------|------------------------------|----------------|
-//! | directory     | `DIR`               |                              | none, required |
-//! | address       | `--address`         | `STAVE_ADDRESS`              | `0.0.0.0:9000` |
-//! | region        | `--region`          | `STAVE_REGION`               | any            |
-//! | version 2     | `--sigv2`           | `STAVE_SIGV2`                | `off`          |
-//! | domains       | `--domain`          | `STAVE_DOMAIN`               | none           |
-//! | root user     |                     | `STAVE_ROOT_USER[_FILE]`     | generated      |
-//! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]` | generated      |
-//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`            | `CERTS_DIR`    |
-//! | log format    | `--log-format`      | `STAVE_LOG_FORMAT`           | `text`         |
-//! | log filter    |                     | `STAVE_LOG`                  | `LOG_FILTER`   |
+//! | setting       | flag                | environment                    | default        |
+//! |---------------|---------------------|--------------------------------|----------------|
+//! | directories   | `DIR...`            | `STAVE_VOLUMES`                | none, required |
+//! | parity        | `--parity`          | `STAVE_STORAGE_CLASS_STANDARD` | by the disks   |
+//! | address       | `--address`         | `STAVE_ADDRESS`                | `0.0.0.0:9000` |
+//! | region        | `--region`          | `STAVE_REGION`                 | any            |
+//! | version 2     | `--sigv2`           | `STAVE_SIGV2`                  | `off`          |
+//! | domains       | `--domain`          | `STAVE_DOMAIN`                 | none           |
+//! | root user     |                     | `STAVE_ROOT_USER[_FILE]`       | generated      |
+//! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]`   | generated      |
+//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`              | `CERTS_DIR`    |
+//! | log format    | `--log-format`      | `STAVE_LOG_FORMAT`             | `text`         |
+//! | log filter    |                     | `STAVE_LOG`                    | `LOG_FILTER`   |
 //!
 //! - A flag wins over the environment. An empty variable counts as unset.
 //! - The names that MinIO users have in their unit files are honoured as aliases ([`names`]) and
@@ -19,7 +20,9 @@
 //!   never ranked.
 
 mod arguments;
+mod ellipses;
 mod names;
+mod volumes;
 
 use arguments::{Command, ServerArguments};
 use names::{Environment, Found};
@@ -45,8 +48,10 @@ const CERTS_DIR: &str = ".stave/certs";
 
 /// What `stave server` was asked to do. Checked: every value is legal.
 pub struct Config {
-    /// The disk.
-    pub dir: PathBuf,
+    /// The disks: one directory or more, each once, in the order of the command line.
+    pub dirs: Vec<PathBuf>,
+    /// Parity columns of new volumes; by the number of disks where nobody says.
+    pub parity: Option<u8>,
     /// Where to listen. Port 0 lets the system choose.
     pub address: SocketAddr,
     /// Region that clients must sign for; any will do without one.
@@ -104,6 +109,8 @@ pub enum Note {
     Ignored { name: String },
     /// The root password is one that everybody knows.
     KnownPassword,
+    /// Several disks without parity: losing any one loses what is on it.
+    NoParity { dir_count: usize },
 }
 
 /// What the command line asks for.
@@ -139,7 +146,8 @@ fn server_config(
     arguments: ServerArguments,
     environment: &mut Environment<'_>,
 ) -> Result<Config, String> {
-    let dir = single_dir(&arguments.dirs)?;
+    let dirs = dirs(arguments.dirs, environment)?;
+    let parity = parity(arguments.parity, environment, dirs.len())?;
     let address = value(arguments.address, environment.find(&names::ADDRESS)?);
     let region = value(arguments.region, environment.find(&names::REGION)?);
     let domains = value(arguments.domain, environment.find(&names::DOMAIN)?);
@@ -159,8 +167,12 @@ fn server_config(
     if root.as_ref().is_some_and(|keys| names::KNOWN_PASSWORDS.contains(&&*keys.secret_key)) {
         notes.push(Note::KnownPassword);
     }
+    if parity == Some(0) && dirs.len() > 1 {
+        notes.push(Note::NoParity { dir_count: dirs.len() });
+    }
     Ok(Config {
-        dir,
+        dirs,
+        parity,
         address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
         region: region.map(parse_region).transpose()?,
         allows_sigv2: parse_switch("STAVE_SIGV2", sigv2)?,
@@ -189,18 +201,32 @@ fn certs_dir(
     })
 }
 
-fn single_dir(dirs: &[PathBuf]) -> Result<PathBuf, String> {
-    let [dir] = dirs else {
-        return Err(format!("one disk for now: {} directories were given", dirs.len()));
-    };
-    let text = dir.to_string_lossy();
-    if text.starts_with("http://") || text.starts_with("https://") {
-        return Err(format!("one node for now: {text} names a node, not a directory"));
+fn dirs(
+    arguments: Vec<OsString>,
+    environment: &mut Environment<'_>,
+) -> Result<Vec<PathBuf>, String> {
+    // Asked for in any case, so that it counts as known.
+    let found = environment.find(&names::VOLUMES)?;
+    match found {
+        _ if !arguments.is_empty() => volumes::dirs(&arguments),
+        None => Err(format!("no DIR to serve: name one, or set {}", names::VOLUMES.own)),
+        Some(Found { name, value }) => {
+            let arguments: Vec<OsString> = value.split_whitespace().map(OsString::from).collect();
+            let dirs = volumes::dirs(&arguments).map_err(|line| format!("{name}: {line}"))?;
+            if dirs.is_empty() { Err(format!("{name} names no directory")) } else { Ok(dirs) }
+        }
     }
-    if text.contains("...") && text.contains('{') {
-        return Err(format!("one disk for now: {text} names several directories"));
-    }
-    Ok(dir.clone())
+}
+
+fn parity(
+    flag: Option<String>,
+    environment: &mut Environment<'_>,
+    dir_count: usize,
+) -> Result<Option<u8>, String> {
+    let found = environment.find(&names::PARITY)?;
+    let flag = flag.map(|value| Found { name: "--parity".into(), value });
+    let read = |found: Found| volumes::parity(&found.name, &found.value, dir_count);
+    flag.or(found).map(read).transpose()
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {

@@ -40,7 +40,8 @@ const DIR: &[&str] = &["server", "./data"];
 #[test]
 fn a_directory_is_enough() {
     let config = config(DIR, &[]);
-    assert_eq!(config.dir, Path::new("./data"));
+    assert_eq!(config.dirs, [Path::new("./data")]);
+    assert_eq!(config.parity, None);
     assert_eq!(config.address.to_string(), "0.0.0.0:9000");
     assert_eq!(config.region, None);
     assert!(config.root.is_none() && config.certs_dir.is_none());
@@ -195,12 +196,51 @@ fn several_domains_make_virtual_hosts() {
 }
 
 #[test]
-fn one_disk_and_one_node_for_now() {
-    check_refused(&["server", "a", "b"], &[], "one disk for now: 2 directories");
-    check_refused(&["server", "/data{1...4}"], &[], "one disk for now: /data{1...4}");
+fn directories_come_from_arguments_or_the_environment() {
+    let check = |arguments: &[&str], environment: Pairs<'_>, expected: &[&str]| {
+        let dirs = config(arguments, environment).dirs;
+        assert_eq!(dirs, expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+    };
+    check(&["server", "a", "b"], &[], &["a", "b"]);
+    check(&["server", "/d{1...3}"], &[], &["/d1", "/d2", "/d3"]);
+    check(&["server"], &[("STAVE_VOLUMES", " /d{1...2}  /e\t")], &["/d1", "/d2", "/e"]);
+    check(&["server", "--address", ":1"], &[("MINIO_VOLUMES", "/data")], &["/data"]);
+    check(&["server", "/a"], &[("STAVE_VOLUMES", "/b")], &["/a"]);
+    let notes = config(&["server", "/a"], &[("MINIO_VOLUMES", "/b")]).notes;
+    let alias = Note::AliasHonoured { name: "MINIO_VOLUMES", meaning: "STAVE_VOLUMES" };
+    assert_eq!(notes, [alias]);
+    check_refused(&["server"], &[("MINIO_VOLUMES", "/d{1..2}")], "MINIO_VOLUMES: bad range");
+    check_refused(&["server"], &[("STAVE_VOLUMES", "  ")], "STAVE_VOLUMES names no directory");
+    check_refused(&["server", "/d{1..2}"], &[], "bad range in /d{1..2}");
+    check_refused(&["server", "/d", "/d"], &[], "/d is named twice");
     check_refused(&["server", "http://n1/data"], &[], "one node for now");
-    check_refused(&["server", ""], &[], "DIR");
-    check_refused(&["server"], &[], "DIR");
+    check_refused(&["server", ""], &[], "DIR is empty");
+    check_refused(&["server"], &[], "no DIR to serve");
+}
+
+#[test]
+fn parity_is_a_flag_or_a_storage_class() {
+    let check = |arguments: &[&str], environment: Pairs<'_>, expected: Option<u8>| {
+        assert_eq!(config(arguments, environment).parity, expected);
+    };
+    let eight = ["server", "/d{1...8}"];
+    let ours = [("STAVE_STORAGE_CLASS_STANDARD", "EC:3")];
+    check(&eight, &[], None);
+    check(&eight, &ours, Some(3));
+    check(&eight, &[("MINIO_STORAGE_CLASS_STANDARD", "EC:4")], Some(4));
+    check(&["server", "/d{1...8}", "--parity", "2"], &ours, Some(2));
+    check(DIR, &[("MINIO_STORAGE_CLASS_STANDARD", "EC:0")], Some(0));
+    check_refused(&eight, &[("STAVE_STORAGE_CLASS_STANDARD", "EC:5")], "0 to 4 are possible");
+    check_refused(DIR, &[("MINIO_STORAGE_CLASS_STANDARD", "EC:2")], "MINIO_STORAGE_CLASS_STANDARD");
+    check_refused(&["server", "/d", "--parity", "1"], &[], "bad --parity");
+    check_refused(&["server", "/d{1...4}", "--parity", "x"], &[], "bad --parity");
+}
+
+#[test]
+fn several_disks_without_parity_are_remarked() {
+    let notes = config(&["server", "/d{1...4}", "--parity", "0"], &[]).notes;
+    assert_eq!(notes, [Note::NoParity { dir_count: 4 }]);
+    assert!(config(&["server", "/d", "--parity", "0"], &[]).notes.is_empty());
 }
 
 #[test]
