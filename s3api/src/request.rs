@@ -9,8 +9,8 @@ use http::uri::Scheme;
 use http::{Method, Uri, Version, request};
 
 /// What stands before the path of an administrative request. No bucket has such a name: they begin
-/// with a letter or digit, by every rule that S3 and MinIO ever had, so that no bucket is taken from
-/// anybody and no object can lie there.
+/// with a letter or digit, by every rule that S3 and MinIO ever had, so that no bucket is taken
+/// from anybody and no object can lie there.
 const ADMIN_PREFIX: &str = "_stave/";
 
 /// What a request is about.

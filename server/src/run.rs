@@ -11,9 +11,10 @@
 //! clients that come during recovery wait in the listen queue. Nothing is answered before recovery
 //! is over.
 
+use crate::admin;
 use crate::banner::Banner;
 use crate::certs::{self, Tls};
-use crate::config::{Config, RootKeys};
+use crate::config::{AdminConfig, Config, RootKeys};
 use crate::credentials::{self, Homes, Origin, Root};
 use crate::files;
 use crate::logging;
@@ -47,6 +48,16 @@ pub enum Failure {
     Refused(String),
     /// Something broke.
     Broken(String),
+    /// A server that was asked how it is could not be asked.
+    Unknown(String),
+}
+
+/// Asks a server that runs how it is; returns the exit code that says so.
+///
+/// # Errors
+/// One line.
+pub fn ask(config: &AdminConfig) -> Result<u8, Failure> {
+    admin::run(config).map_err(Failure::Unknown)
 }
 
 /// Runs the server until a signal; returns its exit code.

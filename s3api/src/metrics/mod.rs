@@ -1,8 +1,8 @@
 //! Counters of requests, and the text in which Prometheus reads them.
 //!
 //! - M1: counting costs a few relaxed atomic additions; only errors take a lock.
-//! - M2: every label has a closed set of values: operations, statuses, codes, and the disks that the
-//!   operator named.
+//! - M2: every label has a closed set of values: operations, statuses, codes, and the disks that
+//!   the operator named.
 
 mod store;
 mod text;

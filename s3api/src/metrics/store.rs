@@ -1,8 +1,8 @@
 //! What the store tells of itself, as metrics: our own names, and those of MinIO whose meaning is
 //! the same here, which existing dashboards and alerts ask for.
 //!
-//! - S1: a margin that there is not is told as -1, not left out: an alert on `stave_margin < 1` must
-//!   not fall silent when it matters most.
+//! - S1: a margin that there is not is told as -1, not left out: an alert on `stave_margin < 1`
+//!   must not fall silent when it matters most.
 //! - S2: an estimate that there is not is left out.
 
 use super::text::{Text, kind_of, labels};

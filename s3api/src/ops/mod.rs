@@ -1,5 +1,5 @@
-//! The operations of S3, and of the server itself, one file each: from an authorised request to calls of the store, and back
-//! to an answer.
+//! The operations of S3, and of the server itself, one file each: from an authorised request to
+//! calls of the store, and back to an answer.
 
 mod abort_multipart_upload;
 mod admin_status;

@@ -1,4 +1,5 @@
 //! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
+//! That of `stave admin` is in [`admin`].
 //!
 //! | setting       | flag                | environment                    | default        |
 //! |---------------|---------------------|--------------------------------|----------------|
@@ -19,10 +20,14 @@
 //!   reported in [`Config::notes`]; two names of one setting with different values are refused,
 //!   never ranked.
 
+mod admin;
 mod arguments;
 mod ellipses;
 mod names;
 mod volumes;
+
+pub use admin::{AdminConfig, Server, Trust};
+pub use arguments::is_admin;
 
 use arguments::{Command, ServerArguments};
 use names::{Environment, Found};
@@ -119,6 +124,8 @@ pub enum Parsed {
     Show(String),
     /// A server.
     Serve(Box<Config>),
+    /// The status of a server that runs.
+    Status(Box<AdminConfig>),
 }
 
 /// Reads a file that holds a secret, and tells what is wrong with it in words.
@@ -133,13 +140,16 @@ pub fn parse(
     environment: &BTreeMap<String, String>,
     read_secret: &ReadSecret,
 ) -> Result<Parsed, String> {
-    let arguments = match arguments::parse(arguments)? {
-        Command::Show(text) => return Ok(Parsed::Show(text)),
-        Command::Server(arguments) => arguments,
-    };
     let mut environment = Environment::new(environment, read_secret);
-    let config = server_config(arguments, &mut environment)?;
-    Ok(Parsed::Serve(Box::new(config)))
+    Ok(match arguments::parse(arguments)? {
+        Command::Show(text) => Parsed::Show(text),
+        Command::Server(arguments) => {
+            Parsed::Serve(Box::new(server_config(arguments, &mut environment)?))
+        }
+        Command::Status(arguments) => {
+            Parsed::Status(Box::new(admin::status_config(arguments, &mut environment)?))
+        }
+    })
 }
 
 fn server_config(
@@ -205,17 +215,25 @@ fn dirs(
     arguments: Vec<OsString>,
     environment: &mut Environment<'_>,
 ) -> Result<Vec<PathBuf>, String> {
-    // Asked for in any case, so that it counts as known.
-    let found = environment.find(&names::VOLUMES)?;
-    match found {
-        _ if !arguments.is_empty() => volumes::dirs(&arguments),
-        None => Err(format!("no DIR to serve: name one, or set {}", names::VOLUMES.own)),
-        Some(Found { name, value }) => {
-            let arguments: Vec<OsString> = value.split_whitespace().map(OsString::from).collect();
-            let dirs = volumes::dirs(&arguments).map_err(|line| format!("{name}: {line}"))?;
-            if dirs.is_empty() { Err(format!("{name} names no directory")) } else { Ok(dirs) }
-        }
+    if arguments.is_empty() {
+        let wanted = || format!("no DIR to serve: name one, or set {}", names::VOLUMES.own);
+        return dirs_of_environment(environment)?.ok_or_else(wanted);
     }
+    // Asked for all the same, so that it counts as known.
+    environment.find(&names::VOLUMES)?;
+    volumes::dirs(&arguments)
+}
+
+fn dirs_of_environment(environment: &mut Environment<'_>) -> Result<Option<Vec<PathBuf>>, String> {
+    let Some(Found { name, value }) = environment.find(&names::VOLUMES)? else {
+        return Ok(None);
+    };
+    let arguments: Vec<OsString> = value.split_whitespace().map(OsString::from).collect();
+    let dirs = volumes::dirs(&arguments).map_err(|line| format!("{name}: {line}"))?;
+    if dirs.is_empty() {
+        return Err(format!("{name} names no directory"));
+    }
+    Ok(Some(dirs))
 }
 
 fn parity(

@@ -26,6 +26,8 @@ pub const PARITY: Setting = Setting {
     aliases: &["MINIO_STORAGE_CLASS_STANDARD"],
     has_file: false,
 };
+/// The server that `stave admin` asks.
+pub const ENDPOINT: Setting = Setting { own: "STAVE_ENDPOINT", aliases: &[], has_file: false };
 /// Region that clients sign for.
 pub const REGION: Setting = Setting {
     own: "STAVE_REGION",

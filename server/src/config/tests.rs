@@ -19,6 +19,7 @@ fn config(arguments: &[&str], environment: Pairs<'_>) -> Config {
     match parse_with(arguments, environment) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Show(text)) => panic!("shows {text}"),
+        Ok(Parsed::Status(_)) => panic!("asks for a status"),
         Err(line) => panic!("refused: {line}"),
     }
 }
@@ -261,6 +262,52 @@ fn bad_flags_are_refused_in_one_line() {
 fn console_address_of_minio_is_accepted_and_remarked() {
     let config = config(&["server", "d", "--console-address", ":9001"], &[]);
     assert_eq!(config.notes, [Note::Ignored { name: "--console-address".into() }]);
+}
+
+fn status_config(arguments: &[&str], environment: Pairs<'_>) -> AdminConfig {
+    let arguments: Vec<&str> = ["admin", "status"].iter().chain(arguments).copied().collect();
+    match parse_with(&arguments, environment) {
+        Ok(Parsed::Status(config)) => *config,
+        Ok(_) => panic!("something else"),
+        Err(line) => panic!("refused: {line}"),
+    }
+}
+
+#[test]
+fn keys_to_ask_with_come_from_a_directory_or_the_environment() {
+    let keys = [("MINIO_ROOT_USER", "admin"), ("MINIO_ROOT_PASSWORD", "long-enough")];
+    let volumes = ("STAVE_VOLUMES", "/d{1...2}");
+    let check = |arguments: &[&str], environment: Pairs<'_>, dirs: &[&str], has_keys: bool| {
+        let config = status_config(arguments, environment);
+        assert_eq!(config.dirs, dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(config.root.is_some(), has_keys);
+    };
+    check(&["/a"], &[], &["/a"], false);
+    check(&["/a"], &keys, &["/a"], true);
+    check(&[], &keys, &[], true);
+    check(&[], &[volumes], &["/d1", "/d2"], false);
+    check(&[], &[keys[0], keys[1], volumes], &[], true);
+    check_refused(&["admin", "status"], &[], "no keys to ask with");
+    check_refused(&["admin", "status", "/a{1..2}"], &[], "bad range");
+    check_refused(&["admin", "status"], &keys[..1], "without a password");
+}
+
+#[test]
+fn whom_to_ask_and_whom_to_trust() {
+    let config = status_config(&["/a"], &[]);
+    let (server, trust) = (config.server, config.trust);
+    assert_eq!((server.is_secure, server.authority.as_str()), (false, "127.0.0.1:9000"));
+    assert!(trust == Trust::System && !config.is_json && config.region.is_none());
+    let endpoint = ("STAVE_ENDPOINT", "https://one:1");
+    assert_eq!(status_config(&["/a"], &[endpoint]).server.authority, "one:1");
+    let flags = ["/a", "--endpoint", "http://two", "--json", "--ca", "/ca", "--region", "eu"];
+    let config = status_config(&flags, &[endpoint]);
+    assert!(config.server.authority == "two" && config.is_json);
+    assert_eq!((config.trust, config.region.as_deref()), (Trust::File("/ca".into()), Some("eu")));
+    assert_eq!(status_config(&["/a", "--insecure"], &[]).trust, Trust::Anybody);
+    check_refused(&["admin", "status", "/a", "--insecure", "--ca", "/ca"], &[], "--insecure");
+    check_refused(&["admin", "status", "/a", "--nope"], &[], "stave admin status --help");
+    check_refused(&["admin", "status", "/a", "--endpoint", "two"], &[], "bad endpoint");
 }
 
 #[test]
