@@ -4,12 +4,12 @@
 //!   and what it may do.
 //! - T2: authorisation comes before anything about the object is looked at, conditions included.
 
-use crate::error::{S3Result, codes};
+use crate::error::{S3Error, S3Result, codes};
 use crate::headers::text;
 use crate::request::RequestHead;
 use crate::route::{AuthModes, Route};
 use crate::sigv4::sha256_hex;
-use crate::sigv4::verify::{Identity, Signed, Verifier};
+use crate::sigv4::verify::{Identity, Mechanism, Signed, Verifier};
 use engine::object::{BucketName, ObjectKey, ObjectStore, UnixNanos};
 use std::sync::Arc;
 
@@ -67,13 +67,22 @@ impl Authenticated {
     /// `AccessDenied`.
     pub fn authorize(self, gate: &Gate) -> S3Result<(Authorized, Signed)> {
         let signed = match (self.identity, self.route.auth) {
+            (Identity::Anonymous, _) => return Err((&codes::ACCESS_DENIED).into()),
             (Identity::Root(signed), AuthModes::Signed) => signed,
-            (Identity::Anonymous, AuthModes::Signed) => return Err((&codes::ACCESS_DENIED).into()),
+            (Identity::Root(signed), AuthModes::Header) => match signed.mechanism {
+                Mechanism::Header => signed,
+                Mechanism::Query | Mechanism::Version2 => return Err(wants_header()),
+            },
         };
         check_expected_owner(&self.head, gate.verifier.access_key())?;
         let store = gate.store.clone();
         Ok((Authorized { head: self.head, route: self.route, store }, signed))
     }
+}
+
+fn wants_header() -> S3Error {
+    let message = "This must be signed in the Authorization header, by Signature Version 4.";
+    S3Error::new(&codes::ACCESS_DENIED, message)
 }
 
 /// Owners that a client names as a condition are held against the one that there is, by its id or

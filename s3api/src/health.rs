@@ -1,6 +1,6 @@
 //! What is not S3: `/minio/health/live|ready|cluster` and `/metrics`, by an axum router.
 //!
-//! - H1: live depends on nothing but the process; ready and cluster ask the store.
+//! - H1: live depends on nothing but the process; the others ask the store.
 //! - H2: these paths are taken by requests without a signature only, so that buckets of these names
 //!   stay usable.
 
@@ -12,12 +12,12 @@ use axum::routing::get;
 use engine::object::{ObjectStore, StoreStatus};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the store may take to tell its status.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub fn router(state: HealthState) -> Router {
     Router::new()
         .route("/minio/health/live", get(live))
         .route("/minio/health/ready", get(ready))
-        .route("/minio/health/cluster", get(ready))
+        .route("/minio/health/cluster", get(cluster))
         .route("/minio/health/cluster/read", get(readable))
         .route("/metrics", get(metrics))
         .with_state(state)
@@ -55,6 +55,21 @@ async fn live() -> StatusCode {
 
 async fn ready(State(state): State<HealthState>) -> StatusCode {
     as_status(status(&state).await.is_some_and(|status| status.readable && status.writable))
+}
+
+/// Whether writes are acknowledged; with `maintenance=true` whether they still are when one more
+/// disk is taken away.
+async fn cluster(State(state): State<HealthState>, uri: Uri) -> StatusCode {
+    let status = status(&state).await.filter(|status| status.writable);
+    if !is_maintenance(uri.query().unwrap_or("")) {
+        return as_status(status.is_some());
+    }
+    let margin = status.and_then(|status| status.margin).unwrap_or(0);
+    if margin > 0 { StatusCode::OK } else { StatusCode::PRECONDITION_FAILED }
+}
+
+fn is_maintenance(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "maintenance=true")
 }
 
 async fn readable(State(state): State<HealthState>) -> StatusCode {

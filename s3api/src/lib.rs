@@ -22,7 +22,7 @@
 //!
 //! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`],
 //! [`request`], [`uri`], [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`],
-//! [`response`], [`error`], [`health`], [`metrics`].
+//! [`response`], [`error`], [`json`], [`status`], [`health`], [`metrics`].
 
 pub mod access;
 pub mod admission;
@@ -33,6 +33,7 @@ pub mod error;
 pub mod headers;
 pub mod health;
 pub mod host;
+pub mod json;
 pub mod listener;
 pub mod metrics;
 pub mod ops;
@@ -42,6 +43,7 @@ pub mod route;
 pub mod service;
 pub mod sigv2;
 pub mod sigv4;
+pub mod status;
 pub mod uri;
 pub mod xml;
 

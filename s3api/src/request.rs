@@ -8,6 +8,11 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Uri, Version, request};
 
+/// What stands before the path of an administrative request. No bucket has such a name: they begin
+/// with a letter or digit, by every rule that S3 and MinIO ever had, so that no bucket is taken
+/// from anybody and no object can lie there.
+const ADMIN_PREFIX: &str = "_stave/";
+
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -17,6 +22,8 @@ pub enum Target {
     Bucket(BucketName),
     /// An object: `/bucket/key`, where the key is all that follows, as it came (U2).
     Object(BucketName, ObjectKey),
+    /// The server itself: `/_stave/` and all that follows, as it came.
+    Admin(String),
 }
 
 impl Target {
@@ -28,6 +35,9 @@ impl Target {
         let raw = below_root(raw_path)?;
         if raw.is_empty() {
             return Ok(Self::Service);
+        }
+        if let Some(path) = raw.strip_prefix(ADMIN_PREFIX) {
+            return Ok(Self::Admin(path.to_owned()));
         }
         // The first plain slash ends the bucket; an escaped one would be part of its name, which is
         // not legal.
@@ -53,7 +63,7 @@ impl Target {
     /// The bucket, where there is one.
     pub fn bucket(&self) -> Option<&BucketName> {
         match self {
-            Self::Service => None,
+            Self::Service | Self::Admin(_) => None,
             Self::Bucket(bucket) | Self::Object(bucket, _) => Some(bucket),
         }
     }
@@ -62,7 +72,7 @@ impl Target {
     pub fn key(&self) -> Option<&ObjectKey> {
         match self {
             Self::Object(_, key) => Some(key),
-            Self::Service | Self::Bucket(_) => None,
+            Self::Service | Self::Bucket(_) | Self::Admin(_) => None,
         }
     }
 }
@@ -239,6 +249,20 @@ mod tests {
         check("/box//a", Ok((Some("box"), Some("/a"))));
         check("/box/.", Ok((Some("box"), Some("."))));
         check("/box/a%2Fb+%00", Ok((Some("box"), Some("a/b+\0"))));
+    }
+
+    #[test]
+    fn the_path_of_the_server_itself_is_no_bucket() {
+        let admin = |path: &str| Target::parse(path).map_err(|error| error.code.name);
+        let expected = |path: &str| Ok(Target::Admin(path.to_owned()));
+        assert_eq!(admin("/_stave/admin/v1/status"), expected("admin/v1/status"));
+        assert_eq!(admin("/_stave/%2e/.."), expected("%2e/.."));
+        check("/_stave", Err("InvalidBucketName"));
+        check("/%5Fstave/admin/v1/status", Err("InvalidBucketName"));
+        check("//_stave/admin/v1/status", Err("InvalidBucketName"));
+        check("/stave/admin/v1/status", Ok((Some("stave"), Some("admin/v1/status"))));
+        let within = Target::parse_virtual("box", "/_stave/admin/v1/status").unwrap();
+        assert_eq!(within.key().map(ObjectKey::as_str), Some("_stave/admin/v1/status"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use engine::object::{ByteStream, ETag, ObjectInfo};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -138,6 +138,15 @@ pub fn empty(status: StatusCode) -> S3Response {
 pub fn xml(document: String) -> S3Response {
     let mut response = Response::new(ResponseBody::Full(Bytes::from(document)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
+
+/// An answer with a JSON document, which is true just now and no longer.
+pub fn json(document: String) -> S3Response {
+    let mut response = Response::new(ResponseBody::Full(Bytes::from(document)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -4,7 +4,8 @@
 //! - R1: the first route that fits is taken; what fits none is `MethodNotAllowed`, or
 //!   `NotImplemented` where the query names a subresource of S3 that no route consumes, so that
 //!   `PUT /box/key?acl` never becomes a write of the key.
-//! - R2: no route may be used without a signature.
+//! - R2: no route may be used without a signature; those of the server itself want one in the
+//!   `Authorization` header, so that no link gives anybody their rights.
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::request::{RequestHead, Target};
@@ -19,6 +20,21 @@ pub enum Level {
     Bucket,
     /// `/bucket/key`
     Object,
+    /// `/_stave/` and exactly this
+    Admin(&'static str),
+}
+
+impl Level {
+    /// Whether a target is of this level.
+    fn has(self, target: &Target) -> bool {
+        match (self, target) {
+            (Self::Service, Target::Service)
+            | (Self::Bucket, Target::Bucket(_))
+            | (Self::Object, Target::Object(..)) => true,
+            (Self::Admin(known), Target::Admin(path)) => known == path,
+            _ => false,
+        }
+    }
 }
 
 /// How a request may prove who it is from.
@@ -26,6 +42,8 @@ pub enum Level {
 pub enum AuthModes {
     /// By the `Authorization` header or by a presigned URL.
     Signed,
+    /// By the `Authorization` header, Signature Version 4.
+    Header,
 }
 
 /// What body a route takes.
@@ -41,7 +59,7 @@ pub enum BodyKind {
 
 /// S3's names of the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are those of the S3 API reference")]
+#[expect(missing_docs, reason = "the names are those of the S3 API reference, and Admin*")]
 pub enum Operation {
     ListBuckets,
     CreateBucket,
@@ -65,6 +83,7 @@ pub enum Operation {
     AbortMultipartUpload,
     ListParts,
     ListMultipartUploads,
+    AdminStatus,
 }
 
 impl Operation {
@@ -93,6 +112,7 @@ impl Operation {
             Self::AbortMultipartUpload => "AbortMultipartUpload",
             Self::ListParts => "ListParts",
             Self::ListMultipartUploads => "ListMultipartUploads",
+            Self::AdminStatus => "AdminStatus",
         }
     }
 }
@@ -143,6 +163,12 @@ const fn row(
     Route { operation, method, level, query, header: None, action, auth: AuthModes::Signed, body }
 }
 
+/// What is about the server itself wants a signature in the header (R2).
+const fn by_header(mut route: Route) -> Route {
+    route.auth = AuthModes::Header;
+    route
+}
+
 const fn copying(mut route: Route) -> Route {
     route.header = Some("x-amz-copy-source");
     route
@@ -154,6 +180,7 @@ pub static ROUTES: &[Route] = {
     use BodyKind::{Empty, Object as Bytes, Xml};
     use Level::{Bucket, Object, Service};
     use Operation::*;
+    const STATUS: Level = Level::Admin("admin/v1/status");
     const LIST: &str = "s3:ListBucket";
     const GET_VERSIONING: &str = "s3:GetBucketVersioning";
     const LIST_UPLOADS: &str = "s3:ListBucketMultipartUploads";
@@ -187,6 +214,8 @@ pub static ROUTES: &[Route] = {
         row(CompleteMultipartUpload, Method::POST, Object, UPLOAD, PUT, Xml(8 << 20)),
         row(AbortMultipartUpload, Method::DELETE, Object, UPLOAD, ABORT, Empty),
         row(DeleteObject, Method::DELETE, Object, NONE, REMOVE, Empty),
+
+        by_header(row(AdminStatus, Method::GET, STATUS, NONE, "admin:Status", Empty)),
     ]
 };
 
@@ -250,8 +279,8 @@ impl Route {
         ROUTES.iter().position(|route| std::ptr::eq(route, self)).unwrap_or(ROUTES.len())
     }
 
-    fn fits(&self, head: &RequestHead, level: Level) -> bool {
-        self.level == level
+    fn fits(&self, head: &RequestHead) -> bool {
+        self.level.has(&head.target)
             && self.method == head.method
             && self.header.is_none_or(|name| head.headers.contains_key(name))
             && self.query.iter().all(|(name, value)| match value {
@@ -274,6 +303,11 @@ impl Route {
         )
     }
 
+    /// Whether it is about the server itself.
+    pub fn is_admin(&self) -> bool {
+        matches!(self.level, Level::Admin(_))
+    }
+
     /// Whether the route knows a subresource: `partNumber` also chooses a part of a read.
     fn consumes(&self, name: &str) -> bool {
         let is_part_of_read = name == "partNumber"
@@ -287,12 +321,7 @@ impl Route {
 /// # Errors
 /// `MethodNotAllowed`, `NotImplemented` (R1), `NoSuchVersion` for a version other than `null`.
 pub fn find(head: &RequestHead) -> S3Result<&'static Route> {
-    let level = match head.target {
-        Target::Service => Level::Service,
-        Target::Bucket(_) => Level::Bucket,
-        Target::Object(..) => Level::Object,
-    };
-    let route = ROUTES.iter().find(|route| route.fits(head, level));
+    let route = ROUTES.iter().find(|route| route.fits(head));
     let foreign = |name: &str| {
         SUBRESOURCES.contains(&name) && !route.is_some_and(|route| route.consumes(name))
     };
@@ -309,6 +338,10 @@ pub fn find(head: &RequestHead) -> S3Result<&'static Route> {
             );
         }
         Some(_) => return Err((&codes::NO_SUCH_VERSION).into()),
+    }
+    let is_known = ROUTES.iter().any(|route| route.level.has(&head.target));
+    if !is_known {
+        return Err(S3Error::new(&codes::NOT_IMPLEMENTED, "This server has nothing of that name."));
     }
     route.ok_or_else(|| (&codes::METHOD_NOT_ALLOWED).into())
 }
@@ -349,6 +382,24 @@ mod tests {
         check("GET", "/box/key?partNumber=1", false, Ok(GetObject));
         check("GET", "/box/key?tagging", false, Ok(GetObjectTagging));
         check("GET", "/box/key?versionId=null", false, Ok(GetObject));
+        check("GET", "/_stave/admin/v1/status", false, Ok(AdminStatus));
+    }
+
+    #[test]
+    fn paths_of_the_server_itself_are_taken_exactly() {
+        check("POST", "/_stave/admin/v1/status", false, Err("MethodNotAllowed"));
+        check("HEAD", "/_stave/admin/v1/status", false, Err("MethodNotAllowed"));
+        check("GET", "/_stave/admin/v1/status?acl", false, Err("NotImplemented"));
+        for path in ["", "admin/v1/status/", "admin/v1/%73tatus", "admin/v2/status", "../status"] {
+            check("GET", &format!("/_stave/{path}"), false, Err("NotImplemented"));
+        }
+    }
+
+    #[test]
+    fn what_is_about_the_server_wants_a_header() {
+        for route in ROUTES {
+            assert_eq!(route.is_admin(), route.auth == AuthModes::Header, "{:?}", route.operation);
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
-//! What a person sees on stdout once the server listens: endpoint, new keys, lines to paste.
+//! What a person sees on stdout once the server listens: endpoint, disks, what is wrong with them,
+//! new keys, lines to paste.
 
 use crate::config::RootKeys;
 use crate::credentials::Origin;
+use crate::places::Gap;
+use engine::object::{DiskState, StoreStatus};
+use s3api::status::Health;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,8 +17,12 @@ pub struct Banner<'a> {
     pub certs_dir: Option<&'a str>,
     /// Region that clients sign for.
     pub region: &'a str,
-    /// Absolute path of the data directory.
-    pub dir: &'a str,
+    /// Absolute paths of the directories that are served.
+    pub dirs: &'a [String],
+    /// Directories that were given and are not.
+    pub gaps: &'a [Gap],
+    /// What the store tells of itself; `None` where it does not.
+    pub status: Option<&'a StoreStatus>,
     /// Absolute path of the credentials file.
     pub credentials_path: &'a str,
     /// Root keys; shown only when they were just made.
@@ -22,6 +30,9 @@ pub struct Banner<'a> {
     /// Where they come from.
     pub origin: Origin,
 }
+
+/// Directories that are told one by one.
+const DIRS_SHOWN: usize = 8;
 
 /// A URL that reaches the address from this machine.
 pub fn endpoint(scheme: &str, address: SocketAddr) -> String {
@@ -44,7 +55,7 @@ impl Banner<'_> {
             let _ = writeln!(text, "Certificates: {dir}");
         }
         let _ = writeln!(text, "Region: {}", self.region);
-        let _ = writeln!(text, "Data: {}", self.dir);
+        self.write_disks(&mut text);
         match self.origin {
             Origin::Made => self.write_made_keys(&mut text),
             Origin::Kept => {
@@ -54,6 +65,52 @@ impl Banner<'_> {
         }
         self.write_client_lines(&endpoint, &mut text);
         text
+    }
+
+    fn write_disks(&self, text: &mut String) {
+        match self.dirs {
+            [dir] if self.gaps.is_empty() => {
+                let _ = writeln!(text, "Data: {dir}");
+            }
+            dirs => {
+                let count = dirs.len() + self.gaps.len();
+                let shown = dirs[..dirs.len().min(DIRS_SHOWN)].join(" ");
+                let _ = match dirs.len().saturating_sub(DIRS_SHOWN) {
+                    0 => writeln!(text, "Data: {count} disks: {shown}"),
+                    more => writeln!(text, "Data: {count} disks: {shown} and {more} more"),
+                };
+            }
+        }
+        if let Some(status) = self.status {
+            let _ = writeln!(text, "Redundancy: {}", redundancy(status));
+        }
+        self.write_trouble(text);
+    }
+
+    /// Says plainly what is not as it should be.
+    fn write_trouble(&self, text: &mut String) {
+        let health = self.status.map_or(Health::Healthy, Health::of);
+        if health == Health::Healthy && self.gaps.is_empty() {
+            return;
+        }
+        let word = if health == Health::Failing { "FAILING" } else { "DEGRADED" };
+        let _ = writeln!(text, "{word}: see stave admin status");
+        for gap in self.gaps {
+            let _ = writeln!(text, "  {}", gap.reason);
+        }
+        let Some(status) = self.status else { return };
+        for disk in status.disks.iter().filter(|disk| disk.state != DiskState::Healthy) {
+            let place = if disk.place.is_empty() { &disk.disk_id } else { &disk.place };
+            let _ = writeln!(text, "  disk {place} is {}: {}", disk.state.word(), disk.reason);
+        }
+        if !status.readable || !status.writable {
+            let able = |is_able: bool| if is_able { "are served" } else { "are REFUSED" };
+            let (reads, writes) = (able(status.readable), able(status.writable));
+            let _ = writeln!(text, "  reads {reads}, writes {writes}");
+        }
+        if status.repair.volumes_left > 0 {
+            let _ = writeln!(text, "  volumes to be healed: {}", status.repair.volumes_left);
+        }
     }
 
     fn write_made_keys(&self, text: &mut String) {
@@ -99,6 +156,21 @@ impl Banner<'_> {
     }
 }
 
+/// What may be lost, in a few words.
+fn redundancy(status: &StoreStatus) -> String {
+    let (data, parity) = status.geometry;
+    let geometry = format!("{data}+{parity}");
+    match (status.margin, status.margin_full) {
+        (None, _) => format!("{geometry}, some objects cannot be read just now"),
+        (Some(0), 0) => format!("none ({geometry}): a lost disk is lost data"),
+        (Some(margin), full) => {
+            let disks = if margin == 1 { "disk" } else { "disks" };
+            let once_healed = if margin == full { "" } else { &format!(" ({full} once healed)") };
+            format!("{geometry}, {margin} {disks} may be lost{once_healed}")
+        }
+    }
+}
+
 /// The text as one word of a shell.
 fn shell_quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
@@ -108,6 +180,7 @@ fn shell_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::object::DiskStatus;
 
     fn text(origin: Origin) -> String {
         text_with(origin, None)
@@ -119,7 +192,9 @@ mod tests {
             address: "0.0.0.0:9000".parse().unwrap(),
             certs_dir,
             region: "eu-1",
-            dir: "/my data",
+            dirs: &["/my data".into()],
+            gaps: &[],
+            status: None,
             credentials_path: "/my data/.stave-credentials",
             keys: &keys,
             origin,
@@ -142,6 +217,94 @@ mod tests {
         assert!(text.contains("aws --endpoint-url http://127.0.0.1:9000 --region eu-1 s3 ls\n"));
         assert!(text.contains("endpoint=\"http://127.0.0.1:9000\":'\n"), "{text}");
         assert!(text.contains("mc alias set stave http://127.0.0.1:9000\n"), "{text}");
+    }
+
+    fn healthy() -> StoreStatus {
+        StoreStatus {
+            readable: true,
+            writable: true,
+            margin: Some(2),
+            margin_full: 2,
+            geometry: (4, 2),
+            ..StoreStatus::default()
+        }
+    }
+
+    #[track_caller]
+    fn check_disks(dir_count: usize, gaps: &[Gap], status: &StoreStatus, expected: &str) {
+        let keys = RootKeys { access_key: "ACCESS".into(), secret_key: "hidden-key".into() };
+        let dirs: Vec<String> = (1..=dir_count).map(|number| format!("/d{number}")).collect();
+        let banner = Banner {
+            address: "0.0.0.0:9000".parse().unwrap(),
+            certs_dir: None,
+            region: "eu-1",
+            dirs: &dirs,
+            gaps,
+            status: Some(status),
+            credentials_path: "/d1/.stave-credentials",
+            keys: &keys,
+            origin: Origin::Kept,
+        };
+        let mut text = String::new();
+        banner.write_disks(&mut text);
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn healthy_disks_are_told_in_two_lines() {
+        check_disks(
+            3,
+            &[],
+            &healthy(),
+            "Data: 3 disks: /d1 /d2 /d3\nRedundancy: 4+2, 2 disks may be lost\n",
+        );
+        check_disks(
+            10,
+            &[],
+            &healthy(),
+            "Data: 10 disks: /d1 /d2 /d3 /d4 /d5 /d6 /d7 /d8 and 2 more\n\
+             Redundancy: 4+2, 2 disks may be lost\n",
+        );
+    }
+
+    #[test]
+    fn a_lone_disk_says_what_it_is_worth() {
+        let lone = StoreStatus { margin: Some(0), margin_full: 0, geometry: (1, 0), ..healthy() };
+        let text = "Data: /d1\nRedundancy: none (1+0): a lost disk is lost data\n";
+        check_disks(1, &[], &lone, text);
+    }
+
+    #[test]
+    fn what_is_amiss_is_told_plainly() {
+        let gap = Gap { dir: "/d4".into(), reason: "/d4 is not there".into() };
+        let disk = DiskStatus {
+            place: "/d2".into(),
+            state: DiskState::ReadOnly,
+            reason: "takes no writes".into(),
+            ..DiskStatus::default()
+        };
+        let mut status = StoreStatus { margin: Some(1), disks: vec![disk], ..healthy() };
+        status.repair.volumes_left = 7;
+        check_disks(
+            3,
+            &[gap],
+            &status,
+            "Data: 4 disks: /d1 /d2 /d3\n\
+             Redundancy: 4+2, 1 disk may be lost (2 once healed)\n\
+             DEGRADED: see stave admin status\n\
+             \x20 /d4 is not there\n\
+             \x20 disk /d2 is read-only: takes no writes\n\
+             \x20 volumes to be healed: 7\n",
+        );
+        check_disks(
+            3,
+            &[],
+            &StoreStatus { margin: None, writable: false, ..healthy() },
+            "Data: 3 disks: /d1 /d2 /d3\n\
+             Redundancy: 4+2, some objects cannot be read just now\n\
+             FAILING: see stave admin status\n\
+             \x20 reads are served, writes are REFUSED\n",
+        );
     }
 
     #[test]

@@ -13,10 +13,13 @@
 //! - C1: made keys are random, never a default that others know; 100 and 238 bits.
 //! - C2: the file is durable before the keys are shown or used, and only its owner can read it.
 //! - C3: a file that is there but cannot be understood stops the start; it is never overwritten.
+//! - C4: every disk has a copy, so that the keys survive what the data survives. Copies that differ
+//!   stop the start: nobody but the operator can tell which ones are meant.
 
 use crate::config::{KEY_LEN_MAX, PASSWORD_LEN_MIN, RootKeys, USER_LEN_MIN};
 use crate::files;
 use engine::env::Rng;
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +47,17 @@ pub struct Root {
     pub keys: RootKeys,
     /// Where they come from.
     pub origin: Origin,
+    /// The file that holds them; none where they were given.
+    pub path: Option<PathBuf>,
+}
+
+/// The directories of a store, as far as the keys are concerned.
+#[derive(Clone, Copy)]
+pub struct Homes<'a> {
+    /// The directories that can be used; at least one.
+    pub dirs: &'a [&'a Path],
+    /// Whether there is no store in them yet.
+    pub are_new: bool,
 }
 
 /// Where the credentials of a data directory are.
@@ -51,29 +65,109 @@ pub fn path_in(dir: &Path) -> PathBuf {
     dir.join(FILE_NAME)
 }
 
-/// Returns the keys that were given, else the directory's own, which are made where there are none.
+/// Returns the keys that were given, else those that the directories hold, which are made where
+/// there are none.
 ///
 /// # Errors
 /// One line, without any key.
-pub fn obtain(dir: &Path, given: Option<RootKeys>, rng: &dyn Rng) -> Result<Root, String> {
+pub fn obtain(homes: Homes<'_>, given: Option<RootKeys>, rng: &dyn Rng) -> Result<Root, String> {
     if let Some(keys) = given {
-        return Ok(Root { keys, origin: Origin::Given });
+        return Ok(Root { keys, origin: Origin::Given, path: None });
     }
-    let path = path_in(dir);
-    match files::read_secret(&path) {
-        Ok(text) => {
-            let keys = parse(&text).ok_or_else(|| {
-                format!("{} is damaged: repair it or move it away", path.display())
-            })?;
-            Ok(Root { keys, origin: Origin::Kept })
+    if let Some((path, keys)) = read(homes.dirs)? {
+        return Ok(Root { keys, origin: Origin::Kept, path: Some(path) });
+    }
+    let keys = make(rng);
+    let path = write_first(homes, &keys)?;
+    Ok(Root { keys, origin: Origin::Made, path: Some(path) })
+}
+
+/// The keys that directories hold, with the first file that has them; `None` where none has any.
+///
+/// # Errors
+/// One line (C3, C4); also when a copy cannot be read and no other one is there.
+pub fn read(dirs: &[&Path]) -> Result<Option<(PathBuf, RootKeys)>, String> {
+    let mut first: Option<(PathBuf, RootKeys)> = None;
+    let mut unreadable = Vec::new();
+    for path in dirs.iter().map(|dir| path_in(dir)) {
+        let text = match files::read_secret(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(damaged(path.display()));
+            }
+            Err(error) => {
+                unreadable.push(format!("cannot read {}: {error}", path.display()));
+                continue;
+            }
+            Ok(text) => text,
+        };
+        let keys = parse(&text).ok_or_else(|| damaged(path.display()))?;
+        match &first {
+            None => first = Some((path, keys)),
+            Some((_, known)) if *known == keys => {}
+            Some((known, _)) => {
+                return Err(format!(
+                    "{} and {} hold different root keys: remove the wrong one (is one of them a \
+                     disk of another store?)",
+                    known.display(),
+                    path.display()
+                ));
+            }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let keys = make(rng);
-            files::write_secret(&path, &format(&keys))
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-            Ok(Root { keys, origin: Origin::Made })
+    }
+    match (first, unreadable.into_iter().next()) {
+        (None, Some(line)) => Err(line),
+        (Some(found), Some(line)) => {
+            tracing::warn!("{line}; another copy of the root keys is used");
+            Ok(Some(found))
         }
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        (found, None) => Ok(found),
+    }
+}
+
+fn damaged(path: impl Display) -> String {
+    format!("{path} is damaged: repair it or move it away")
+}
+
+/// Writes new keys down (C2). A new store begins with all its copies, an old one with any.
+fn write_first(homes: Homes<'_>, keys: &RootKeys) -> Result<PathBuf, String> {
+    let mut written = None;
+    let mut failure = None;
+    for path in homes.dirs.iter().map(|dir| path_in(dir)) {
+        match files::write_secret(&path, &format(keys)) {
+            Ok(()) => written = written.or(Some(path)),
+            Err(error) => failure = Some(format!("cannot write {}: {error}", path.display())),
+        }
+    }
+    match (written, failure) {
+        (Some(path), None) => Ok(path),
+        (Some(path), Some(line)) if !homes.are_new => {
+            tracing::warn!("{line}; the root keys have fewer copies");
+            Ok(path)
+        }
+        (_, Some(line)) => Err(line),
+        (None, None) => Err("no directory for the root keys".into()),
+    }
+}
+
+/// Gives the disks that lack a copy one (C4): those that were replaced, and those that joined. A
+/// directory that is no disk of a store by now is left alone.
+pub fn complete(dirs: &[&Path], root: &Root) {
+    if root.origin == Origin::Given {
+        return;
+    }
+    for dir in dirs {
+        let path = path_in(dir);
+        let lacks = files::is_missing(&path) && files::has_identity(dir).unwrap_or(false);
+        if !lacks {
+            continue;
+        }
+        match files::write_secret(&path, &format(&root.keys)) {
+            Ok(()) => tracing::info!(path = %path.display(), "root keys copied to this disk"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "no copy of the root keys here");
+            }
+        }
     }
 }
 
@@ -141,15 +235,36 @@ mod tests {
         }
     }
 
+    fn obtain_in(dirs: &[&Path], are_new: bool) -> Result<Root, String> {
+        obtain(Homes { dirs, are_new }, None, &Counter::default())
+    }
+
+    /// Some directories, the first `known` of which are disks of a store.
+    fn homes(count: usize, known: usize) -> (tempfile::TempDir, Vec<PathBuf>) {
+        let root = tempfile::tempdir().unwrap();
+        let dirs: Vec<_> = (0..count).map(|index| root.path().join(index.to_string())).collect();
+        for (index, dir) in dirs.iter().enumerate() {
+            files::create_dir_durably(dir).unwrap();
+            if index < known {
+                files::write_secret(&dir.join("stave.disk"), "").unwrap();
+            }
+        }
+        (root, dirs)
+    }
+
+    fn paths(dirs: &[PathBuf]) -> Vec<&Path> {
+        dirs.iter().map(PathBuf::as_path).collect()
+    }
+
     #[test]
     fn keys_are_made_once_and_kept() {
         let root = tempfile::tempdir().unwrap();
-        let rng = Counter::default();
-        let made = obtain(root.path(), None, &rng).unwrap();
+        let dirs = [root.path()];
+        let made = obtain_in(&dirs, true).unwrap();
         assert_eq!(made.origin, Origin::Made);
         assert_eq!(made.keys.access_key.len(), ACCESS_KEY_LEN);
         assert_eq!(made.keys.secret_key.len(), SECRET_KEY_LEN);
-        let kept = obtain(root.path(), None, &rng).unwrap();
+        let kept = obtain_in(&dirs, true).unwrap();
         assert_eq!(kept.origin, Origin::Kept);
         assert!(kept.keys == made.keys);
         assert!(!files::is_readable_by_others(&path_in(root.path())).unwrap());
@@ -159,8 +274,10 @@ mod tests {
     fn given_keys_leave_no_file() {
         let root = tempfile::tempdir().unwrap();
         let keys = RootKeys { access_key: "user".into(), secret_key: "password".into() };
-        let given = obtain(root.path(), Some(keys), &Counter::default()).unwrap();
+        let homes = Homes { dirs: &[root.path()], are_new: true };
+        let given = obtain(homes, Some(keys), &Counter::default()).unwrap();
         assert_eq!(given.origin, Origin::Given);
+        complete(homes.dirs, &given);
         assert!(!path_in(root.path()).exists());
     }
 
@@ -171,10 +288,66 @@ mod tests {
         let whole = format(&make(&Counter::default()));
         for text in ["", "[default]\n", &whole[..whole.len() - 41], &whole.repeat(2)] {
             files::write_secret(&path, text).unwrap();
-            let line = obtain(root.path(), None, &Counter::default()).err().unwrap();
+            let line = obtain_in(&[root.path()], false).err().unwrap();
             assert!(line.contains("is damaged"), "{line}");
             assert_eq!(files::read_secret(&path).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn every_disk_gets_a_copy_and_any_one_is_enough() {
+        let (_root, dirs) = homes(3, 0);
+        let made = obtain_in(&paths(&dirs), true).unwrap();
+        assert_eq!(made.path, Some(path_in(&dirs[0])));
+        for dir in &dirs {
+            let kept = obtain_in(&[dir], false).unwrap();
+            assert!(kept.origin == Origin::Kept && kept.keys == made.keys);
+        }
+    }
+
+    #[test]
+    fn disks_of_the_store_that_lack_a_copy_get_one_after_the_start() {
+        let (_root, dirs) = homes(4, 3);
+        let first = obtain_in(&paths(&dirs[1..2]), false).unwrap();
+        let kept = obtain_in(&paths(&dirs), false).unwrap();
+        assert_eq!((kept.origin, kept.path.as_deref()), (Origin::Kept, first.path.as_deref()));
+        assert!(!path_in(&dirs[0]).exists(), "nothing is written before the start");
+        complete(&paths(&dirs), &kept);
+        for dir in &dirs[..3] {
+            assert!(obtain_in(&[dir], false).unwrap().keys == kept.keys);
+        }
+        assert!(!path_in(&dirs[3]).exists(), "no disk of a store");
+    }
+
+    #[test]
+    fn copies_that_differ_stop_the_start_and_stay() {
+        let (_root, dirs) = homes(2, 2);
+        obtain_in(&paths(&dirs[..1]), false).unwrap();
+        let other = "[default]\naws_access_key_id = other\naws_secret_access_key = long-enough\n";
+        files::write_secret(&path_in(&dirs[1]), other).unwrap();
+        let line = obtain_in(&paths(&dirs), false).err().unwrap();
+        assert!(line.contains("different root keys") && !line.contains("long-enough"), "{line}");
+        assert_eq!(files::read_secret(&path_in(&dirs[1])).unwrap(), other);
+        files::write_secret(&path_in(&dirs[1]), "torn").unwrap();
+        assert!(obtain_in(&paths(&dirs), false).err().unwrap().contains("is damaged"));
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_read_stops_the_start_only_when_it_is_the_last() {
+        let (_root, dirs) = homes(2, 2);
+        // Reading a directory as a file fails, for whoever tries.
+        files::create_dir_durably(&path_in(&dirs[0])).unwrap();
+        assert!(obtain_in(&paths(&dirs), false).err().unwrap().contains("cannot read"));
+        obtain_in(&paths(&dirs[1..]), false).unwrap();
+        assert_eq!(obtain_in(&paths(&dirs), false).unwrap().origin, Origin::Kept);
+    }
+
+    #[test]
+    fn new_store_begins_with_all_its_copies() {
+        let (_root, dirs) = homes(1, 0);
+        let gone = dirs[0].join("gone");
+        let dirs = [dirs[0].as_path(), &gone];
+        assert!(obtain_in(&dirs, true).err().unwrap().contains("cannot write"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The few files that belong to the process and not to the store: the lock, the credentials, given
-//! secrets.
+//! secrets; and what can be told of a directory before the store opens it.
 //!
 //! They need what `engine::env::Disk` rightly lacks (locks, modes, paths outside the disk) and are
 //! touched only before the first request, so they use `std::fs` directly.
@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Name of the lock file in the data directory.
 const LOCK_NAME: &str = ".stave-lock";
 
+/// Name of the file by which the engine knows a disk of a store.
+const IDENTITY_NAME: &str = "stave.disk";
+
 /// Most bytes of a file that holds a secret; more is the wrong file.
 const SECRET_FILE_LEN_MAX: u64 = 4096;
 
@@ -20,6 +23,37 @@ const SECRET_FILE_LEN_MAX: u64 = 4096;
 pub struct DirLock {
     /// Held open: closing it gives the lock up.
     _file: File,
+}
+
+/// A directory, as it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Device and inode: the same for two names of one directory.
+    pub inode: (u64, u64),
+    /// Whether it is a disk of a store, of whichever.
+    pub has_identity: bool,
+}
+
+/// Looks at a directory and changes nothing; `None` where there is none.
+///
+/// # Errors
+/// When it is something else, or cannot be read.
+pub fn look_at(dir: &Path) -> io::Result<Option<Seen>> {
+    let found = match fs::metadata(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    // Finds out whether it may be read, and whether it is a directory at all.
+    fs::read_dir(dir)?;
+    Ok(Some(Seen { inode: (found.dev(), found.ino()), has_identity: has_identity(dir)? }))
+}
+
+/// Whether the directory is a disk of a store.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn has_identity(dir: &Path) -> io::Result<bool> {
+    fs::exists(dir.join(IDENTITY_NAME))
 }
 
 /// Creates a directory and the missing ones above it; each new name is durable before this returns.
@@ -58,13 +92,26 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 /// # Errors
 /// When the lock file cannot be created or locked.
 pub fn lock_dir(dir: &Path) -> io::Result<Option<DirLock>> {
-    let path = dir.join(LOCK_NAME);
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    let file = open_lock(dir)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(DirLock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A disk that turned read-only still has what it holds: it is locked by what is there.
+fn open_lock(dir: &Path) -> io::Result<File> {
+    let path = dir.join(LOCK_NAME);
+    let writable =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    match writable {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+        result => return result,
+    }
+    match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(dir),
+        result => result,
     }
 }
 
@@ -101,6 +148,11 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// Whether there is surely nothing of this name.
+pub fn is_missing(path: &Path) -> bool {
+    matches!(fs::exists(path), Ok(false))
+}
+
 /// Whether somebody else than the owner may read the file.
 ///
 /// # Errors
@@ -134,6 +186,27 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert!(create_dir_durably(&file).is_err());
         assert!(create_dir_durably(&file.join("below")).is_err());
+    }
+
+    #[test]
+    fn directories_are_told_from_what_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("dir");
+        assert_eq!(look_at(&dir).unwrap(), None);
+        assert_eq!(look_at(&dir.join("below")).unwrap(), None);
+        fs::create_dir(&dir).unwrap();
+        let blank = look_at(&dir).unwrap().unwrap();
+        assert!(!blank.has_identity);
+        fs::write(dir.join(IDENTITY_NAME), "").unwrap();
+        let known = look_at(&dir).unwrap().unwrap();
+        assert!(known.has_identity && known.inode == blank.inode);
+        assert!(look_at(&dir.join(IDENTITY_NAME)).is_err(), "a file is no directory");
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&dir, &link).unwrap();
+        assert_eq!(look_at(&link).unwrap(), Some(known), "one directory, two names");
+        let circle = root.path().join("circle");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        assert!(look_at(&circle).is_err());
     }
 
     #[test]

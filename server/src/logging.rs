@@ -32,6 +32,13 @@ pub fn report(notes: &[Note]) {
             Note::KnownPassword => {
                 tracing::warn!("root password is a default that everybody knows: change it");
             }
+            Note::NoParity { dir_count } => {
+                tracing::warn!(
+                    disks = dir_count,
+                    "NO PARITY: whatever is on a disk is lost with it, and every further disk \
+                     makes that more likely; --parity 1 or more protects"
+                );
+            }
         }
     }
 }

@@ -11,14 +11,17 @@
 //! clients that come during recovery wait in the listen queue. Nothing is answered before recovery
 //! is over.
 
+use crate::admin;
 use crate::banner::Banner;
 use crate::certs::{self, Tls};
-use crate::config::{Config, RootKeys};
-use crate::credentials::{self, Origin, Root};
-use crate::files::{self, DirLock};
+use crate::config::{AdminConfig, Config, RootKeys};
+use crate::credentials::{self, Homes, Origin, Root};
+use crate::files;
 use crate::logging;
+use crate::places::{self, Places};
 use cluster::{Node, NodeConfig};
-use engine::env::{Env, real};
+use engine::env::{Disk, Env, real};
+use engine::object::StoreStatus;
 use s3api::config::REGION_DEFAULT;
 use s3api::{Credentials, S3Config, Service};
 use std::fmt::Display;
@@ -26,6 +29,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -35,12 +39,25 @@ use tokio::sync::watch;
 /// comes after this.
 const DRAIN_MAX_MS: u64 = 20_000;
 
+/// How long the store may take to tell its status for the banner.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why the process ends with a complaint.
 pub enum Failure {
     /// The configuration cannot work; nothing was served.
     Refused(String),
     /// Something broke.
     Broken(String),
+    /// A server that was asked how it is could not be asked.
+    Unknown(String),
+}
+
+/// Asks a server that runs how it is; returns the exit code that says so.
+///
+/// # Errors
+/// One line.
+pub fn ask(config: &AdminConfig) -> Result<u8, Failure> {
+    admin::run(config).map_err(Failure::Unknown)
 }
 
 /// Runs the server until a signal; returns its exit code.
@@ -67,24 +84,29 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let listener = bind(config.address).await.map_err(Failure::Refused)?;
     let env = real::env();
     let tls = start_tls(&config, &env)?;
-    let lock = take_dir(&config.dir).map_err(Failure::Refused)?;
-    let root = credentials::obtain(&config.dir, config.root.clone(), &*env.rng)
-        .map_err(Failure::Refused)?;
+    let places = places::take(&config.dirs).map_err(Failure::Refused)?;
+    report_gaps(&places);
+    let homes = Homes { dirs: &places.dirs(), are_new: places.are_new };
+    let root =
+        credentials::obtain(homes, config.root.clone(), &*env.rng).map_err(Failure::Refused)?;
     let connections_max = connections_max(real::raise_open_files()).map_err(Failure::Refused)?;
     let node = tokio::select! {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
         _ = signals.next() => return Ok(0),
-        node = open_node(&config.dir, env.clone()) => node?,
+        node = open_node(&config, homes.dirs, env.clone()) => node?,
     };
+    credentials::complete(homes.dirs, &root);
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
     let mut s3_config = s3_config(&config, root.keys.clone());
     s3_config.limits.connections_max = s3_config.limits.connections_max.min(connections_max);
     s3_config.validate().map_err(Failure::Refused)?;
     let service = Service::new(s3_config, node.store(), env);
-    announce(&config, &root, Endpoint { address, is_secure: tls.is_some() });
+    let endpoint = Endpoint { address, is_secure: tls.is_some() };
+    announce(&config, &root, &endpoint, (&places, status_of(&node).await));
     let code = serve_until_signal(Front { listener, service, tls }, &mut signals, &node).await;
-    drop(lock);
+    // The directories are ours until the store is shut.
+    drop(places);
     code
 }
 
@@ -121,21 +143,33 @@ async fn ignore_hangups(mut hangup: Signal) {
     }
 }
 
-fn take_dir(dir: &Path) -> Result<DirLock, String> {
-    let shown = dir.display();
-    files::create_dir_durably(dir).map_err(|error| format!("cannot create {shown}: {error}"))?;
-    files::lock_dir(dir)
-        .map_err(|error| format!("cannot use {shown}: {error}"))?
-        .ok_or_else(|| format!("{shown} is served by another process"))
+fn report_gaps(places: &Places) {
+    for gap in &places.gaps {
+        let dir = gap.dir.display();
+        tracing::error!(%dir, "disk left out: {}", gap.reason);
+    }
 }
 
-async fn open_node(dir: &Path, env: Env) -> Result<Node, Failure> {
-    let shown = dir.display();
-    let disk = real::RealDisk::open(dir)
-        .map_err(|error| Failure::Refused(format!("cannot open {shown}: {error}")))?;
-    Node::open(NodeConfig::default(), vec![Arc::new(disk)], env)
+/// Opens the store on its disks: the one place that knows how the node takes them.
+async fn open_node(config: &Config, dirs: &[&Path], env: Env) -> Result<Node, Failure> {
+    let mut disks: Vec<Arc<dyn Disk>> = Vec::new();
+    for dir in dirs {
+        let disk = real::RealDisk::open(*dir)
+            .map_err(|error| Failure::Refused(format!("cannot open {}: {error}", dir.display())))?;
+        disks.push(Arc::new(disk));
+    }
+    // Until the node takes it.
+    let _ = config.parity;
+    let shown = dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    Node::open(NodeConfig::default(), disks, env)
         .await
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
+}
+
+async fn status_of(node: &Node) -> Option<StoreStatus> {
+    let store = node.store();
+    let status = tokio::time::timeout(STATUS_TIMEOUT, store.status()).await.ok()?;
+    status.inspect_err(|error| tracing::error!(%error, "the store does not tell its status")).ok()
 }
 
 fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
@@ -166,31 +200,46 @@ struct Endpoint {
     is_secure: bool,
 }
 
-fn announce(config: &Config, root: &Root, endpoint: Endpoint) {
-    let Endpoint { address, is_secure } = endpoint;
-    let credentials_path = credentials::path_in(&config.dir);
-    if root.origin == Origin::Kept
-        && files::is_readable_by_others(&credentials_path).unwrap_or(true)
-    {
-        let path = credentials_path.display();
-        tracing::warn!(%path, "others can read the root keys: chmod 600");
-    }
-    let certs_dir = config.certs_dir.as_ref().filter(|_| is_secure);
+fn announce(
+    config: &Config,
+    root: &Root,
+    endpoint: &Endpoint,
+    (places, status): (&Places, Option<StoreStatus>),
+) {
+    let dirs = places.dirs();
+    warn_of_open_keys(&dirs, root);
+    let certs_dir = config.certs_dir.as_ref().filter(|_| endpoint.is_secure);
     let certs_dir = certs_dir.map(|dir| files::absolute(&dir.path));
+    let shown: Vec<String> = dirs.iter().map(|dir| files::absolute(dir)).collect();
     let banner = Banner {
-        address,
+        address: endpoint.address,
         certs_dir: certs_dir.as_deref(),
         region: config.region.as_deref().unwrap_or(REGION_DEFAULT),
-        dir: &files::absolute(&config.dir),
-        credentials_path: &files::absolute(&credentials_path),
+        dirs: &shown,
+        gaps: &places.gaps,
+        status: status.as_ref(),
+        credentials_path: &root.path.as_deref().map(files::absolute).unwrap_or_default(),
         keys: &root.keys,
         origin: root.origin,
     };
     let mut stdout = std::io::stdout();
     // Nobody may be reading; that is no reason not to serve.
     let _ = write!(stdout, "{}", banner.text()).and_then(|()| stdout.flush());
-    let dir = config.dir.display();
-    tracing::info!(%address, tls = is_secure, region = banner.region, %dir, "serving");
+    let Endpoint { address, is_secure } = endpoint;
+    let dirs = shown.join(" ");
+    tracing::info!(%address, tls = is_secure, region = banner.region, dirs, "serving");
+}
+
+fn warn_of_open_keys(dirs: &[&Path], root: &Root) {
+    if root.origin != Origin::Kept {
+        return;
+    }
+    for path in dirs.iter().map(|dir| credentials::path_in(dir)) {
+        if files::is_readable_by_others(&path).unwrap_or(false) {
+            let path = path.display();
+            tracing::warn!(%path, "others can read the root keys: chmod 600");
+        }
+    }
 }
 
 /// What answers clients.

@@ -1,7 +1,7 @@
 //! Stands in for [`run`](crate::run) in a build for the simulator, which has no signals and no
 //! runtime to start: there the crate `sim` puts the house together.
 
-use crate::config::Config;
+use crate::config::{AdminConfig, Config};
 
 /// As in the real module.
 pub enum Failure {
@@ -9,6 +9,8 @@ pub enum Failure {
     Refused(String),
     /// Something broke.
     Broken(String),
+    /// A server that was asked how it is could not be asked.
+    Unknown(String),
 }
 
 /// Refuses to run.
@@ -17,4 +19,12 @@ pub enum Failure {
 /// Always.
 pub fn run(_config: Config) -> Result<u8, Failure> {
     Err(Failure::Broken("built for the simulator; use cargo sim".into()))
+}
+
+/// Refuses to ask.
+///
+/// # Errors
+/// Always.
+pub fn ask(_config: &AdminConfig) -> Result<u8, Failure> {
+    Err(Failure::Unknown("built for the simulator; use cargo sim".into()))
 }

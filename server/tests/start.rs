@@ -104,9 +104,9 @@ fn wrong_configuration_is_refused_in_one_line() {
         let line = refused(command);
         assert!(line.contains(part), "{line}");
     }
-    let mut two = command(root.path());
-    two.arg("other");
-    assert!(refused(two).contains("one disk for now"));
+    let mut twice = command(root.path());
+    twice.arg(root.path());
+    assert!(refused(twice).contains("is named twice"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! The operations of S3, one file each: from an authorised request to calls of the store, and back
-//! to an answer.
+//! The operations of S3, and of the server itself, one file each: from an authorised request to
+//! calls of the store, and back to an answer.
 
 mod abort_multipart_upload;
+mod admin_status;
 mod complete_multipart_upload;
 mod copy;
 mod copy_object;
@@ -172,6 +173,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::AbortMultipartUpload => Box::pin(abort_multipart_upload::answer(call)),
         Operation::ListParts => Box::pin(list_parts::answer(call)),
         Operation::ListMultipartUploads => Box::pin(list_multipart_uploads::answer(call)),
+        Operation::AdminStatus => Box::pin(admin_status::answer(call)),
         Operation::PutObject | Operation::UploadPart => {
             unreachable!("their bodies are streams: see upload")
         }

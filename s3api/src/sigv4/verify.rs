@@ -28,8 +28,21 @@ pub enum Identity {
     Root(Signed),
 }
 
+/// How a request was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// By the `Authorization` header.
+    Header,
+    /// By a presigned URL.
+    Query,
+    /// By Signature Version 2, in whichever way.
+    Version2,
+}
+
 /// What a good signature says of the rest of the request.
 pub struct Signed {
+    /// How it was made.
+    pub mechanism: Mechanism,
     /// How the body is bound to the signature.
     pub payload: Payload,
     /// Where the signatures of the chunks begin, in the signed streaming modes.
@@ -82,7 +95,7 @@ impl Verifier {
         {
             return self.verify_legacy(head, &claim, now / 1_000_000_000).map(Identity::Root);
         }
-        let claim = match (authorization, presign::is_signed(&head.query)) {
+        let (mechanism, claim) = match (authorization, presign::is_signed(&head.query)) {
             (None, false) => return Ok(Identity::Anonymous),
             (Some(_), true) => {
                 return Err(S3Error::new(
@@ -90,14 +103,21 @@ impl Verifier {
                     "Only one auth mechanism is allowed: the Authorization header or the query.",
                 ));
             }
-            (Some(text), false) => header_claim(head, text, now / 1_000_000_000)?,
-            (None, true) => presigned_claim(head, now / 1_000_000_000)?,
+            (Some(text), false) => {
+                (Mechanism::Header, header_claim(head, text, now / 1_000_000_000)?)
+            }
+            (None, true) => (Mechanism::Query, presigned_claim(head, now / 1_000_000_000)?),
         };
-        self.verify(head, &claim).map(Identity::Root)
+        self.verify(head, &claim, mechanism).map(Identity::Root)
     }
 
-    fn verify(&self, head: &RequestHead, claim: &Claim<'_>) -> S3Result<Signed> {
-        self.check_scope(claim, !head.query.has("X-Amz-Signature"))?;
+    fn verify(
+        &self,
+        head: &RequestHead,
+        claim: &Claim<'_>,
+        mechanism: Mechanism,
+    ) -> S3Result<Signed> {
+        self.check_scope(claim, mechanism == Mechanism::Header)?;
         check_signed_headers(head, claim.signed_headers)?;
         let payload = Payload::parse(claim.payload_hash)?;
         let canonical = CanonicalRequest {
@@ -122,7 +142,7 @@ impl Verifier {
         self.keep_keys(scope, &key);
         let has_chain = matches!(payload, Payload::SignedChunks | Payload::SignedChunksTrailer);
         let chain = has_chain.then(|| ChunkChain::new(key, &claim.timestamp, scope, &signature));
-        Ok(Signed { payload, chain })
+        Ok(Signed { mechanism, payload, chain })
     }
 
     /// Signature Version 2, where it is allowed.
@@ -153,7 +173,7 @@ impl Verifier {
                 let message = "Signed chunks need Signature Version 4.";
                 Err(S3Error::new(&codes::INVALID_REQUEST, message))
             }
-            payload => Ok(Signed { payload, chain: None }),
+            payload => Ok(Signed { mechanism: Mechanism::Version2, payload, chain: None }),
         }
     }
 

@@ -30,7 +30,7 @@ async fn health_and_metrics_need_no_signature() {
     for line in [
         "stave_s3_requests_total{operation=\"CreateBucket\",status=\"200\"} 1",
         "stave_s3_errors_total{code=\"NoSuchKey\"} 1",
-        "stave_disk_free_bytes 549755813888",
+        "stave_store_free_bytes 549755813888",
         "memory_buckets 1",
     ] {
         assert!(metrics.text().contains(line), "{line} in {}", metrics.text());

@@ -15,6 +15,7 @@ mod listing;
 mod load;
 mod multipart;
 mod objects;
+mod security_admin;
 mod security_chunked;
 mod security_hostile;
 mod security_injection;

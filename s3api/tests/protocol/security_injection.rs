@@ -307,6 +307,7 @@ async fn cve_2023_28432_no_path_tells_secrets() {
         "/minio/bootstrap/v1/verify",
         "/minio/admin/v3/info",
         "/minio/admin/v3/list-users",
+        "/_stave/admin/v1/status",
         "/minio/health/live",
         "/minio/health/../bootstrap/v1/verify",
         "/minio/health/none",

@@ -29,7 +29,7 @@ mod tls;
 pub use layout::stamp;
 pub use reload::keep_fresh;
 pub use table::Table;
-pub use tls::Tls;
+pub use tls::{Tls, provider};
 
 use crate::config::CertsDir;
 use pair::Problem;

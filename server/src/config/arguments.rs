@@ -11,6 +11,8 @@ pub enum Command {
     Show(String),
     /// A server.
     Server(ServerArguments),
+    /// The status of a server that runs.
+    Status(StatusArguments),
 }
 
 /// An S3-compatible object store.
@@ -23,17 +25,58 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum CliCommand {
-    /// Serves a directory over the S3 API. Needs no configuration: makes the directory and root
-    /// keys when missing.
+    /// Serves directories, each a disk of its own, over the S3 API. Needs no configuration: makes
+    /// directories and root keys when missing.
     Server(ServerArguments),
+    /// Looks after a server that runs.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// Shows disks, redundancy, repair and scrub. Exit code: 0 healthy, 1 degraded, 2 reads or
+    /// writes impossible, 3 not known.
+    Status(StatusArguments),
+}
+
+/// Arguments of `stave admin status`.
+#[derive(Args)]
+pub struct StatusArguments {
+    /// A directory of the server, for the root keys that it keeps [default: the keys of
+    /// STAVE_ROOT_USER and STAVE_ROOT_PASSWORD, then the directories of STAVE_VOLUMES]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<OsString>,
+    /// The server [default: http://127.0.0.1:9000] [env: STAVE_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Prints the server's JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Region to sign for [default: the server's] [env: STAVE_REGION]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// PEM file with the server's certificate, or with that of who signed it
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
+    /// Takes any certificate: whoever answers may be somebody else
+    #[arg(long)]
+    pub insecure: bool,
 }
 
 /// Arguments of `stave server`.
 #[derive(Args)]
 pub struct ServerArguments {
-    /// Directory that holds everything, normally a mount of its own.
-    #[arg(value_name = "DIR", required = true)]
-    pub dirs: Vec<PathBuf>,
+    /// Directories that hold everything, normally each a mount of its own; /d{1...8} names eight
+    /// [env: STAVE_VOLUMES, blanks between them]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<OsString>,
+    /// Disks that every object survives the loss of: at most half of them [default: by their
+    /// number] [env: STAVE_STORAGE_CLASS_STANDARD=EC:N]
+    #[arg(long, value_name = "N")]
+    pub parity: Option<String>,
     /// Where to listen: IP:PORT or :PORT [default: 0.0.0.0:9000] [env: STAVE_ADDRESS]
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<String>,
@@ -65,23 +108,33 @@ pub struct ServerArguments {
 /// # Errors
 /// One line.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
+    let help =
+        if is_admin(&arguments) { "stave admin status --help" } else { "stave server --help" };
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command: CliCommand::Server(arguments) }) => Ok(Command::Server(arguments)),
+        Ok(Cli { command: CliCommand::Admin { command } }) => match command {
+            AdminCommand::Status(arguments) => Ok(Command::Status(arguments)),
+        },
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Ok(Command::Show(error.to_string()))
             }
-            _ => Err(first_paragraph(&error.to_string())),
+            _ => Err(first_paragraph(&error.to_string(), help)),
         },
     }
 }
 
 /// `clap` says what is wrong in its first paragraph; usage and hints follow, and `--help` shows
 /// them.
-fn first_paragraph(text: &str) -> String {
+fn first_paragraph(text: &str, help: &str) -> String {
     let paragraph = text.split("\n\n").next().unwrap_or_default();
     let words: Vec<&str> = paragraph.trim_start_matches("error: ").split_whitespace().collect();
-    format!("{} (see stave server --help)", words.join(" "))
+    format!("{} (see {help})", words.join(" "))
+}
+
+/// Whether a command line asks for `stave admin`, also when it is wrong otherwise.
+pub fn is_admin(arguments: &[OsString]) -> bool {
+    arguments.get(1).is_some_and(|argument| argument == "admin")
 }

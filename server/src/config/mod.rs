@@ -1,25 +1,33 @@
 //! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
+//! That of `stave admin` is in [`admin`].
 //!
-//! | setting       | flag                | environment                  | default        |
-//! |---------------|---------------------|------------------------------|----------------|
-//! | directory     | `DIR`               |                              | none, required |
-//! | address       | `--address`         | `STAVE_ADDRESS`              | `0.0.0.0:9000` |
-//! | region        | `--region`          | `STAVE_REGION`               | any            |
-//! | version 2     | `--sigv2`           | `STAVE_SIGV2`                | `off`          |
-//! | domains       | `--domain`          | `STAVE_DOMAIN`               | none           |
-//! | root user     |                     | `STAVE_ROOT_USER[_FILE]`     | generated      |
-//! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]` | generated      |
-//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`            | `CERTS_DIR`    |
-//! | log format    | `--log-format`      | `STAVE_LOG_FORMAT`           | `text`         |
-//! | log filter    |                     | `STAVE_LOG`                  | `LOG_FILTER`   |
+//! | setting       | flag                | environment                    | default        |
+//! |---------------|---------------------|--------------------------------|----------------|
+//! | directories   | `DIR...`            | `STAVE_VOLUMES`                | none, required |
+//! | parity        | `--parity`          | `STAVE_STORAGE_CLASS_STANDARD` | by the disks   |
+//! | address       | `--address`         | `STAVE_ADDRESS`                | `0.0.0.0:9000` |
+//! | region        | `--region`          | `STAVE_REGION`                 | any            |
+//! | version 2     | `--sigv2`           | `STAVE_SIGV2`                  | `off`          |
+//! | domains       | `--domain`          | `STAVE_DOMAIN`                 | none           |
+//! | root user     |                     | `STAVE_ROOT_USER[_FILE]`       | generated      |
+//! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]`   | generated      |
+//! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`              | `CERTS_DIR`    |
+//! | log format    | `--log-format`      | `STAVE_LOG_FORMAT`             | `text`         |
+//! | log filter    |                     | `STAVE_LOG`                    | `LOG_FILTER`   |
 //!
 //! - A flag wins over the environment. An empty variable counts as unset.
 //! - The names that MinIO users have in their unit files are honoured as aliases ([`names`]) and
 //!   reported in [`Config::notes`]; two names of one setting with different values are refused,
 //!   never ranked.
 
+mod admin;
 mod arguments;
+mod ellipses;
 mod names;
+mod volumes;
+
+pub use admin::{AdminConfig, Server, Trust};
+pub use arguments::is_admin;
 
 use arguments::{Command, ServerArguments};
 use names::{Environment, Found};
@@ -45,8 +53,10 @@ const CERTS_DIR: &str = ".stave/certs";
 
 /// What `stave server` was asked to do. Checked: every value is legal.
 pub struct Config {
-    /// The disk.
-    pub dir: PathBuf,
+    /// The disks: one directory or more, each once, in the order of the command line.
+    pub dirs: Vec<PathBuf>,
+    /// Parity columns of new volumes; by the number of disks where nobody says.
+    pub parity: Option<u8>,
     /// Where to listen. Port 0 lets the system choose.
     pub address: SocketAddr,
     /// Region that clients must sign for; any will do without one.
@@ -104,6 +114,8 @@ pub enum Note {
     Ignored { name: String },
     /// The root password is one that everybody knows.
     KnownPassword,
+    /// Several disks without parity: losing any one loses what is on it.
+    NoParity { dir_count: usize },
 }
 
 /// What the command line asks for.
@@ -112,6 +124,8 @@ pub enum Parsed {
     Show(String),
     /// A server.
     Serve(Box<Config>),
+    /// The status of a server that runs.
+    Status(Box<AdminConfig>),
 }
 
 /// Reads a file that holds a secret, and tells what is wrong with it in words.
@@ -126,20 +140,24 @@ pub fn parse(
     environment: &BTreeMap<String, String>,
     read_secret: &ReadSecret,
 ) -> Result<Parsed, String> {
-    let arguments = match arguments::parse(arguments)? {
-        Command::Show(text) => return Ok(Parsed::Show(text)),
-        Command::Server(arguments) => arguments,
-    };
     let mut environment = Environment::new(environment, read_secret);
-    let config = server_config(arguments, &mut environment)?;
-    Ok(Parsed::Serve(Box::new(config)))
+    Ok(match arguments::parse(arguments)? {
+        Command::Show(text) => Parsed::Show(text),
+        Command::Server(arguments) => {
+            Parsed::Serve(Box::new(server_config(arguments, &mut environment)?))
+        }
+        Command::Status(arguments) => {
+            Parsed::Status(Box::new(admin::status_config(arguments, &mut environment)?))
+        }
+    })
 }
 
 fn server_config(
     arguments: ServerArguments,
     environment: &mut Environment<'_>,
 ) -> Result<Config, String> {
-    let dir = single_dir(&arguments.dirs)?;
+    let dirs = dirs(arguments.dirs, environment)?;
+    let parity = parity(arguments.parity, environment, dirs.len())?;
     let address = value(arguments.address, environment.find(&names::ADDRESS)?);
     let region = value(arguments.region, environment.find(&names::REGION)?);
     let domains = value(arguments.domain, environment.find(&names::DOMAIN)?);
@@ -159,8 +177,12 @@ fn server_config(
     if root.as_ref().is_some_and(|keys| names::KNOWN_PASSWORDS.contains(&&*keys.secret_key)) {
         notes.push(Note::KnownPassword);
     }
+    if parity == Some(0) && dirs.len() > 1 {
+        notes.push(Note::NoParity { dir_count: dirs.len() });
+    }
     Ok(Config {
-        dir,
+        dirs,
+        parity,
         address: parse_address(address.as_deref().unwrap_or("0.0.0.0:9000"))?,
         region: region.map(parse_region).transpose()?,
         allows_sigv2: parse_switch("STAVE_SIGV2", sigv2)?,
@@ -189,18 +211,40 @@ fn certs_dir(
     })
 }
 
-fn single_dir(dirs: &[PathBuf]) -> Result<PathBuf, String> {
-    let [dir] = dirs else {
-        return Err(format!("one disk for now: {} directories were given", dirs.len()));
+fn dirs(
+    arguments: Vec<OsString>,
+    environment: &mut Environment<'_>,
+) -> Result<Vec<PathBuf>, String> {
+    if arguments.is_empty() {
+        let wanted = || format!("no DIR to serve: name one, or set {}", names::VOLUMES.own);
+        return dirs_of_environment(environment)?.ok_or_else(wanted);
+    }
+    // Asked for all the same, so that it counts as known.
+    environment.find(&names::VOLUMES)?;
+    volumes::dirs(&arguments)
+}
+
+fn dirs_of_environment(environment: &mut Environment<'_>) -> Result<Option<Vec<PathBuf>>, String> {
+    let Some(Found { name, value }) = environment.find(&names::VOLUMES)? else {
+        return Ok(None);
     };
-    let text = dir.to_string_lossy();
-    if text.starts_with("http://") || text.starts_with("https://") {
-        return Err(format!("one node for now: {text} names a node, not a directory"));
+    let arguments: Vec<OsString> = value.split_whitespace().map(OsString::from).collect();
+    let dirs = volumes::dirs(&arguments).map_err(|line| format!("{name}: {line}"))?;
+    if dirs.is_empty() {
+        return Err(format!("{name} names no directory"));
     }
-    if text.contains("...") && text.contains('{') {
-        return Err(format!("one disk for now: {text} names several directories"));
-    }
-    Ok(dir.clone())
+    Ok(Some(dirs))
+}
+
+fn parity(
+    flag: Option<String>,
+    environment: &mut Environment<'_>,
+    dir_count: usize,
+) -> Result<Option<u8>, String> {
+    let found = environment.find(&names::PARITY)?;
+    let flag = flag.map(|value| Found { name: "--parity".into(), value });
+    let read = |found: Found| volumes::parity(&found.name, &found.value, dir_count);
+    flag.or(found).map(read).transpose()
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {

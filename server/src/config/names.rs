@@ -17,6 +17,17 @@ pub struct Setting {
 /// Where to listen.
 pub const ADDRESS: Setting =
     Setting { own: "STAVE_ADDRESS", aliases: &["MINIO_ADDRESS"], has_file: false };
+/// Directories to serve, where the command line names none.
+pub const VOLUMES: Setting =
+    Setting { own: "STAVE_VOLUMES", aliases: &["MINIO_VOLUMES"], has_file: false };
+/// Parity columns, as `EC:n`.
+pub const PARITY: Setting = Setting {
+    own: "STAVE_STORAGE_CLASS_STANDARD",
+    aliases: &["MINIO_STORAGE_CLASS_STANDARD"],
+    has_file: false,
+};
+/// The server that `stave admin` asks.
+pub const ENDPOINT: Setting = Setting { own: "STAVE_ENDPOINT", aliases: &[], has_file: false };
 /// Region that clients sign for.
 pub const REGION: Setting = Setting {
     own: "STAVE_REGION",

@@ -19,6 +19,7 @@ fn config(arguments: &[&str], environment: Pairs<'_>) -> Config {
     match parse_with(arguments, environment) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Show(text)) => panic!("shows {text}"),
+        Ok(Parsed::Status(_)) => panic!("asks for a status"),
         Err(line) => panic!("refused: {line}"),
     }
 }
@@ -40,7 +41,8 @@ const DIR: &[&str] = &["server", "./data"];
 #[test]
 fn a_directory_is_enough() {
     let config = config(DIR, &[]);
-    assert_eq!(config.dir, Path::new("./data"));
+    assert_eq!(config.dirs, [Path::new("./data")]);
+    assert_eq!(config.parity, None);
     assert_eq!(config.address.to_string(), "0.0.0.0:9000");
     assert_eq!(config.region, None);
     assert!(config.root.is_none() && config.certs_dir.is_none());
@@ -195,12 +197,51 @@ fn several_domains_make_virtual_hosts() {
 }
 
 #[test]
-fn one_disk_and_one_node_for_now() {
-    check_refused(&["server", "a", "b"], &[], "one disk for now: 2 directories");
-    check_refused(&["server", "/data{1...4}"], &[], "one disk for now: /data{1...4}");
+fn directories_come_from_arguments_or_the_environment() {
+    let check = |arguments: &[&str], environment: Pairs<'_>, expected: &[&str]| {
+        let dirs = config(arguments, environment).dirs;
+        assert_eq!(dirs, expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+    };
+    check(&["server", "a", "b"], &[], &["a", "b"]);
+    check(&["server", "/d{1...3}"], &[], &["/d1", "/d2", "/d3"]);
+    check(&["server"], &[("STAVE_VOLUMES", " /d{1...2}  /e\t")], &["/d1", "/d2", "/e"]);
+    check(&["server", "--address", ":1"], &[("MINIO_VOLUMES", "/data")], &["/data"]);
+    check(&["server", "/a"], &[("STAVE_VOLUMES", "/b")], &["/a"]);
+    let notes = config(&["server", "/a"], &[("MINIO_VOLUMES", "/b")]).notes;
+    let alias = Note::AliasHonoured { name: "MINIO_VOLUMES", meaning: "STAVE_VOLUMES" };
+    assert_eq!(notes, [alias]);
+    check_refused(&["server"], &[("MINIO_VOLUMES", "/d{1..2}")], "MINIO_VOLUMES: bad range");
+    check_refused(&["server"], &[("STAVE_VOLUMES", "  ")], "STAVE_VOLUMES names no directory");
+    check_refused(&["server", "/d{1..2}"], &[], "bad range in /d{1..2}");
+    check_refused(&["server", "/d", "/d"], &[], "/d is named twice");
     check_refused(&["server", "http://n1/data"], &[], "one node for now");
-    check_refused(&["server", ""], &[], "DIR");
-    check_refused(&["server"], &[], "DIR");
+    check_refused(&["server", ""], &[], "DIR is empty");
+    check_refused(&["server"], &[], "no DIR to serve");
+}
+
+#[test]
+fn parity_is_a_flag_or_a_storage_class() {
+    let check = |arguments: &[&str], environment: Pairs<'_>, expected: Option<u8>| {
+        assert_eq!(config(arguments, environment).parity, expected);
+    };
+    let eight = ["server", "/d{1...8}"];
+    let ours = [("STAVE_STORAGE_CLASS_STANDARD", "EC:3")];
+    check(&eight, &[], None);
+    check(&eight, &ours, Some(3));
+    check(&eight, &[("MINIO_STORAGE_CLASS_STANDARD", "EC:4")], Some(4));
+    check(&["server", "/d{1...8}", "--parity", "2"], &ours, Some(2));
+    check(DIR, &[("MINIO_STORAGE_CLASS_STANDARD", "EC:0")], Some(0));
+    check_refused(&eight, &[("STAVE_STORAGE_CLASS_STANDARD", "EC:5")], "0 to 4 are possible");
+    check_refused(DIR, &[("MINIO_STORAGE_CLASS_STANDARD", "EC:2")], "MINIO_STORAGE_CLASS_STANDARD");
+    check_refused(&["server", "/d", "--parity", "1"], &[], "bad --parity");
+    check_refused(&["server", "/d{1...4}", "--parity", "x"], &[], "bad --parity");
+}
+
+#[test]
+fn several_disks_without_parity_are_remarked() {
+    let notes = config(&["server", "/d{1...4}", "--parity", "0"], &[]).notes;
+    assert_eq!(notes, [Note::NoParity { dir_count: 4 }]);
+    assert!(config(&["server", "/d", "--parity", "0"], &[]).notes.is_empty());
 }
 
 #[test]
@@ -221,6 +262,52 @@ fn bad_flags_are_refused_in_one_line() {
 fn console_address_of_minio_is_accepted_and_remarked() {
     let config = config(&["server", "d", "--console-address", ":9001"], &[]);
     assert_eq!(config.notes, [Note::Ignored { name: "--console-address".into() }]);
+}
+
+fn status_config(arguments: &[&str], environment: Pairs<'_>) -> AdminConfig {
+    let arguments: Vec<&str> = ["admin", "status"].iter().chain(arguments).copied().collect();
+    match parse_with(&arguments, environment) {
+        Ok(Parsed::Status(config)) => *config,
+        Ok(_) => panic!("something else"),
+        Err(line) => panic!("refused: {line}"),
+    }
+}
+
+#[test]
+fn keys_to_ask_with_come_from_a_directory_or_the_environment() {
+    let keys = [("MINIO_ROOT_USER", "admin"), ("MINIO_ROOT_PASSWORD", "long-enough")];
+    let volumes = ("STAVE_VOLUMES", "/d{1...2}");
+    let check = |arguments: &[&str], environment: Pairs<'_>, dirs: &[&str], has_keys: bool| {
+        let config = status_config(arguments, environment);
+        assert_eq!(config.dirs, dirs.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(config.root.is_some(), has_keys);
+    };
+    check(&["/a"], &[], &["/a"], false);
+    check(&["/a"], &keys, &["/a"], true);
+    check(&[], &keys, &[], true);
+    check(&[], &[volumes], &["/d1", "/d2"], false);
+    check(&[], &[keys[0], keys[1], volumes], &[], true);
+    check_refused(&["admin", "status"], &[], "no keys to ask with");
+    check_refused(&["admin", "status", "/a{1..2}"], &[], "bad range");
+    check_refused(&["admin", "status"], &keys[..1], "without a password");
+}
+
+#[test]
+fn whom_to_ask_and_whom_to_trust() {
+    let config = status_config(&["/a"], &[]);
+    let (server, trust) = (config.server, config.trust);
+    assert_eq!((server.is_secure, server.authority.as_str()), (false, "127.0.0.1:9000"));
+    assert!(trust == Trust::System && !config.is_json && config.region.is_none());
+    let endpoint = ("STAVE_ENDPOINT", "https://one:1");
+    assert_eq!(status_config(&["/a"], &[endpoint]).server.authority, "one:1");
+    let flags = ["/a", "--endpoint", "http://two", "--json", "--ca", "/ca", "--region", "eu"];
+    let config = status_config(&flags, &[endpoint]);
+    assert!(config.server.authority == "two" && config.is_json);
+    assert_eq!((config.trust, config.region.as_deref()), (Trust::File("/ca".into()), Some("eu")));
+    assert_eq!(status_config(&["/a", "--insecure"], &[]).trust, Trust::Anybody);
+    check_refused(&["admin", "status", "/a", "--insecure", "--ca", "/ca"], &[], "--insecure");
+    check_refused(&["admin", "status", "/a", "--nope"], &[], "stave admin status --help");
+    check_refused(&["admin", "status", "/a", "--endpoint", "two"], &[], "bad endpoint");
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! Counters of requests, and the text in which Prometheus reads them.
 //!
 //! - M1: counting costs a few relaxed atomic additions; only errors take a lock.
-//! - M2: every label has a closed set of values.
+//! - M2: every label has a closed set of values: operations, statuses, codes, and the disks that
+//!   the operator named.
+
+mod store;
+mod text;
 
 use crate::route::ROUTES;
 use engine::object::StoreStatus;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use text::Text;
 
 /// Upper bounds of the latency buckets in microseconds.
 const BUCKETS_MICROS: [u64; 14] = [
@@ -151,7 +155,7 @@ impl Metrics {
             text.family(name, kind, help);
             text.sample(name, "", counter.load(Ordering::Relaxed));
         }
-        render_store(&mut text, store);
+        store::render(&mut text, store);
         text.0
     }
 
@@ -197,49 +201,9 @@ impl Metrics {
     }
 }
 
-fn render_store(text: &mut Text, store: Option<&StoreStatus>) {
-    text.family("stave_store_up", "gauge", "Whether the store tells its status.");
-    text.sample("stave_store_up", "", u64::from(store.is_some()));
-    let Some(store) = store else {
-        return;
-    };
-    let gauges = [
-        ("stave_store_readable", "Whether reads are served.", u64::from(store.readable)),
-        ("stave_store_writable", "Whether writes are acknowledged.", u64::from(store.writable)),
-        ("stave_disk_total_bytes", "Size of the disks.", store.space.total),
-        ("stave_disk_free_bytes", "Room on the disks.", store.space.free),
-    ];
-    for (name, help, value) in gauges.into_iter().chain(store.metrics.iter().copied()) {
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-        text.family(name, kind, help);
-        text.sample(name, "", value);
-    }
-}
-
 /// Microseconds as seconds, without loss.
 fn seconds(micros: u64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
-struct Text(String);
-
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn sample(&mut self, name: &str, labels: &str, value: u64) {
-        self.line(name, labels, &value.to_string());
-    }
-
-    fn line(&mut self, name: &str, labels: &str, value: &str) {
-        let _ = if labels.is_empty() {
-            writeln!(self.0, "{name} {value}")
-        } else {
-            writeln!(self.0, "{name}{{{labels}}} {value}")
-        };
-    }
 }
 
 #[cfg(test)]
@@ -268,10 +232,17 @@ mod tests {
             "stave_s3_errors_total{code=\"NoSuchKey\"} 1",
             "stave_s3_received_bytes_total 5",
             "stave_s3_requests_inflight 0",
+            "stave_store_up 1",
             "# TYPE x_total counter",
             "x_total 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_store_that_does_not_answer_is_told() {
+        let text = Metrics::default().render(None);
+        assert!(text.contains("stave_store_up 0\n") && !text.contains("stave_margin"), "{text}");
     }
 }

@@ -1,0 +1,280 @@
+//! The directories at a start: which of them are there, which may be made, and that they are ours.
+//!
+//! ```text
+//! each directory: missing | broken | blank | of a store
+//!   one directory:            made where it is missing
+//!   none is of a store yet:   all are wanted; missing ones are made
+//!   some are of a store:      missing and broken ones are left out, and told
+//! lock: held by another process -> refused
+//! ```
+//!
+//! - L1: where a store is, nothing is made: a missing directory may be a mount that is not there
+//!   just now, and what was written below would fill another disk and vanish behind the mount.
+//! - L2: a new store begins on all its disks, because a name that is wrong is more likely than a
+//!   disk that broke before it was used.
+//! - L3: blank disks alone are not taken for a new store while a disk of the old one is there that
+//!   cannot be used.
+//! - L4: a directory is served by one process, and under one name.
+
+use crate::files::{self, DirLock, Seen};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A directory that this process serves.
+pub struct Place {
+    /// The directory, as it was given.
+    pub dir: PathBuf,
+    /// Whether it is a disk of a store.
+    has_identity: bool,
+    /// Held as long as this lives (L4).
+    _lock: DirLock,
+}
+
+/// A directory that was given and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The directory, as it was given.
+    pub dir: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// All directories that were given.
+pub struct Places {
+    /// Those that can be used, at least one.
+    pub open: Vec<Place>,
+    /// Those that cannot.
+    pub gaps: Vec<Gap>,
+    /// Whether none of them is a disk of a store yet.
+    pub are_new: bool,
+}
+
+impl Places {
+    /// The directories that can be used.
+    pub fn dirs(&self) -> Vec<&Path> {
+        self.open.iter().map(|place| place.dir.as_path()).collect()
+    }
+}
+
+/// What was found where a directory should be.
+enum Sight {
+    Missing,
+    Broken(String),
+    There(Seen),
+}
+
+/// Takes the directories for this process.
+///
+/// # Errors
+/// One line.
+pub fn take(dirs: &[PathBuf]) -> Result<Places, String> {
+    let sights: Vec<Sight> = dirs.iter().map(|dir| look_at(dir)).collect();
+    refuse_twins(dirs, &sights)?;
+    let is_known = |sight: &Sight| matches!(sight, Sight::There(seen) if seen.has_identity);
+    let are_new = !sights.iter().any(is_known);
+    let mut places = Places { open: Vec::new(), gaps: Vec::new(), are_new };
+    for (dir, sight) in dirs.iter().zip(sights) {
+        match take_one(dir, sight, are_new) {
+            Ok(Some(place)) => places.open.push(place),
+            Ok(None) => return Err(format!("{} is served by another process", dir.display())),
+            Err(reason) if are_new => {
+                return Err(match dirs.len() {
+                    1 => reason,
+                    _ => format!("{reason} (a new store begins on all its disks)"),
+                });
+            }
+            Err(reason) => places.gaps.push(Gap { dir: dir.clone(), reason }),
+        }
+    }
+    let is_served = are_new || places.open.iter().any(|place| place.has_identity);
+    match places.gaps.first() {
+        // L3, and the case that there is nothing at all.
+        Some(gap) if !is_served => Err(format!("no disk of the store can be used: {}", gap.reason)),
+        _ => Ok(places),
+    }
+}
+
+fn look_at(dir: &Path) -> Sight {
+    match files::look_at(dir) {
+        Ok(None) => Sight::Missing,
+        Ok(Some(seen)) => Sight::There(seen),
+        Err(error) => Sight::Broken(format!("cannot use {}: {error}", dir.display())),
+    }
+}
+
+/// L4: the kernel would not tell the second name from another process.
+fn refuse_twins(dirs: &[PathBuf], sights: &[Sight]) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for (dir, sight) in dirs.iter().zip(sights) {
+        let Sight::There(found) = sight else { continue };
+        if let Some(twin) = seen.insert(found.inode, dir) {
+            let (one, other) = (Path::display(twin), dir.display());
+            return Err(format!("{one} and {other} are the same directory"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes one directory; `None` when another process has it.
+///
+/// # Errors
+/// Why it cannot be used.
+fn take_one(dir: &Path, sight: Sight, may_make: bool) -> Result<Option<Place>, String> {
+    let shown = dir.display();
+    match sight {
+        Sight::Broken(reason) => return Err(reason),
+        Sight::Missing if !may_make => {
+            return Err(format!(
+                "{shown} is not there, and is not made, because other disks of the store are: \
+                 mount it, or make the directory for a new disk"
+            ));
+        }
+        Sight::Missing => {
+            let made = files::create_dir_durably(dir);
+            made.map_err(|error| format!("cannot create {shown}: {error}"))?;
+        }
+        Sight::There(_) => {}
+    }
+    let has_identity = matches!(sight, Sight::There(seen) if seen.has_identity);
+    let lock = files::lock_dir(dir).map_err(|error| format!("cannot use {shown}: {error}"))?;
+    Ok(lock.map(|lock| Place { dir: dir.to_owned(), has_identity, _lock: lock }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixture {
+        root: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Self { root: tempfile::tempdir().unwrap() }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.root.path().join(name)
+        }
+
+        /// Makes a directory, a disk of a store.
+        fn known(&self, name: &str) {
+            self.blank(name);
+            files::write_secret(&self.path(name).join("stave.disk"), "").unwrap();
+        }
+
+        fn blank(&self, name: &str) {
+            files::create_dir_durably(&self.path(name)).unwrap();
+        }
+
+        /// Makes something that is no directory.
+        fn broken(&self, name: &str) {
+            files::write_secret(&self.path(name), "").unwrap();
+        }
+
+        fn take(&self, names: &[&str]) -> Result<Places, String> {
+            take(&names.iter().map(|name| self.path(name)).collect::<Vec<_>>())
+        }
+
+        /// Takes these directories; returns the names of those that are open.
+        #[track_caller]
+        fn open(&self, names: &[&str]) -> (Places, Vec<String>) {
+            let places = self.take(names).unwrap_or_else(|line| panic!("{line}"));
+            let name = |dir: &Path| dir.file_name().unwrap().to_string_lossy().into_owned();
+            let open = places.dirs().into_iter().map(name).collect();
+            (places, open)
+        }
+
+        #[track_caller]
+        fn check_refused(&self, names: &[&str], part: &str) {
+            let line = self.take(names).err().expect("refused");
+            assert!(line.contains(part), "{line:?} does not say {part:?}");
+        }
+    }
+
+    #[test]
+    fn one_directory_is_made_where_it_is_missing() {
+        let fixture = Fixture::new();
+        let (places, open) = fixture.open(&["a"]);
+        assert_eq!(open, ["a"]);
+        assert!(places.are_new && places.gaps.is_empty());
+        drop(places);
+        fixture.broken("file");
+        fixture.check_refused(&["file"], "cannot use");
+        fixture.known("b");
+        assert!(!fixture.open(&["b"]).0.are_new);
+    }
+
+    #[test]
+    fn new_store_makes_all_its_directories() {
+        let fixture = Fixture::new();
+        fixture.blank("b");
+        let (places, open) = fixture.open(&["a", "b", "c"]);
+        assert_eq!(open, ["a", "b", "c"]);
+        assert!(places.are_new && places.gaps.is_empty());
+        assert!(fixture.path("c").is_dir());
+    }
+
+    #[test]
+    fn new_store_wants_all_its_disks() {
+        let fixture = Fixture::new();
+        fixture.broken("c");
+        fixture.check_refused(&["a", "c"], "begins on all its disks");
+        fixture.check_refused(&["a", "c/below"], "begins on all its disks");
+    }
+
+    #[test]
+    fn nothing_is_made_where_a_store_is() {
+        let fixture = Fixture::new();
+        fixture.known("a");
+        fixture.blank("b");
+        let (places, open) = fixture.open(&["a", "b", "c"]);
+        assert_eq!(open, ["a", "b"], "a blank disk may replace one");
+        assert!(!places.are_new && !fixture.path("c").exists());
+        assert_eq!(places.gaps.len(), 1);
+        assert!(places.gaps[0].reason.contains("is not there"), "{:?}", places.gaps);
+    }
+
+    #[test]
+    fn broken_directories_are_left_out() {
+        let fixture = Fixture::new();
+        fixture.known("b");
+        fixture.broken("a");
+        let (places, open) = fixture.open(&["a", "b"]);
+        assert_eq!(open, ["b"]);
+        assert_eq!(places.gaps[0].dir, fixture.path("a"));
+        assert!(places.gaps[0].reason.contains("cannot use"), "{:?}", places.gaps);
+    }
+
+    #[test]
+    fn blank_disks_alone_are_no_new_store() {
+        let fixture = Fixture::new();
+        fixture.known("a");
+        fixture.blank("b");
+        // A directory in the place of the lock: it cannot be locked.
+        fixture.blank("a/.stave-lock");
+        fixture.check_refused(&["a", "b"], "no disk of the store can be used");
+        fixture.check_refused(&["a"], "no disk of the store can be used");
+        fixture.known("b");
+        assert_eq!(fixture.open(&["a", "b"]).1, ["b"]);
+    }
+
+    #[test]
+    fn directory_of_another_process_stops_the_start() {
+        let fixture = Fixture::new();
+        fixture.known("a");
+        fixture.known("b");
+        let (held, _) = fixture.open(&["b"]);
+        fixture.check_refused(&["a", "b"], "b is served by another process");
+        drop(held);
+        assert_eq!(fixture.open(&["a", "b"]).1, ["a", "b"]);
+    }
+
+    #[test]
+    fn two_names_of_one_directory_are_refused() {
+        let fixture = Fixture::new();
+        fixture.known("a");
+        std::os::unix::fs::symlink(fixture.path("a"), fixture.path("link")).unwrap();
+        fixture.check_refused(&["a", "link"], "are the same directory");
+    }
+}
