@@ -4,6 +4,7 @@ use super::profile::Profile;
 use crate::disk::{FaultCounts, Machine, Manner, Place, SimDisk, Timing};
 use crate::random::Random;
 use cluster::Node;
+use engine::disks::DiskAt;
 use engine::env::{Clock, Env, Rng};
 use engine::object::StoreError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,7 +105,11 @@ impl World {
     /// # Errors
     /// What the node says.
     pub async fn open(&self, profile: &Profile) -> Result<Node, StoreError> {
-        let disks = self.places.iter().map(Place::attach).collect();
+        let at = |(number, place): (usize, &Place)| DiskAt {
+            place: format!("/disk{number}"),
+            disk: place.attach(),
+        };
+        let disks = self.places.iter().enumerate().map(at).collect();
         Node::open(profile.config, disks, self.env.clone()).await
     }
 
