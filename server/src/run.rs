@@ -20,7 +20,8 @@ use crate::files;
 use crate::logging;
 use crate::places::{self, Places};
 use cluster::{Node, NodeConfig};
-use engine::env::{Disk, Env, real};
+use engine::disks::DiskAt;
+use engine::env::{Env, real};
 use engine::object::StoreStatus;
 use s3api::config::REGION_DEFAULT;
 use s3api::{Credentials, S3Config, Service};
@@ -152,16 +153,15 @@ fn report_gaps(places: &Places) {
 
 /// Opens the store on its disks: the one place that knows how the node takes them.
 async fn open_node(config: &Config, dirs: &[&Path], env: Env) -> Result<Node, Failure> {
-    let mut disks: Vec<Arc<dyn Disk>> = Vec::new();
+    let mut disks = Vec::new();
     for dir in dirs {
-        let disk = real::RealDisk::open(*dir)
+        let disk = real::RealDisk::at(*dir)
             .map_err(|error| Failure::Refused(format!("cannot open {}: {error}", dir.display())))?;
-        disks.push(Arc::new(disk));
+        disks.push(DiskAt::new(dir.to_string_lossy(), Arc::new(disk)));
     }
-    // Until the node takes it.
-    let _ = config.parity;
     let shown = dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    Node::open(NodeConfig::default(), disks, env)
+    let node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
+    Node::open(node_config, disks, env)
         .await
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
 }
