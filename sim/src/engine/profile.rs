@@ -4,6 +4,7 @@
 use crate::disk::Timing;
 use crate::random::Random;
 use cluster::NodeConfig;
+use engine::heal::HealConfig;
 use engine::journal::JournalConfig;
 use engine::meta::MetaConfig;
 use engine::volume::VolumeConfig;
@@ -208,6 +209,12 @@ fn draw_config(random: &mut Random) -> NodeConfig {
         },
         inline_len_max: *random.pick(&[0, 256, 1024, 2048]),
         reclaim_interval: Duration::from_millis(*random.pick(&[100, 700, 3000])),
+        heal: HealConfig {
+            watch_interval: Duration::from_millis(*random.pick(&[200, 1000, 5000])),
+            repair_rate: 64 << 20,
+            scrub_interval: Duration::from_secs(*random.pick(&[2, 20])),
+            scrub_rate_min: *random.pick(&[64 << 10, 4 << 20]),
+        },
         ..tiny
     }
 }
