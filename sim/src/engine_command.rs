@@ -54,6 +54,12 @@ struct Seeds {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Failures after which it ends.
+    #[arg(long, default_value_t = 5)]
+    failures: usize,
+    /// Show only the first line of each failure.
+    #[arg(long)]
+    brief: bool,
     #[command(flatten)]
     shape: Shape,
 }
@@ -89,7 +95,8 @@ impl Seeds {
             disk_count: self.shape.disks,
             budget: self.shape.budget.into(),
             mutant: self.shape.mutant.clone(),
-            is_ended_by_failure: false,
+            failures_max: self.failures,
+            is_brief: self.brief,
         }
     }
 }
@@ -155,7 +162,7 @@ fn hunt(seeds: &Seeds) -> bool {
     for (mutant, name) in engine::mutant::Mutant::ALL {
         engine::mutant::set(mutant);
         let mut batch = seeds.batch();
-        (batch.mutant, batch.is_ended_by_failure) = (Some(name.to_owned()), true);
+        (batch.mutant, batch.failures_max) = (Some(name.to_owned()), 1);
         let results = batch.run();
         let first = results.failures.first_key_value();
         match first.and_then(|(seed, text)| Some((seed, text.lines().next()?))) {

@@ -10,9 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Failures after which a batch ends.
-const FAILURES_MAX: usize = 5;
-
 /// One sequence of so many runs twice: its hashes must be equal.
 const TWICE_EVERY: u64 = 50;
 
@@ -31,8 +28,10 @@ pub struct Batch {
     pub budget: Budget,
     /// Name of the deliberate bug that is on.
     pub mutant: Option<String>,
-    /// Whether the first failure ends it.
-    pub is_ended_by_failure: bool,
+    /// Failures after which it ends.
+    pub failures_max: usize,
+    /// Whether failures are shown by their first line only.
+    pub is_brief: bool,
 }
 
 /// What came of a batch.
@@ -94,8 +93,7 @@ impl Batch {
             if let Some(text) = self.failure(seed, &outcome) {
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.failures.insert(seed, text);
-                let limit = if self.is_ended_by_failure { 1 } else { FAILURES_MAX };
-                is_over.fetch_or(results.failures.len() >= limit, Ordering::Relaxed);
+                is_over.fetch_or(results.failures.len() >= self.failures_max, Ordering::Relaxed);
             }
         }
         results.lock().unwrap_or_else(PoisonError::into_inner).counts.add(&counts);
@@ -116,8 +114,10 @@ impl Batch {
         if again.hash != outcome.hash && outcome.violation.is_some() {
             text += "K15 as well: two runs of the seed differ\n";
         }
-        let lines = again.lines.len().saturating_sub(super::log::LINES_MAX);
-        again.lines[lines..].iter().for_each(|line| text += &format!("  {line}\n"));
+        let end = again.lines.iter().rposition(|line| line.contains("VIOLATION"));
+        let end = end.map_or(again.lines.len(), |last| last + 1);
+        let lines = end.saturating_sub(super::log::LINES_MAX);
+        again.lines[lines..end].iter().for_each(|line| text += &format!("  {line}\n"));
         text += &format!("reproduce: {}", self.replay_line(seed));
         Some(text)
     }
@@ -126,7 +126,11 @@ impl Batch {
     /// that was made was also met.
     pub fn print(&self, results: &Results) -> bool {
         for (seed, text) in &results.failures {
-            println!("---- seed {seed} failed\n{text}");
+            let first = text.lines().next().unwrap_or_default();
+            match self.is_brief {
+                true => println!("seed {seed}: {first}"),
+                false => println!("---- seed {seed} failed\n{text}"),
+            }
         }
         let counts = &results.counts;
         let seconds = results.elapsed.as_secs_f64().max(0.001);

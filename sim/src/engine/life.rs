@@ -20,7 +20,7 @@ use std::time::Duration;
 const ANSWER_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store heals.
-const HEAL_MAX: Duration = Duration::from_secs(1800);
+const HEAL_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);

@@ -27,6 +27,9 @@ use tokio::runtime::Builder;
 /// Steps after which a crash that waits for operations comes anyway.
 pub(super) const CRASH_PATIENCE: u32 = 6;
 
+/// Operations of disks that a sequence has at most.
+const OPERATIONS_MAX: u64 = 1_000_000;
+
 /// How a sequence is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -142,9 +145,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(profile: Profile, seed: u64, is_logged: bool) -> Self {
+        let world = World::new(seed, &profile);
+        if is_logged {
+            world.machine.watch();
+        }
         Self {
             seed,
-            world: World::new(seed, &profile),
+            world,
             model: Model::default(),
             nemesis: Nemesis::new(seed, &profile),
             generator: None,
@@ -188,6 +195,7 @@ impl Run {
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
         let machine = self.world.machine.clone();
         let process = machine.incarnation();
+        machine.kill_at(OPERATIONS_MAX);
         let life = async {
             let begin = tokio::time::Instant::now();
             let end = tokio::select! {
@@ -200,6 +208,9 @@ impl Run {
         let (end, elapsed_ms) = runtime.block_on(life);
         // What a dead process says does not count.
         let end = if machine.incarnation() == process { end } else { Ok(End::Died) };
+        if machine.steps() >= OPERATIONS_MAX {
+            return Err(format!("K18: {OPERATIONS_MAX} operations of disks and no end"));
+        }
         self.held.clear();
         machine.kill();
         drop(runtime);
@@ -337,5 +348,9 @@ fn finish(mut run: Run) -> Outcome {
         None => "the end".to_owned(),
     });
     let hash = run.log.hash();
+    if violation.is_some() {
+        let notes = run.world.machine.notes();
+        notes.into_iter().for_each(|note| run.log.event(&[], || note));
+    }
     Outcome { hash, counts: run.counts, violation, lines: run.log.into_lines() }
 }
