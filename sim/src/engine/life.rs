@@ -338,7 +338,8 @@ impl Run {
             match self.nemesis.unhealed(&status) {
                 None => return Ok(()),
                 Some(reason) if begin.elapsed() > HEAL_MAX => {
-                    return Err(format!("K9: not healed in time: {reason}"));
+                    let all = self.nemesis.describe(&status);
+                    return Err(format!("K9: not healed in time: {reason}: {all}"));
                 }
                 Some(_) => tokio::time::sleep(Duration::from_secs(2)).await,
             }

@@ -205,7 +205,8 @@ fn draw_config(random: &mut Random) -> NodeConfig {
             volume: VolumeConfig { volume_len_max: *random.pick(&[32 << 10, 64 << 10, 256 << 10]) },
             memtable_len_max: *random.pick(&[2 << 10, 6 << 10, 16 << 10, 64 << 10]),
             cache_len_max: *random.pick(&[0, 4 << 10, 64 << 10]),
-            reserve_len: 6 * file_len,
+            // A quarter of it is what a start has at least, and it writes out a ring.
+            reserve_len: 16 * file_len,
         },
         inline_len_max: *random.pick(&[0, 256, 1024, 2048]),
         reclaim_interval: Duration::from_millis(*random.pick(&[100, 700, 3000])),
