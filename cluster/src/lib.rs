@@ -23,7 +23,9 @@ mod reclaim;
 pub mod rows;
 
 use coordinator::{Coordinator, UploadMemory};
-use engine::env::{Disk, Env};
+use engine::disks::DiskAt;
+use engine::env::Env;
+use engine::heal::{HealConfig, Healer};
 use engine::journal::JournalConfig;
 use engine::meta::{MetaConfig, MetaStore};
 use engine::object::{ObjectStore, StoreError};
@@ -51,6 +53,11 @@ pub struct NodeConfig {
     pub upload_memory_max: usize,
     /// Pause between rounds of reclaim. Default 5 s.
     pub reclaim_interval: Duration,
+    /// Parity columns of new volumes, at most half of the disks; `None` follows the number of
+    /// disks (`engine::erasure::parity_default`).
+    pub parity: Option<u8>,
+    /// How disks and volumes are looked after.
+    pub heal: HealConfig,
 }
 
 impl Default for NodeConfig {
@@ -60,6 +67,8 @@ impl Default for NodeConfig {
             inline_len_max: 16 << 10,
             upload_memory_max: 128 << 20,
             reclaim_interval: Duration::from_secs(5),
+            parity: None,
+            heal: HealConfig::default(),
         }
     }
 }
@@ -79,6 +88,13 @@ impl NodeConfig {
             inline_len_max: 16 << 10,
             upload_memory_max: 512 << 10,
             reclaim_interval: Duration::from_millis(700),
+            parity: None,
+            heal: HealConfig {
+                watch_interval: Duration::from_millis(500),
+                repair_rate: 64 << 20,
+                scrub_interval: Duration::from_secs(20),
+                scrub_rate_min: 256 << 10,
+            },
         }
     }
 
@@ -101,31 +117,32 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens a node on its disk: recovers what is there, creates what is not, starts the background
-    /// work.
+    /// Opens a node on its disks: recovers what is there, creates what is not, starts the
+    /// background work.
     ///
     /// # Errors
-    /// `Unavailable` when a disk cannot be read, holds something else, or there is not exactly one;
-    /// `Corrupt` when what it holds is damaged.
+    /// `Unavailable` when too few disks can be read or they hold something else; `Corrupt` when what
+    /// they hold is damaged beyond what the others make good.
     pub async fn open(
         config: NodeConfig,
-        disks: Vec<Arc<dyn Disk>>,
+        disks: Vec<DiskAt>,
         env: Env,
     ) -> Result<Self, StoreError> {
         config.validate()?;
-        let [disk] = <[_; 1]>::try_from(disks)
-            .map_err(|_| StoreError::Unavailable("a node has exactly one disk".into()))?;
-        let opening = MetaStore::open(disk, config.meta, env.clone()).await;
+        let opening = MetaStore::open(disks, config.parity, config.meta, env.clone()).await;
         let mut opening = opening.map_err(from_engine)?;
         replay(&mut opening).await.map_err(from_engine)?;
         let store = opening.finish().await.map_err(from_engine)?;
         let log: Arc<dyn MetaLog> = Arc::new(LocalMetaLog::start(store.clone()));
         let readings = Readings::default();
         let reclaim = Reclaim::new(store.clone(), log.clone(), readings.clone());
+        let healer = Healer::new(store.clone(), config.heal);
         let background = vec![
             tokio::spawn(checkpoints(store.clone())),
             tokio::spawn(merges(store.clone())),
             tokio::spawn(reclaim.run(config.reclaim_interval)),
+            tokio::spawn(healer.clone().run()),
+            tokio::spawn(healer.clone().run_scrub()),
         ];
         let upload_memory = UploadMemory::new(config.upload_memory_max);
         let inline_len_max = config.inline_len_max;
@@ -137,6 +154,7 @@ impl Node {
             upload_memory: upload_memory.clone(),
             downloads: coordinator::Downloads::default(),
             readings,
+            healer,
         };
         let background = Mutex::new(background);
         Ok(Self { store, coordinator: Arc::new(coordinator), upload_memory, background })

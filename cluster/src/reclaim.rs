@@ -18,11 +18,11 @@ use crate::rows;
 use bytes::Bytes;
 use engine::EngineError;
 use engine::format::PAGE_LEN;
-use engine::format::record::{self, Owner, PAYLOAD_LEN_MAX};
+use engine::format::record::{self, Owner, PAYLOAD_LEN_MAX, RECORD_HEADER_LEN};
 use engine::format::value::{Extent, VolumeId};
 use engine::meta::{MetaStore, RowOwner};
 use engine::mutant::{self, Mutant};
-use engine::volume::{Appended, RecordScan, Volume};
+use engine::volume::{Appended, ScannedBody, StripeScan, Volume};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,19 +133,21 @@ impl Reclaim {
         let live_len = self.live_len(volume.id);
         // The set holds the open volume once more.
         let is_unheld = Arc::strong_count(volume) <= OWN_HANDLES + 1;
-        if !volume.is_sealed() && is_unheld && live_len.saturating_mul(2) < volume.len() {
+        if !volume.is_sealed() && is_unheld && live_len.saturating_mul(2) < volume.data_len() {
             self.store.volumes().seal_open(volume);
         }
         let is_idle = volume.is_sealed() && Arc::strong_count(volume) <= OWN_HANDLES;
         let is_known = self.skipped.get(&volume.id) == Some(&live_len);
-        if !is_idle || is_known || live_len.saturating_mul(2) >= volume.len() {
+        let is_restriped = volume.is_sealed() && self.store.volumes().wants_restripe(volume);
+        let is_dead = live_len.saturating_mul(2) < volume.data_len();
+        if !is_idle || is_known || !(is_dead || is_restriped) {
             return Ok(false);
         }
         if live_len == 0 {
             return Ok(true);
         }
         let copy_len = self.copy_len(volume).await?;
-        if copy_len.saturating_mul(2) >= volume.len() {
+        if copy_len.saturating_mul(2) >= volume.data_len() && !is_restriped {
             self.skipped.insert(volume.id, live_len);
             return Ok(false);
         }
@@ -155,17 +157,13 @@ impl Reclaim {
 
     /// Bytes that copies of everything live in a volume would take.
     async fn copy_len(&self, volume: &Arc<Volume>) -> Result<u64, LogError> {
-        let mut scan = RecordScan::new(volume.clone());
+        let mut scan = StripeScan::new(volume.clone());
         let mut copy_len = PAGE_LEN;
-        while let Some(record) = scan.next_record().await? {
-            let mut start = 0;
-            for owner in &record.header.owners {
-                let place = Place { volume: volume.id, data_offset: record.data_offset, start };
-                start += owner.len;
-                if self.live_extent(owner, &place).await?.is_some() {
-                    let header_len = record::data_start(std::slice::from_ref(owner));
-                    let body_len = record::sub_blocks_len(owner.len as usize);
-                    copy_len += (header_len + body_len) as u64;
+        while let Some(stripe) = scan.next_stripe().await? {
+            for body in &stripe.bodies {
+                if self.live_extent(volume.id, stripe.offset, body).await?.is_some() {
+                    let body_len = record::sub_blocks_len(body.owner.len as usize);
+                    copy_len += (RECORD_HEADER_LEN + body.owner.encoded_len() + body_len) as u64;
                 }
             }
         }
@@ -173,15 +171,13 @@ impl Reclaim {
     }
 
     async fn copy_live(&self, volume: Arc<Volume>) -> Result<(), LogError> {
-        let mut scan = RecordScan::new(volume.clone());
+        let mut scan = StripeScan::new(volume.clone());
         let mut batch = Batch::default();
-        while let Some(record) = scan.next_record().await? {
-            let mut start = 0;
-            for owner in record.header.owners {
-                let place = Place { volume: volume.id, data_offset: record.data_offset, start };
-                start += owner.len;
-                if let Some((row, extent)) = self.live_extent(&owner, &place).await? {
-                    self.copy_body(&volume, (row, extent), owner, &mut batch).await?;
+        while let Some(stripe) = scan.next_stripe().await? {
+            for body in stripe.bodies {
+                let live = self.live_extent(volume.id, stripe.offset, &body).await?;
+                if let Some(found) = live {
+                    self.copy_body(&volume, found, body.owner, &mut batch).await?;
                 }
             }
             if batch.len >= COMMIT_LEN_MAX {
@@ -233,19 +229,20 @@ impl Reclaim {
         Ok(())
     }
 
-    /// The extent by which the owner's row refers to that place, if it does.
+    /// The extent by which the owner's row refers to a body, if it does.
     async fn live_extent(
         &self,
-        owner: &Owner,
-        place: &Place,
+        volume: VolumeId,
+        offset: u64,
+        body: &ScannedBody,
     ) -> Result<Option<(RowOwner, Extent)>, LogError> {
-        let Some(row) = RowOwner::decode(&owner.owner) else {
+        let Some(row) = RowOwner::decode(&body.owner.owner) else {
             return Ok(None);
         };
         let value = self.store.get(&row.key).await?;
         let current = value.filter(|value| value.write_id == row.write_id);
         let extent = current.and_then(|value| {
-            let is_here = |extent: &&Extent| place.is_of(extent);
+            let is_here = |extent: &&Extent| extent.volume == volume && body.is_at(offset, extent);
             value.extents().iter().find(is_here).copied()
         });
         Ok(extent.map(|extent| (row, extent)))
@@ -264,21 +261,6 @@ impl Reclaim {
         }
         *batch = Batch::default();
         Ok(())
-    }
-}
-
-/// Where a body lies.
-struct Place {
-    volume: VolumeId,
-    data_offset: u64,
-    start: u32,
-}
-
-impl Place {
-    fn is_of(&self, extent: &Extent) -> bool {
-        extent.volume == self.volume
-            && extent.offset == self.data_offset
-            && extent.start == self.start
     }
 }
 

@@ -19,12 +19,16 @@
 //! [`mod@format`] (every byte on disk), [`journal`], [`index`], [`volume`], [`meta`] (all of it
 //! together), [`mutant`] (deliberate bugs for the simulator).
 
+pub mod disks;
 pub mod env;
+pub mod erasure;
 pub mod error;
 pub mod format;
+pub mod heal;
 pub mod index;
 pub mod journal;
 pub mod meta;
+pub mod mirror;
 pub mod mutant;
 pub mod object;
 pub mod volume;

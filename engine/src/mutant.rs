@@ -17,17 +17,47 @@ pub enum Mutant {
     SkipDirectorySync = 5,
     /// A checkpoint frees the journal before the manifest contains what was in it.
     ReleaseEarly = 6,
+    /// A commit is acknowledged with as many members as there are data columns.
+    FloorIsData = 7,
+    /// A member that is made anew is sealed as the first column.
+    WrongColumnOrder = 8,
+    /// A failed leg of the metadata is written past without a new roster.
+    KeepFailedLeg = 9,
+    /// A start believes a leg that missed changes.
+    BelieveStaleLeg = 10,
+    /// A member that failed is declared whole without a look.
+    ForgetDamage = 11,
+    /// Bodies are served without their checksums.
+    ServeUnverified = 12,
+    /// A member that is made anew counts before it is durable.
+    CountUnsyncedMember = 13,
+    /// A merge drops tombstones that still hide older rows.
+    DropTombstones = 14,
+    /// A start cuts the journal at its first bad batch.
+    CutAtBadBatch = 15,
+    /// A sync that failed is tried again and believed.
+    RetryFailedSync = 16,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
         (Self::ReclaimWithoutCopy, "reclaim-without-copy"),
         (Self::SkipDirectorySync, "skip-directory-sync"),
         (Self::ReleaseEarly, "release-early"),
+        (Self::FloorIsData, "floor-is-data"),
+        (Self::WrongColumnOrder, "wrong-column-order"),
+        (Self::KeepFailedLeg, "keep-failed-leg"),
+        (Self::BelieveStaleLeg, "believe-stale-leg"),
+        (Self::ForgetDamage, "forget-damage"),
+        (Self::ServeUnverified, "serve-unverified"),
+        (Self::CountUnsyncedMember, "count-unsynced-member"),
+        (Self::DropTombstones, "drop-tombstones"),
+        (Self::CutAtBadBatch, "cut-at-bad-batch"),
+        (Self::RetryFailedSync, "retry-failed-sync"),
     ];
 }
 

@@ -25,6 +25,7 @@ use crate::rows::{self, BucketRow, Incarnation, ObjectRow};
 use bytes::Bytes;
 use engine::env::{Env, random_u128};
 use engine::format::value::Value;
+use engine::heal::Healer;
 use engine::meta::MetaStore;
 use engine::object::{
     Body, BucketInfo, BucketName, CompleteRequest, CreateUploadRequest, ListPage, ListRequest,
@@ -51,6 +52,8 @@ pub(crate) struct Coordinator {
     pub(crate) downloads: Downloads,
     /// Bodies that are being read.
     pub(crate) readings: Readings,
+    /// Knows how disks and volumes are.
+    pub(crate) healer: Healer,
 }
 
 /// Decodes the attributes of a row that was read.
@@ -110,16 +113,7 @@ impl Coordinator {
     }
 
     async fn health(&self) -> Result<StoreStatus> {
-        let space = self.store.space().await.map_err(from_engine)?;
-        Ok(StoreStatus {
-            readable: true,
-            writable: self.store.is_writable(),
-            space,
-            metrics: self.store.metrics(),
-            margin: Some(0),
-            geometry: (1, 0),
-            ..StoreStatus::default()
-        })
+        self.healer.status().await.map_err(from_engine)
     }
 }
 

@@ -36,6 +36,16 @@ pub struct DiskSpace {
     pub free: u64,
 }
 
+/// What a directory lies on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Number of the device (`st_dev`): two disks of one number fail together.
+    pub number: u64,
+    /// Whether the operating system itself lies there: an empty directory on it is more likely the
+    /// place of a disk that is not mounted than a new disk.
+    pub is_root: bool,
+}
+
 /// One disk: a directory, normally a mount of its own. Paths are relative, `/`-separated, without
 /// `.` or `..`.
 ///
@@ -58,6 +68,8 @@ pub trait Disk: Send + Sync + 'static {
     fn sync_dir(&self, path: &str) -> IoFuture<()>;
     /// Size and free bytes of the file system below.
     fn space(&self) -> IoFuture<DiskSpace>;
+    /// What the directory lies on.
+    fn device(&self) -> IoFuture<Device>;
 }
 
 /// An open file. All operations may run at once; overlapping writes have no defined order.
@@ -71,6 +83,22 @@ pub trait DiskFile: Send + Sync + 'static {
     fn sync(&self) -> IoFuture<()>;
     /// Size of the file in bytes.
     fn len(&self) -> IoFuture<u64>;
+    /// Copies of the file that can be read one by one: more than one when it is mirrored.
+    fn copy_count(&self) -> usize {
+        1
+    }
+    /// Reads from one copy, as [`DiskFile::read`] does from any.
+    fn read_copy(&self, _copy: usize, offset: u64, len: usize) -> IoFuture<Bytes> {
+        self.read(offset, len)
+    }
+    /// Writes the same bytes again over a damaged piece of one copy, durably.
+    fn repair_copy(&self, _copy: usize, offset: u64, bytes: Bytes) -> IoFuture<()> {
+        self.write(offset, vec![bytes], Durability::Synced)
+    }
+    /// Whether every place that takes part in changes has its copy: else no write may go here.
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 /// Wall clock. For `Last-Modified`, request dates and expiry; never for ordering.

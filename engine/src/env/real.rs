@@ -5,12 +5,12 @@
 //! hence the coarse operations of [`super::DiskFile`].
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door")]
 
-use super::{Clock, Disk, DiskFile, DiskSpace, Durability, Env, IoFuture, Rng};
+use super::{Clock, Device, Disk, DiskFile, DiskSpace, Durability, Env, IoFuture, Rng};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -106,6 +106,15 @@ impl RealDisk {
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         fs::create_dir_all(&root)?;
+        Self::at(root)
+    }
+
+    /// Serves a directory that may not be there: then operations fail until it is.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn at(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
         let pool = Arc::new(Pool::default());
         for index in 0..DISK_THREADS {
             let pool = pool.clone();
@@ -189,6 +198,15 @@ impl Disk for RealDisk {
                 total: stat.f_blocks * stat.f_frsize,
                 free: stat.f_bavail * stat.f_frsize,
             })
+        })
+    }
+
+    fn device(&self) -> IoFuture<Device> {
+        let root = self.root.clone();
+        self.pool.run(move || {
+            let number = fs::metadata(&root)?.dev();
+            let is_root = fs::metadata("/").is_ok_and(|system| system.dev() == number);
+            Ok(Device { number, is_root })
         })
     }
 }

@@ -5,14 +5,16 @@
 //! |      0 |    8 | `magic`    | `STAVMANI`                                        |
 //! |      8 |    4 | `crc`      | CRC-32 of bytes 12..                              |
 //! |     12 |    4 | `version`  | [`FORMAT_VERSION`]                                |
-//! |     16 |   16 | `disk_id`  | the disk that it lies on                          |
+//! |     16 |   16 | `deployment_id` | the store                                    |
 //! |     32 |    8 | `body_len` | bytes that follow                                 |
 //! |     40 |  ... | body       | [`Manifest`] in the codec's layout                |
 //!
 //! - M1: every file that the manifest names is complete and durable before the manifest is.
 //! - M2: a file that no manifest names may be deleted; one that the newest names may not.
 
+use super::roster::DiskNumber;
 use super::{FORMAT_VERSION, Fields, Malformed, codec, value::VolumeId};
+use crate::erasure::Geometry;
 
 const MAGIC: &[u8; 8] = b"STAVMANI";
 const HEADER_LEN: usize = 40;
@@ -27,10 +29,36 @@ pub struct VolumeUsage {
     pub is_fenced: bool,
 }
 
+/// One member of a volume: a segment on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct MemberEntry {
+    /// The disk.
+    pub disk: DiskNumber,
+    /// Epoch of the volume when this segment was made: part of its name and of its seal.
+    pub epoch: u32,
+    /// Whether records may be missing or damaged in it: it counts as lost until it is healed.
+    pub is_damaged: bool,
+}
+
+/// One volume: where its members are.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct VolumeEntry {
+    /// Its identity.
+    pub id: VolumeId,
+    /// Data and parity columns.
+    pub geometry: Geometry,
+    /// Grows with every change of members.
+    pub epoch: u32,
+    /// Bytes of each segment in use, once nothing is appended any more.
+    pub sealed_len: Option<u64>,
+    /// The members, data columns first.
+    pub members: Vec<MemberEntry>,
+}
+
 /// What is live.
 #[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Manifest {
-    /// Counts the manifests of this disk.
+    /// Counts the manifests of this store.
     pub sequence: u64,
     /// Life of the journal whose batches continue the checkpoint.
     pub journal_generation: u64,
@@ -42,19 +70,21 @@ pub struct Manifest {
     pub next_volume_id: u64,
     /// The runs, newest first.
     pub runs: Vec<u64>,
-    /// The volumes that rows refer to, and how much of each.
-    pub volumes: Vec<(VolumeId, VolumeUsage)>,
+    /// The volumes that rows refer to, and how much of each, as of the checkpoint.
+    pub usage: Vec<(VolumeId, VolumeUsage)>,
+    /// Every volume, by id, as of now: a volume is here before anything is written into it.
+    pub volumes: Vec<VolumeEntry>,
 }
 
 impl Manifest {
-    /// Encodes the manifest for its disk.
-    pub fn encode(&self, disk_id: u128) -> Vec<u8> {
+    /// Encodes the manifest of a store.
+    pub fn encode(&self, deployment_id: u128) -> Vec<u8> {
         let body = codec::encode(self);
         let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&disk_id.to_le_bytes());
+        bytes.extend_from_slice(&deployment_id.to_le_bytes());
         bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&body);
         let crc = crc32fast::hash(&bytes[12..]);
@@ -62,21 +92,25 @@ impl Manifest {
         bytes
     }
 
-    /// Decodes the manifest of that disk.
+    /// Decodes the manifest of that store.
     ///
     /// # Errors
-    /// [`Malformed`] when it is damaged, of another version or of another disk.
-    pub fn decode(bytes: &[u8], disk_id: u128) -> Result<Self, Malformed> {
+    /// [`Malformed`] when it is damaged, of another version or of another store.
+    pub fn decode(bytes: &[u8], deployment_id: u128) -> Result<Self, Malformed> {
         let mut fields = Fields::new(bytes, WHAT);
         let (magic, crc) = (fields.bytes(8)?, fields.u32()?);
         if magic != MAGIC || crc != crc32fast::hash(&bytes[12..]) {
             return Err(Malformed(WHAT));
         }
-        let is_ours = fields.u32()? == FORMAT_VERSION && fields.u128()? == disk_id;
+        let is_ours = fields.u32()? == FORMAT_VERSION && fields.u128()? == deployment_id;
         let body_len = fields.u64()?;
         if !is_ours || body_len != fields.remaining() as u64 {
             return Err(Malformed(WHAT));
         }
-        codec::decode(&bytes[HEADER_LEN..], WHAT)
+        let manifest: Self = codec::decode(&bytes[HEADER_LEN..], WHAT)?;
+        let is_valid = |entry: &VolumeEntry| {
+            entry.geometry.is_valid() && entry.members.len() == entry.geometry.width()
+        };
+        if manifest.volumes.iter().all(is_valid) { Ok(manifest) } else { Err(Malformed(WHAT)) }
     }
 }

@@ -5,11 +5,13 @@
 //! | module | structure | file |
 //! |---|---|---|
 //! | [`identity`] | whose disk this is | `stave.disk` |
+//! | [`roster`] | the disks of a node | `stave.roster` |
 //! | [`manifest`] | the atomic list of what is live | `manifest` |
 //! | [`batch`] | one group commit of the journal | `journal/GENERATION-INDEX` |
 //! | [`value`] | a row's value: write id, location, attributes | inside runs |
 //! | [`run`] | a sorted run of the index | `runs/ID` |
-//! | [`record`] | the unit of append to a volume | `volumes/ID` |
+//! | [`segment`] | first page of a member of a volume | `volumes/ID-EPOCH` |
+//! | [`record`] | a member's share of a stripe, the unit of append | `volumes/ID-EPOCH` |
 //!
 //! - F1: nothing is parsed before its checksum holds.
 //! - F2: a checksum covers where the bytes belong (file identity and offset), so that bytes in the
@@ -22,7 +24,9 @@ pub mod codec;
 pub mod identity;
 pub mod manifest;
 pub mod record;
+pub mod roster;
 pub mod run;
+pub mod segment;
 pub mod value;
 
 /// Version of all formats here. It may change without migration until it is 1.

@@ -6,11 +6,11 @@
 //! |   16 | `write_id`     | the write that made the row; relocation compares it              |
 //! |    1 | `kind`         | 0 no bytes, 1 inline, 2 extents                                  |
 //! |    4 | `count`        | kind 1: bytes of the body; kind 2: number of extents; else 0     |
-//! | ...  | location       | the body, or `count` extents of 36 bytes                         |
+//! | ...  | location       | the body, or `count` extents of 37 bytes                         |
 //! | ...  | `attributes`   | the rest                                                         |
 //!
-//! An extent is `volume: u64`, `offset: u64`, `record_len: u32`, `start: u32`, `len: u32`, `crc64:
-//! u64`.
+//! An extent is `volume: u64`, `offset: u64`, `column: u8`, `payload_len: u32`, `start: u32`, `len:
+//! u32`, `crc64: u64`; `column` 255 means cut over all.
 //!
 //! Values carry no checksum of their own: the block of the run and the batch of the journal do.
 
@@ -21,7 +21,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub const EXTENTS_MAX: usize = 512;
 
 const WHAT: &str = "row value";
-const EXTENT_LEN: usize = 36;
+const EXTENT_LEN: usize = 37;
+const COLUMN_CUT: u8 = 255;
 
 /// Identity of a volume, never reused.
 #[derive(
@@ -29,16 +30,18 @@ const EXTENT_LEN: usize = 36;
 )]
 pub struct VolumeId(pub u64);
 
-/// Contiguous bytes of one record in a volume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+/// Contiguous bytes of one stripe in a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
 pub struct Extent {
     /// Which volume.
     pub volume: VolumeId,
-    /// Where the record's first sub-block begins, from the start of the segment.
+    /// Where the stripe begins, in each of its segments.
     pub offset: u64,
-    /// Bytes of the whole record's payload.
-    pub record_len: u32,
-    /// Where the extent begins in the record's payload.
+    /// The data column that holds all of it; `None` when the stripe is cut over all columns.
+    pub column: Option<u8>,
+    /// Bytes of that column's payload, or of the whole stripe's when it is cut.
+    pub payload_len: u32,
+    /// Where the extent begins in that payload.
     pub start: u32,
     /// Bytes.
     pub len: u32,
@@ -146,7 +149,8 @@ fn put_extent(bytes: &mut BytesMut, extent: &Extent) {
     let before = bytes.len();
     bytes.put_u64_le(extent.volume.0);
     bytes.put_u64_le(extent.offset);
-    bytes.put_u32_le(extent.record_len);
+    bytes.put_u8(extent.column.unwrap_or(COLUMN_CUT));
+    bytes.put_u32_le(extent.payload_len);
     bytes.put_u32_le(extent.start);
     bytes.put_u32_le(extent.len);
     bytes.put_u64_le(extent.crc64);
@@ -157,12 +161,13 @@ fn read_extent(fields: &mut Fields<'_>) -> Result<Extent, Malformed> {
     let extent = Extent {
         volume: VolumeId(fields.u64()?),
         offset: fields.u64()?,
-        record_len: fields.u32()?,
+        column: Some(fields.u8()?).filter(|column| *column != COLUMN_CUT),
+        payload_len: fields.u32()?,
         start: fields.u32()?,
         len: fields.u32()?,
         crc64: fields.u64()?,
     };
     let end = extent.start.checked_add(extent.len);
-    let is_inside = end.is_some_and(|end| end <= extent.record_len);
+    let is_inside = end.is_some_and(|end| end <= extent.payload_len);
     if is_inside { Ok(extent) } else { Err(Malformed(WHAT)) }
 }

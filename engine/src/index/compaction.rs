@@ -7,6 +7,7 @@ use super::run_reader::RowCursor;
 use super::{Run, RunWriter};
 use crate::error::Result;
 use crate::format::run::EncodedRow;
+use crate::mutant::{self, Mutant};
 use std::sync::Arc;
 
 /// Runs of similar size that are worth a merge.
@@ -61,7 +62,7 @@ pub async fn merge(input: &MergeInput, writer: &mut RunWriter) -> Result<()> {
     }
     let mut row_count = 0u64;
     while let Some((key, value)) = next_merged(&mut sources).await? {
-        let is_dropped = value.is_none() && input.is_oldest;
+        let is_dropped = value.is_none() && (input.is_oldest || mutant::is(Mutant::DropTombstones));
         if !is_dropped {
             writer.add(&key, value.as_deref()).await?;
         }

@@ -2,10 +2,11 @@
 
 use super::cache::{Cache, Cached};
 use super::run_writer::run_path;
-use crate::env::{Disk, DiskFile};
+use crate::env::{Disk, DiskFile, Durability};
 use crate::error::{EngineError, Result};
 use crate::format::run::{self, EncodedRow, FOOTER_LEN, Footer, FramePlace, Page, Pointer, Rows};
 use crate::format::value::Value;
+use crate::mirror::read_verified;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -42,14 +43,16 @@ impl Run {
         let file = disk.open(&path).await.map_err(EngineError::io("open", &path))?;
         let len = file.len().await.map_err(EngineError::io("stat", &path))?;
         let end = len.saturating_sub(FOOTER_LEN as u64);
-        let read = file.read(end, FOOTER_LEN);
-        let bytes = read.await.map_err(EngineError::io("read", &path))?;
-        let corrupt = || EngineError::corrupt("run", &path, end);
-        let footer = Footer::decode(&bytes).map_err(|_| corrupt())?;
-        let is_whole = footer.top_offset.checked_add(u64::from(footer.top_len)) == Some(end);
-        if footer.run_id != run_id || !is_whole {
-            return Err(corrupt());
-        }
+        let verify = |bytes: &Bytes| {
+            let footer = Footer::decode(bytes).ok();
+            let is_whole = |footer: &Footer| {
+                let top_end = footer.top_offset.checked_add(u64::from(footer.top_len));
+                footer.run_id == run_id && top_end == Some(end)
+            };
+            let footer = footer.filter(is_whole);
+            footer.ok_or_else(|| EngineError::corrupt("run", &path, end))
+        };
+        let footer = read_verified(&*file, &path, (end, FOOTER_LEN), verify).await?;
         let mut run = Self::new(file, path.clone(), footer, Vec::new(), len);
         let content = run.frame(footer.top_offset, footer.top_len).await?;
         run.sections = run::decode_top(&content, footer.section_count as usize)
@@ -66,10 +69,88 @@ impl Run {
     }
 
     async fn frame(&self, offset: u64, len: u32) -> Result<Bytes> {
-        let read = self.file.read(offset, len as usize);
-        let bytes = read.await.map_err(EngineError::io("read", &self.path))?;
         let place = FramePlace { run_id: self.id, offset };
-        run::decode_frame(place, &bytes).map_err(|_| self.corrupt(offset))
+        let verify =
+            |bytes: &Bytes| run::decode_frame(place, bytes).map_err(|_| self.corrupt(offset));
+        read_verified(&*self.file, &self.path, (offset, len as usize), verify).await
+    }
+
+    /// Copies the run to another disk, every frame verified, and makes the copy durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] when no copy of a frame is intact; I/O errors of either side.
+    pub async fn copy_to(&self, disk: &dyn Disk) -> Result<()> {
+        let io = |what| EngineError::io(what, &self.path);
+        // One may be left of a copy that was cut off.
+        let _ = disk.remove(&self.path).await;
+        let target = disk.create(&self.path).await.map_err(io("create"))?;
+        for section in &self.sections {
+            let page = self.frame(section.offset, section.len).await?;
+            let page = Page::decode(&page).map_err(|_| self.corrupt(section.offset))?;
+            for block in &page.blocks {
+                self.copy_frame(&target, block.offset, block.len).await?;
+            }
+            self.copy_frame(&target, section.offset, section.len).await?;
+        }
+        let top_offset = self.sections.last().map_or(0, |last| last.offset + u64::from(last.len));
+        let footer_offset = self.len - FOOTER_LEN as u64;
+        self.copy_frame(&target, top_offset, (footer_offset - top_offset) as u32).await?;
+        let verify = |bytes: &Bytes| {
+            let intact = Footer::decode(bytes).map_err(|_| self.corrupt(footer_offset));
+            intact.map(|_| bytes.clone())
+        };
+        let footer =
+            read_verified(&*self.file, &self.path, (footer_offset, FOOTER_LEN), verify).await?;
+        target.write(footer_offset, vec![footer], Durability::Cached).await.map_err(io("write"))?;
+        target.sync().await.map_err(io("sync"))?;
+        disk.sync_dir(super::RUN_DIR).await.map_err(io("sync"))
+    }
+
+    async fn copy_frame(&self, target: &Arc<dyn DiskFile>, offset: u64, len: u32) -> Result<()> {
+        let place = FramePlace { run_id: self.id, offset };
+        let verify = |bytes: &Bytes| {
+            let intact = run::decode_frame(place, bytes).map_err(|_| self.corrupt(offset));
+            intact.map(|_| bytes.clone())
+        };
+        let frame = read_verified(&*self.file, &self.path, (offset, len as usize), verify).await?;
+        let write = target.write(offset, vec![frame], Durability::Cached);
+        write.await.map_err(EngineError::io("write", &self.path))
+    }
+
+    /// Reads every frame from every copy, and repairs those that are bad where another is intact.
+    /// Returns the bytes of one copy.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] when no copy of a frame is intact; I/O errors.
+    pub async fn scrub(&self) -> Result<u64> {
+        for section in &self.sections {
+            let page = self.scrub_frame(section.offset, section.len).await?;
+            let page = Page::decode(&page).map_err(|_| self.corrupt(section.offset))?;
+            for block in &page.blocks {
+                self.scrub_frame(block.offset, block.len).await?;
+            }
+        }
+        Ok(self.len)
+    }
+
+    async fn scrub_frame(&self, offset: u64, len: u32) -> Result<Bytes> {
+        let content = self.frame(offset, len).await?;
+        let place = FramePlace { run_id: self.id, offset };
+        for copy in 0..self.file.copy_count() {
+            let read = self.file.read_copy(copy, offset, len as usize).await;
+            if read.is_ok_and(|bytes| run::decode_frame(place, &bytes).is_ok()) {
+                continue;
+            }
+            let verify = |bytes: &Bytes| {
+                let intact = run::decode_frame(place, bytes).map_err(|_| self.corrupt(offset));
+                intact.map(|_| bytes.clone())
+            };
+            let good =
+                read_verified(&*self.file, &self.path, (offset, len as usize), verify).await?;
+            // It stays as bad as it was; the next round tries again.
+            let _ = self.file.repair_copy(copy, offset, good).await;
+        }
+        Ok(content)
     }
 
     fn corrupt(&self, offset: u64) -> EngineError {

@@ -63,6 +63,13 @@ impl JournalConfig {
     }
 }
 
+/// What the writer is asked for.
+enum Request {
+    Append(Append),
+    /// Go on in files that every leg has; answers with the newest batch in others.
+    Rotate(oneshot::Sender<Result<u64>>),
+}
+
 struct Append {
     records: Vec<JournalRecord>,
     done: oneshot::Sender<Result<u64>>,
@@ -92,7 +99,7 @@ pub struct JournalStats {
 /// Handle of the journal; the writer runs as a task of its own and ends with the last handle.
 #[derive(Clone)]
 pub struct Journal {
-    queue: mpsc::Sender<Append>,
+    queue: mpsc::Sender<Request>,
     released: watch::Sender<u64>,
     stats: Arc<JournalStats>,
     config: JournalConfig,
@@ -161,7 +168,18 @@ impl Journal {
         if append.encoded_len() > self.config.batch_payload_max() {
             return Err(EngineError::OutOfSpace);
         }
-        self.queue.send(append).await.map_err(|_| closed())?;
+        self.queue.send(Request::Append(append)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Goes on in files that every leg of the metadata has. Returns the newest batch that was
+    /// written before: once a checkpoint contains it, nothing needs the older files.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`]; I/O errors, which change nothing.
+    pub async fn rotate(&self) -> Result<u64> {
+        let (done, answer) = oneshot::channel();
+        self.queue.send(Request::Rotate(done)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -198,7 +216,7 @@ fn closed() -> EngineError {
 
 struct Writer {
     ring: Ring,
-    requests: mpsc::Receiver<Append>,
+    requests: mpsc::Receiver<Request>,
     released: watch::Receiver<u64>,
     stats: Arc<JournalStats>,
     next_sequence: u64,
@@ -210,12 +228,18 @@ impl Writer {
     async fn run(mut self) {
         let mut carried = None;
         loop {
-            let first = match carried.take() {
-                Some(append) => append,
-                None => match self.requests.recv().await {
-                    Some(append) => append,
-                    None => return,
-                },
+            let next = match carried.take() {
+                Some(request) => Some(request),
+                None => self.requests.recv().await,
+            };
+            let first = match next {
+                Some(Request::Append(append)) => append,
+                Some(Request::Rotate(done)) => {
+                    let rotated = self.ring.rotate(&mut self.released).await;
+                    let _ = done.send(rotated.map(|()| self.next_sequence - 1));
+                    continue;
+                }
+                None => return,
             };
             let (appends, next) = self.gather(first);
             carried = next;
@@ -228,13 +252,16 @@ impl Writer {
     }
 
     /// Takes what waits, as far as it fits into one batch.
-    fn gather(&mut self, first: Append) -> (Vec<Append>, Option<Append>) {
+    fn gather(&mut self, first: Append) -> (Vec<Append>, Option<Request>) {
         let mut total = first.encoded_len();
         let mut appends = vec![first];
-        while let Ok(append) = self.requests.try_recv() {
+        while let Ok(request) = self.requests.try_recv() {
+            let Request::Append(append) = request else {
+                return (appends, Some(request));
+            };
             total += append.encoded_len();
             if total > self.payload_max {
-                return (appends, Some(append));
+                return (appends, Some(Request::Append(append)));
             }
             appends.push(append);
         }

@@ -6,21 +6,31 @@
 //! write), and the journal is refused instead of being cut.
 
 use super::{BatchPlace, JOURNAL_DIR, file_path, parse_file_name};
-use crate::env::Disk;
+use crate::env::{Disk, DiskFile};
 use crate::error::{EngineError, Result};
 use crate::format::PAGE_LEN;
 use crate::format::batch::{self, Batch};
+use crate::mutant::{self, Mutant};
+use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Files that a generation has from its beginning on; see `Ring::create`.
 const FILE_COUNT_MIN: usize = 2;
 
+/// Where an intact batch lies: on which of the disks, in the journal, and how long.
+#[derive(Clone, Copy)]
+struct Found {
+    disk: usize,
+    place: BatchPlace,
+    len: u64,
+}
+
 /// The tail of a journal, to be replayed batch by batch.
 pub struct Recovery {
-    disk: Arc<dyn Disk>,
+    disks: Vec<Arc<dyn Disk>>,
     generation: u64,
-    tail: BTreeMap<u64, (BatchPlace, u64)>,
+    tail: BTreeMap<u64, Vec<Found>>,
     next: u64,
     #[cfg_attr(
         not(mutants),
@@ -30,34 +40,45 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Finds the batches of `generation` that follow batch `checkpoint`.
+    /// Finds the batches of `generation` that follow batch `checkpoint` on any of the disks.
     ///
     /// # Errors
     /// [`EngineError::Corrupt`] when a batch is missing before a later, intact one, or files of the
     /// generation are missing (generation 0 has none: the disk is new); I/O errors.
-    pub async fn open(disk: Arc<dyn Disk>, generation: u64, checkpoint: u64) -> Result<Self> {
-        let names = disk.list(JOURNAL_DIR).await.map_err(EngineError::io("list", JOURNAL_DIR))?;
-        let mut found = BTreeMap::new();
+    pub async fn open(disks: Vec<Arc<dyn Disk>>, generation: u64, checkpoint: u64) -> Result<Self> {
+        let mut found: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
         let mut files = BTreeMap::new();
-        for (owner, file) in names.iter().filter_map(|name| parse_file_name(name)) {
-            if owner == generation {
-                let place = BatchPlace { generation, file, offset: 0 };
-                let last = scan_file(&*disk, place, &mut found).await?;
-                files.insert(file, last);
+        let mut failure = None;
+        let mut is_whole = generation == 0;
+        for (index, disk) in disks.iter().enumerate() {
+            match scan_disk(&**disk, generation, &mut files).await {
+                Ok(scanned) => {
+                    is_whole |= scanned.file_count >= FILE_COUNT_MIN;
+                    for (sequence, (place, len)) in scanned.batches {
+                        let copies = found.entry(sequence).or_default();
+                        copies.push(Found { disk: index, place, len });
+                    }
+                }
+                Err(error) => failure = Some(error),
             }
         }
-        if generation != 0 && files.len() < FILE_COUNT_MIN {
-            return Err(EngineError::corrupt("journal: files are missing", JOURNAL_DIR, 0));
+        if !is_whole {
+            let missing = EngineError::corrupt("journal: files are missing", JOURNAL_DIR, 0);
+            return Err(failure.unwrap_or(missing));
         }
         found.retain(|sequence, _| *sequence > checkpoint);
         let mut end = checkpoint + 1;
         while found.contains_key(&end) {
             end += 1;
         }
-        if let Some((place, _)) = found.range(end..).map(|(_, entry)| entry).next() {
-            return Err(EngineError::corrupt("journal", &file_path(place), place.offset));
+        if mutant::is(Mutant::CutAtBadBatch) {
+            found.retain(|sequence, _| *sequence < end);
         }
-        Ok(Self { disk, generation, tail: found, next: checkpoint + 1, files })
+        if let Some(found) = found.range(end..).map(|(_, copies)| copies[0]).next() {
+            let Found { place, .. } = found;
+            return Err(EngineError::corrupt("journal", &file_path(&place), place.offset));
+        }
+        Ok(Self { disks, generation, tail: found, next: checkpoint + 1, files })
     }
 
     /// The number that the next batch of this generation would have.
@@ -79,21 +100,60 @@ impl Recovery {
     /// The next batch of the tail, `None` at its end.
     ///
     /// # Errors
-    /// [`EngineError::Corrupt`] when the batch no longer is what it was; I/O errors.
+    /// [`EngineError::Corrupt`] when no copy of the batch still is what it was; I/O errors.
     pub async fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let Some((place, len)) = self.tail.get(&self.next).copied() else {
+        let Some(copies) = self.tail.get(&self.next) else {
             return Ok(None);
         };
-        let path = file_path(&place);
-        let file = self.disk.open(&path).await.map_err(EngineError::io("open", &path))?;
-        let read = file.read(place.offset, len as usize);
-        let bytes = read.await.map_err(EngineError::io("read", &path))?;
-        let batch = batch::decode(place, &bytes)
-            .map_err(|_| EngineError::corrupt("journal", &path, place.offset))?;
-        assert_eq!(batch.sequence, self.next, "the place was scanned");
-        self.next += 1;
-        Ok(Some(batch))
+        let mut last = EngineError::corrupt("journal", JOURNAL_DIR, 0);
+        for found in copies {
+            match self.read(found).await {
+                Ok(batch) => {
+                    assert_eq!(batch.sequence, self.next, "the place was scanned");
+                    self.next += 1;
+                    return Ok(Some(batch));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
+
+    async fn read(&self, found: &Found) -> Result<Batch> {
+        let path = file_path(&found.place);
+        let open = self.disks[found.disk].open(&path);
+        let file = open.await.map_err(EngineError::io("open", &path))?;
+        let read = file.read(found.place.offset, found.len as usize);
+        let bytes = read.await.map_err(EngineError::io("read", &path))?;
+        batch::decode(found.place, &bytes)
+            .map_err(|_| EngineError::corrupt("journal", &path, found.place.offset))
+    }
+}
+
+/// What one disk has of a generation.
+struct Scanned {
+    batches: BTreeMap<u64, (BatchPlace, u64)>,
+    file_count: usize,
+}
+
+/// Finds the batches of one disk. Also notes the newest batch of each file.
+async fn scan_disk(
+    disk: &dyn Disk,
+    generation: u64,
+    files: &mut BTreeMap<u32, u64>,
+) -> Result<Scanned> {
+    let names = disk.list(JOURNAL_DIR).await.map_err(EngineError::io("list", JOURNAL_DIR))?;
+    let mut scanned = Scanned { batches: BTreeMap::new(), file_count: 0 };
+    for (owner, file) in names.iter().filter_map(|name| parse_file_name(name)) {
+        if owner == generation {
+            let place = BatchPlace { generation, file, offset: 0 };
+            let last = scan_file(disk, place, &mut scanned.batches).await?;
+            let newest = files.entry(file).or_default();
+            *newest = last.max(*newest);
+            scanned.file_count += 1;
+        }
+    }
+    Ok(scanned)
 }
 
 /// Records every intact batch of a file and returns the newest one's number, 0 without any.
@@ -105,8 +165,11 @@ async fn scan_file(
     let path = file_path(&place);
     let file = disk.open(&path).await.map_err(EngineError::io("open", &path))?;
     let len = file.len().await.map_err(EngineError::io("stat", &path))?;
-    let read = file.read(0, len as usize);
-    let bytes = read.await.map_err(EngineError::io("read", &path))?;
+    let bytes = match file.read(0, len as usize).await {
+        Ok(bytes) => bytes,
+        // A sector that cannot be read takes only the batch that it is in: another copy has that.
+        Err(_) => read_around(&*file, len).await,
+    };
     let mut last = 0;
     while place.offset + (batch::BATCH_HEADER_LEN as u64) <= bytes.len() as u64 {
         let rest = bytes.slice(place.offset as usize..);
@@ -122,4 +185,17 @@ async fn scan_file(
         }
     }
     Ok(last)
+}
+
+/// Reads a file page by page, zeros where it fails.
+async fn read_around(file: &dyn DiskFile, len: u64) -> Bytes {
+    let mut bytes = BytesMut::zeroed(len as usize);
+    for offset in (0..len).step_by(PAGE_LEN as usize) {
+        if let Ok(page) = file.read(offset, PAGE_LEN as usize).await {
+            let start = offset as usize;
+            let end = (start + page.len()).min(bytes.len());
+            bytes[start..end].copy_from_slice(&page[..end - start]);
+        }
+    }
+    bytes.freeze()
 }

@@ -104,17 +104,48 @@ impl Ring {
         released: &mut watch::Receiver<u64>,
     ) -> Result<BatchPlace> {
         assert!(len <= self.config.file_len, "a batch fits into a file");
-        if self.offset + len > self.config.file_len {
+        let is_short = self.offset + len > self.config.file_len;
+        if is_short || !self.files[self.current].file.is_complete() {
             self.advance(released).await?;
         }
         let file = self.files[self.current].number;
         Ok(BatchPlace { generation: self.generation, file, offset: self.offset })
     }
 
+    /// Goes on in a file that every leg has, and sees that there is another such file.
+    pub(super) async fn rotate(&mut self, released: &mut watch::Receiver<u64>) -> Result<()> {
+        if !self.files[self.current].file.is_complete() {
+            self.advance(released).await?;
+        }
+        let is_complete = |file: &&RingFile| file.file.is_complete();
+        if self.files.iter().filter(is_complete).count() < 2 {
+            self.add_file().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes files that some leg does not have and nobody needs any more.
+    async fn remove_incomplete(&mut self, upto: u64) {
+        let current = self.files[self.current].number;
+        let is_free = |file: &RingFile| file.last_sequence <= upto && !file.file.is_complete();
+        let free: Vec<u32> =
+            self.files.iter().filter(|it| is_free(it)).map(|it| it.number).collect();
+        for number in free.into_iter().filter(|number| *number != current) {
+            let generation = self.generation;
+            let path = file_path(&BatchPlace { generation, file: number, offset: 0 });
+            // What stays is garbage until the next start.
+            let _ = self.disk.remove(&path).await;
+            self.files.retain(|file| file.number != number);
+        }
+        let position = self.files.iter().position(|file| file.number == current);
+        self.current = position.expect("the current file stays");
+    }
+
     async fn advance(&mut self, released: &mut watch::Receiver<u64>) -> Result<()> {
         loop {
             let upto = *released.borrow_and_update();
-            let is_free = |file: &RingFile| file.last_sequence <= upto;
+            self.remove_incomplete(upto).await;
+            let is_free = |file: &RingFile| file.last_sequence <= upto && file.file.is_complete();
             let next = (1..self.files.len())
                 .map(|step| (self.current + step) % self.files.len())
                 .find(|index| is_free(&self.files[*index]));
@@ -122,7 +153,8 @@ impl Ring {
                 self.current = index;
                 break;
             }
-            if self.files.len() < self.config.file_count_max {
+            let complete = self.files.iter().filter(|file| file.file.is_complete()).count();
+            if complete < self.config.file_count_max {
                 match self.add_file().await {
                     Ok(()) => {
                         self.current = self.files.len() - 1;

@@ -6,6 +6,7 @@
 //! start removes; a crash after it leaves journal files that the next start ignores.
 
 use super::MetaStore;
+use crate::env::Disk as _;
 use crate::error::{EngineError, Result};
 use crate::format::record::{Owner, PAYLOAD_LEN_MAX};
 use crate::format::value::{Extent, Location, Value, VolumeId};
@@ -81,13 +82,15 @@ impl MetaStore {
         };
         let mut usage = frozen.usage.clone();
         destaged.values().for_each(|extent| index::add(&mut usage, std::slice::from_ref(extent)));
-        self.publish(|manifest| {
-            manifest.runs.splice(0..0, run.iter().map(|run| run.id));
-            manifest.checkpoint = frozen.sequence;
-            manifest.volumes = used(usage);
-            manifest.journal_generation = generation.unwrap_or(manifest.journal_generation);
-        })
-        .await?;
+        let (run_id, sequence) = (run.as_ref().map(|run| run.id), frozen.sequence);
+        self.registry
+            .publish(move |manifest| {
+                manifest.runs.splice(0..0, run_id);
+                manifest.checkpoint = sequence;
+                manifest.usage = used(usage);
+                manifest.journal_generation = generation.unwrap_or(manifest.journal_generation);
+            })
+            .await?;
         {
             let _applied = self.applied.lock().await;
             self.index.install(run, &destaged);
@@ -110,8 +113,8 @@ impl MetaStore {
     }
 
     async fn begin_run(&self) -> Result<RunWriter> {
-        let run_id = self.next_run_id.fetch_add(1, Ordering::Relaxed);
-        RunWriter::create(self.disk.clone(), run_id).await
+        let run_id = self.registry.take_run_id();
+        RunWriter::create(Arc::new(self.mirror.clone()), run_id).await
     }
 
     /// Completes a run whose rows were written, or removes what a failure left of it.
@@ -122,7 +125,7 @@ impl MetaStore {
             Err(error) => Err(error),
         };
         if result.is_err()
-            && let Err(error) = self.disk.remove(&path).await
+            && let Err(error) = self.mirror.remove(&path).await
         {
             tracing::warn!(%error, path, "an unfinished run stays until the next start");
         }
@@ -168,18 +171,21 @@ impl MetaStore {
         let merged = merge(&input, &mut writer).await;
         let result = self.end_run(writer, merged).await?;
         let MergeInput { runs, .. } = input;
-        self.publish(|manifest| {
-            let is_merged = |id: &u64| runs.iter().any(|run| run.id == *id);
-            let position = manifest.runs.iter().position(is_merged).unwrap_or_default();
-            manifest.runs.retain(|id| !is_merged(id));
-            if let Some(run) = &result {
-                manifest.runs.insert(position, run.id);
-            }
-        })
-        .await?;
+        let merged: Vec<u64> = runs.iter().map(|run| run.id).collect();
+        let run_id = result.as_ref().map(|run| run.id);
+        self.registry
+            .publish(move |manifest| {
+                let is_merged = |id: &u64| merged.contains(id);
+                let position = manifest.runs.iter().position(is_merged).unwrap_or_default();
+                manifest.runs.retain(|id| !is_merged(id));
+                if let Some(run_id) = run_id {
+                    manifest.runs.insert(position, run_id);
+                }
+            })
+            .await?;
         self.index.replace_runs(&runs, result);
         for run in runs {
-            run.remove(&*self.disk).await?;
+            run.remove(&self.mirror).await?;
         }
         Ok(true)
     }

@@ -15,30 +15,29 @@
 //! - S4: files go only after a durable manifest no longer names them.
 
 mod checkpoint;
+mod legs;
 mod open;
+mod registry;
 
 pub use checkpoint::RowOwner;
 pub use open::Opening;
+pub use registry::{MANIFEST_PATH, Registry};
 
-use crate::env::{Disk, DiskSpace, Durability, Env};
+use crate::disks::DiskSet;
+use crate::env::{Disk as _, DiskSpace, Env};
+use crate::erasure::Geometry;
 use crate::error::{EngineError, Result};
 use crate::format::batch::JournalRecord;
-use crate::format::identity::Identity;
-use crate::format::manifest::Manifest;
 use crate::format::value::Value;
 use crate::index::{Index, RowWrite, ScanPage};
 use crate::journal::{Journal, JournalConfig};
+use crate::mirror::Mirror;
 use crate::volume::{VolumeConfig, VolumeSet};
-use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{MutexGuard, Notify};
 use tokio::time::Instant;
-
-/// File that holds the manifest.
-pub const MANIFEST_PATH: &str = "manifest";
-const MANIFEST_NEW_PATH: &str = "manifest.tmp";
 
 /// How long a look at the disk's free space holds.
 const SPACE_LIFE: Duration = Duration::from_millis(500);
@@ -71,18 +70,17 @@ impl Default for MetaConfig {
     }
 }
 
-/// Metadata store and volumes of one node on one disk.
+/// Metadata store and volumes of one node.
 pub struct MetaStore {
-    disk: Arc<dyn Disk>,
+    disks: Arc<DiskSet>,
+    /// The legs of the metadata, as one disk.
+    mirror: Mirror,
     env: Env,
     config: MetaConfig,
-    identity: Identity,
-    volumes: VolumeSet,
+    volumes: Arc<VolumeSet>,
     index: Index,
     journal: OnceLock<Journal>,
-    /// The newest durable manifest.
-    manifest: tokio::sync::Mutex<Manifest>,
-    next_run_id: AtomicU64,
+    registry: Arc<Registry>,
     /// Newest batch whose entries are applied; the lock is the apply turn.
     applied: tokio::sync::Mutex<u64>,
     /// Newest batch whose entries are applied, as [`MetaStore::is_checkpoint_due`] sees it.
@@ -97,7 +95,18 @@ pub struct MetaStore {
     pub(crate) due: Notify,
     /// Rung when there is a new run.
     pub(crate) grown: Notify,
-    space: Mutex<Option<(Instant, DiskSpace)>>,
+    space: Mutex<Option<(Instant, Room)>>,
+}
+
+/// Room on the disks.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Bytes that bodies could take in all.
+    total: u64,
+    /// Bytes free on each of the disks that a new volume would get.
+    free_each: u64,
+    /// Data columns of that volume.
+    data_count: u64,
 }
 
 /// The right to change rows: one holder at a time, in the journal's order (S2).
@@ -119,6 +128,9 @@ impl MetaStore {
         if self.is_poisoned() {
             return Err(EngineError::Closed("a batch was applied in part".into()));
         }
+        if !self.disks.is_writable() {
+            return Err(EngineError::Closed("too few disks are left to write safely".into()));
+        }
         let journal = self.journal.get().expect("the store is open");
         journal.append(records).await
     }
@@ -134,13 +146,13 @@ impl MetaStore {
     }
 
     /// The bodies.
-    pub fn volumes(&self) -> &VolumeSet {
+    pub fn volumes(&self) -> &Arc<VolumeSet> {
         &self.volumes
     }
 
-    /// The disk's identity.
-    pub fn identity(&self) -> Identity {
-        self.identity
+    /// The disks.
+    pub fn disks(&self) -> &Arc<DiskSet> {
+        &self.disks
     }
 
     /// Looks a row up.
@@ -159,42 +171,68 @@ impl MetaStore {
         self.index.scan(start, end, limit).await
     }
 
-    /// Free bytes and size of the disk, at most [`SPACE_LIFE`] old.
+    /// Room for bodies on the disks, at most [`SPACE_LIFE`] old: parity is taken off.
     ///
     /// # Errors
-    /// I/O errors.
+    /// [`EngineError::Closed`] when too few disks take writes; I/O errors.
     pub async fn space(&self) -> Result<DiskSpace> {
+        let room = self.room().await?;
+        Ok(DiskSpace { total: room.total, free: room.free_each * room.data_count })
+    }
+
+    async fn room(&self) -> Result<Room> {
         let known = *self.space.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if let Some((at, space)) = known
+        if let Some((at, room)) = known
             && now.duration_since(at) < SPACE_LIFE
         {
-            return Ok(space);
+            return Ok(room);
         }
-        let space = self.disk.space().await.map_err(EngineError::io("stat", ""))?;
-        *self.space.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, space));
-        Ok(space)
+        let room = self.look_at_room().await?;
+        *self.space.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, room));
+        Ok(room)
+    }
+
+    async fn look_at_room(&self) -> Result<Room> {
+        let full = self.disks.geometry_full();
+        if full == Geometry::SINGLE {
+            let space = self.mirror.space().await.map_err(EngineError::io("stat", ""))?;
+            return Ok(Room { total: space.total, free_each: space.free, data_count: 1 });
+        }
+        let spaces = self.disks.spaces().await.into_iter();
+        let healthy = spaces.filter(|(slot, _)| slot.is_healthy());
+        let mut spaces: Vec<DiskSpace> = healthy.filter_map(|(_, space)| space).collect();
+        let geometry = full
+            .narrowed(spaces.len())
+            .ok_or_else(|| EngineError::Closed(format!("{} disks are too few", spaces.len())))?;
+        spaces.sort_by_key(|space| std::cmp::Reverse(space.free));
+        let total: u64 = spaces.iter().map(|space| space.total).sum();
+        let free_each = spaces.get(geometry.width() - 1).map_or(0, |space| space.free);
+        let data_count = u64::from(geometry.data);
+        Ok(Room { total: total / geometry.width() as u64 * data_count, free_each, data_count })
     }
 
     /// Checks that `len` more bytes of clients leave the reserve untouched.
     ///
     /// # Errors
-    /// [`EngineError::OutOfSpace`]; I/O errors.
+    /// [`EngineError::OutOfSpace`]; [`EngineError::Closed`]; I/O errors.
     pub async fn check_room(&self, len: u64) -> Result<()> {
-        self.check_free(self.config.reserve_len.saturating_add(len)).await
+        self.check_free(self.config.reserve_len, len).await
     }
 
     /// Checks that `len` more bytes of the background leave enough of the reserve for checkpoints.
     /// Reclaim and merges make room: they must go on when clients are refused.
     ///
     /// # Errors
-    /// [`EngineError::OutOfSpace`]; I/O errors.
+    /// [`EngineError::OutOfSpace`]; [`EngineError::Closed`]; I/O errors.
     pub async fn check_background_room(&self, len: u64) -> Result<()> {
-        self.check_free((self.config.reserve_len / 4).saturating_add(len)).await
+        self.check_free(self.config.reserve_len / 4, len).await
     }
 
-    async fn check_free(&self, needed: u64) -> Result<()> {
-        if self.space().await?.free < needed { Err(EngineError::OutOfSpace) } else { Ok(()) }
+    async fn check_free(&self, reserve_len: u64, len: u64) -> Result<()> {
+        let room = self.room().await?;
+        let needed = reserve_len.saturating_add(len.div_ceil(room.data_count));
+        if room.free_each < needed { Err(EngineError::OutOfSpace) } else { Ok(()) }
     }
 
     /// Whether the active memtable or the journal asks for a checkpoint.
@@ -219,7 +257,9 @@ impl MetaStore {
 
     /// Whether the journal still takes writes.
     pub fn is_writable(&self) -> bool {
-        !self.is_poisoned() && self.journal.get().is_some_and(|journal| !journal.is_failed())
+        !self.is_poisoned()
+            && self.disks.is_writable()
+            && self.journal.get().is_some_and(|journal| !journal.is_failed())
     }
 
     /// Named figures, for metrics: `(name, help, value)`.
@@ -263,25 +303,6 @@ impl MetaStore {
             ("stave_volume_live_bytes", "Bytes of bodies in volumes that rows refer to", live_len),
         ]
     }
-
-    /// Replaces the manifest by an edited copy, durably.
-    async fn publish(&self, edit: impl FnOnce(&mut Manifest) + Send) -> Result<()> {
-        let mut manifest = self.manifest.lock().await;
-        let mut next = manifest.clone();
-        edit(&mut next);
-        next.sequence += 1;
-        next.next_run_id = self.next_run_id.load(Ordering::Relaxed);
-        next.next_volume_id = self.volumes.next_id();
-        write_replacing(
-            &*self.disk,
-            MANIFEST_NEW_PATH,
-            MANIFEST_PATH,
-            next.encode(self.identity.disk_id),
-        )
-        .await?;
-        *manifest = next;
-        Ok(())
-    }
 }
 
 impl ApplyTurn<'_> {
@@ -309,25 +330,4 @@ impl Drop for ApplyTurn<'_> {
             self.store.poisoned.store(true, Ordering::Release);
         }
     }
-}
-
-/// Writes a file and moves it over another one: after a crash there is the old one or the new one,
-/// whole.
-async fn write_replacing(
-    disk: &dyn Disk,
-    new_path: &str,
-    path: &str,
-    bytes: impl Into<Bytes>,
-) -> Result<()> {
-    match disk.remove(new_path).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(EngineError::io("remove", new_path)(error));
-        }
-        _ => {}
-    }
-    let file = disk.create(new_path).await.map_err(EngineError::io("create", new_path))?;
-    let write = file.write(0, vec![bytes.into()], Durability::Synced);
-    write.await.map_err(EngineError::io("write", new_path))?;
-    disk.rename(new_path, path).await.map_err(EngineError::io("rename", path))?;
-    disk.sync_dir("").await.map_err(EngineError::io("sync", ""))
 }

@@ -1,27 +1,24 @@
-//! Opening a disk: recognise it, read what is live, replay the journal's tail, make it durable,
+//! Opening the disks: recognise them, read what is live, replay the journal's tail, make it durable,
 //! begin a new generation.
 
-use super::{MANIFEST_PATH, MetaConfig, MetaStore, write_replacing};
+use super::registry::{MANIFEST_NEW_PATH, MANIFEST_PATH, Registry};
+use super::{MetaConfig, MetaStore};
+use crate::disks::{DiskAt, DiskSet, OpenedDisks, Slot, write_replacing};
 use crate::env::{Disk, Env, random_u128};
 use crate::error::{EngineError, Result};
 use crate::format::batch::Batch;
-use crate::format::identity::Identity;
 use crate::format::manifest::Manifest;
-use crate::format::value::VolumeId;
 use crate::index::{Cache, Index, RUN_DIR, Run};
 use crate::journal::{JOURNAL_DIR, Journal, Recovery, parse_file_name};
+use crate::mirror::Mirror;
 use crate::mutant::{self, Mutant};
 use crate::volume::{VOLUME_DIR, VolumeSet};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
-/// File that says whose disk this is.
-pub const IDENTITY_PATH: &str = "stave.disk";
-const IDENTITY_NEW_PATH: &str = "stave.disk.tmp";
-
-/// Bytes that the identity or the manifest has at most.
-const SMALL_FILE_LEN_MAX: usize = 256 << 20;
+/// Bytes that the manifest has at most.
+const MANIFEST_LEN_MAX: usize = 256 << 20;
 
 /// A store whose journal is still being replayed: nobody is served yet.
 pub struct Opening {
@@ -30,46 +27,54 @@ pub struct Opening {
 }
 
 impl MetaStore {
-    /// Opens the disk, or makes a blank one ours. The caller replays what [`Opening::next_batch`]
+    /// Opens the disks, or makes blank ones ours. The caller replays what [`Opening::next_batch`]
     /// gives, then calls [`Opening::finish`].
     ///
     /// # Errors
-    /// [`EngineError::Foreign`] for a disk with other content; [`EngineError::Corrupt`]; I/O
-    /// errors.
-    pub async fn open(disk: Arc<dyn Disk>, config: MetaConfig, env: Env) -> Result<Opening> {
-        let identity = identify(&*disk, &env).await?;
-        let manifest = load_manifest(&*disk, identity).await?;
+    /// [`EngineError::Foreign`] for disks with other content, or too few of them;
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub async fn open(
+        places: Vec<DiskAt>,
+        parity: Option<u8>,
+        config: MetaConfig,
+        env: Env,
+    ) -> Result<Opening> {
+        let OpenedDisks { set: disks, sources, is_new } =
+            DiskSet::open(places, parity, env.clone()).await?;
+        let mirror = Mirror::new(disks.clone());
+        let manifest = find_manifest(&disks, &mirror, &sources, is_new).await?;
         let mut runs = Vec::with_capacity(manifest.runs.len());
         for run_id in &manifest.runs {
-            runs.push(Arc::new(Run::open(&*disk, *run_id).await?));
+            runs.push(Arc::new(Run::open(&mirror, *run_id).await?));
         }
-        let next_volume_id = manifest.next_volume_id;
+        let names = mirror.list(RUN_DIR).await.map_err(EngineError::io("list", RUN_DIR))?;
+        let last_run_id = names.iter().filter_map(|name| parse_id(name)).max().unwrap_or(0);
+        let usage = manifest.usage.iter().copied().collect();
+        let (generation, checkpoint) = (manifest.journal_generation, manifest.checkpoint);
+        let registry =
+            Arc::new(Registry::new(mirror.clone(), disks.deployment_id(), manifest, last_run_id));
         let volumes =
-            VolumeSet::open(disk.clone(), identity, config.volume, next_volume_id).await?;
-        let usage = manifest.volumes.iter().copied().collect();
-        let recovery =
-            Recovery::open(disk.clone(), manifest.journal_generation, manifest.checkpoint).await?;
-        let names = disk.list(RUN_DIR).await.map_err(EngineError::io("list", RUN_DIR))?;
-        let found = names.iter().filter_map(|name| parse_id(name)).max();
-        let next_run_id = manifest.next_run_id.max(found.map_or(1, |id| id + 1));
+            VolumeSet::open(disks.clone(), registry.clone(), config.volume, config.reserve_len);
+        let volumes = volumes.await?;
+        let source_disks = sources.iter().map(|slot| slot.disk.clone()).collect();
+        let recovery = Recovery::open(source_disks, generation, checkpoint).await?;
         let store = Self {
             index: Index::new(runs, usage, Arc::new(Cache::new(config.cache_len_max))),
             journal: OnceLock::new(),
-            next_run_id: AtomicU64::new(next_run_id),
-            applied: tokio::sync::Mutex::new(manifest.checkpoint),
-            applied_sequence: AtomicU64::new(manifest.checkpoint),
-            checkpointed: AtomicU64::new(manifest.checkpoint),
+            applied: tokio::sync::Mutex::new(checkpoint),
+            applied_sequence: AtomicU64::new(checkpoint),
+            checkpointed: AtomicU64::new(checkpoint),
             poisoned: AtomicBool::new(false),
-            manifest: tokio::sync::Mutex::new(manifest),
             checkpointing: tokio::sync::Mutex::default(),
             merging: tokio::sync::Mutex::default(),
             due: tokio::sync::Notify::new(),
             grown: tokio::sync::Notify::new(),
             space: std::sync::Mutex::default(),
-            disk,
+            registry,
+            disks,
+            mirror,
             env,
             config,
-            identity,
             volumes,
         };
         Ok(Opening { store, recovery })
@@ -104,7 +109,7 @@ impl Opening {
         debug_assert!(!mutant::is(Mutant::ServeUnsyncedTail));
         let first_sequence = recovery.next_sequence();
         let generation = (random_u128(&*store.env.rng) as u64).max(1);
-        let (disk, config) = (store.disk.clone(), store.config.journal);
+        let (disk, config) = (Arc::new(store.mirror.clone()), store.config.journal);
         // First room, then new files: a full disk must not keep the node from starting (M2).
         store.remove_unnamed(recovery.generation()).await?;
         let journal = Journal::begin(disk, config, generation, first_sequence).await?;
@@ -120,7 +125,7 @@ impl Opening {
 /// The deliberate bug: serve what was replayed as if it were durable.
 #[cfg(mutants)]
 async fn resume_unsynced(store: MetaStore, recovery: Recovery) -> Result<Arc<MetaStore>> {
-    let (disk, config) = (store.disk.clone(), store.config.journal);
+    let (disk, config) = (Arc::new(store.mirror.clone()), store.config.journal);
     let journal = Journal::resume_unsynced(disk, config, &recovery).await?;
     let _ = store.journal.set(journal);
     Ok(Arc::new(store))
@@ -133,7 +138,7 @@ impl MetaStore {
         for name in self.list(JOURNAL_DIR).await?.iter().filter(|name| is_old(name)) {
             self.remove_file(JOURNAL_DIR, name).await?;
         }
-        let live = self.manifest.lock().await.runs.clone();
+        let live = self.registry.manifest().await.runs;
         let is_live = |name: &String| parse_id(name).is_some_and(|id| live.contains(&id));
         for name in self.list(RUN_DIR).await?.iter().filter(|name| !is_live(name)) {
             self.remove_file(RUN_DIR, name).await?;
@@ -141,37 +146,33 @@ impl MetaStore {
         Ok(())
     }
 
-    /// Removes volumes that no row refers to, and what is left of those that never began. Nobody
-    /// is served yet: nothing uncommitted is in them.
+    /// Removes volumes that no row refers to, and segments of those that never began. Nobody is
+    /// served yet: nothing uncommitted is in them.
     async fn remove_unused_volumes(&self) -> Result<()> {
         let usage = self.index.usage();
-        let is_unused = |id: VolumeId| usage.get(&id).is_none_or(|usage| usage.live_len == 0);
         for volume in self.volumes.all() {
-            if is_unused(volume.id) && volume.is_sealed() {
+            let is_unused = usage.get(&volume.id).is_none_or(|usage| usage.live_len == 0);
+            if is_unused {
                 self.volumes.remove(volume.id).await?;
             }
         }
-        for name in self.list(VOLUME_DIR).await? {
-            let id = parse_id(&name).map(VolumeId);
-            if id.is_none_or(|id| is_unused(id) && self.volumes.get(id).is_err()) {
-                self.remove_file(VOLUME_DIR, &name).await?;
-            }
-        }
-        for id in usage.keys().filter(|id| is_unused(**id)) {
-            if self.volumes.get(*id).is_err() {
-                self.index.forget(*id);
+        self.volumes.remove_retired().await;
+        self.volumes.remove_unnamed().await;
+        for (id, usage) in usage {
+            if usage.live_len == 0 && self.volumes.get(id).is_err() {
+                self.index.forget(id);
             }
         }
         Ok(())
     }
 
     async fn list(&self, directory: &str) -> Result<Vec<String>> {
-        self.disk.list(directory).await.map_err(EngineError::io("list", directory))
+        self.mirror.list(directory).await.map_err(EngineError::io("list", directory))
     }
 
     async fn remove_file(&self, directory: &str, name: &str) -> Result<()> {
         let path = format!("{directory}/{name}");
-        self.disk.remove(&path).await.map_err(EngineError::io("remove", &path))
+        self.mirror.remove(&path).await.map_err(EngineError::io("remove", &path))
     }
 }
 
@@ -179,60 +180,101 @@ fn parse_id(name: &str) -> Option<u64> {
     u64::from_str_radix(name, 16).ok()
 }
 
-/// Reads whose disk this is; gives a blank one an identity. Files whose names begin with a dot are
-/// not ours.
-async fn identify(disk: &dyn Disk, env: &Env) -> Result<Identity> {
-    match read_small(disk, IDENTITY_PATH).await {
-        Ok(bytes) => {
-            return Identity::decode(&bytes)
-                .map_err(|_| EngineError::corrupt("identity", IDENTITY_PATH, 0));
+/// The newest manifest of the current copies, on all legs. A new store gets its first one here.
+async fn find_manifest(
+    disks: &DiskSet,
+    mirror: &Mirror,
+    sources: &[Arc<Slot>],
+    is_new: bool,
+) -> Result<Manifest> {
+    let deployment_id = disks.deployment_id();
+    let mut newest: Option<Manifest> = None;
+    let mut are_blank = true;
+    let mut failure = None;
+    for slot in sources {
+        match load_manifest(&*slot.disk, deployment_id).await {
+            Ok(manifest) => {
+                let is_newer = newest.as_ref().is_none_or(|it| it.sequence < manifest.sequence);
+                if is_newer {
+                    newest = Some(manifest);
+                }
+            }
+            Err(error) => {
+                are_blank &= error.is_not_found() && holds_nothing(&*slot.disk).await;
+                failure = Some(error);
+            }
         }
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error),
     }
-    let names = disk.list("").await.map_err(EngineError::io("list", ""))?;
-    let is_foreign = |name: &&String| !name.starts_with('.') && *name != IDENTITY_NEW_PATH;
-    if let Some(name) = names.iter().find(is_foreign) {
-        let reason = format!("it has no {IDENTITY_PATH} but holds other files ({name})");
-        return Err(EngineError::Foreign(reason));
-    }
-    let identity =
-        Identity { deployment_id: random_u128(&*env.rng), disk_id: random_u128(&*env.rng) };
-    write_replacing(disk, IDENTITY_NEW_PATH, IDENTITY_PATH, identity.encode()).await?;
-    Ok(identity)
-}
-
-/// Reads the manifest. A disk that has an identity and nothing else is new: its first manifest is
-/// written here.
-async fn load_manifest(disk: &dyn Disk, identity: Identity) -> Result<Manifest> {
-    match read_small(disk, MANIFEST_PATH).await {
-        Ok(bytes) => {
-            // A process may have died between the rename of this manifest and its sync. What it
-            // does not name is removed next: first nothing may bring an older one back.
-            disk.sync_dir("").await.map_err(EngineError::io("sync", ""))?;
-            return Manifest::decode(&bytes, identity.disk_id)
-                .map_err(|_| EngineError::corrupt("manifest", MANIFEST_PATH, 0));
+    let mut manifest = match (newest, failure) {
+        (Some(manifest), _) => manifest,
+        (None, _) if is_new || are_blank => {
+            make_directories(mirror).await?;
+            Manifest { next_run_id: 1, next_volume_id: 1, ..Manifest::default() }
         }
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error),
-    }
-    for directory in [JOURNAL_DIR, RUN_DIR, VOLUME_DIR] {
-        let create = disk.create_dir(directory);
-        create.await.map_err(EngineError::io("create", directory))?;
-        let names = disk.list(directory).await.map_err(EngineError::io("list", directory))?;
-        if !names.is_empty() {
-            let reason = format!("it has no {MANIFEST_PATH} but holds files in {directory}");
+        (None, Some(error)) if error.is_not_found() => {
+            let reason = format!("there is no {MANIFEST_PATH} but other files of ours");
             return Err(EngineError::Foreign(reason));
         }
-    }
-    disk.sync_dir("").await.map_err(EngineError::io("sync", ""))?;
-    let manifest = Manifest { next_run_id: 1, next_volume_id: 1, ..Manifest::default() };
-    let bytes = manifest.encode(identity.disk_id);
-    write_replacing(disk, super::MANIFEST_NEW_PATH, MANIFEST_PATH, bytes).await?;
+        (None, Some(error)) => return Err(error),
+        (None, None) => return Err(EngineError::corrupt("manifest", MANIFEST_PATH, 0)),
+    };
+    // What this manifest does not name is removed next: first nothing may bring an older one back,
+    // on any leg. A process may have died between the rename of this one and its sync.
+    manifest.sequence += 1;
+    let bytes = manifest.encode(deployment_id);
+    write_replacing(mirror, MANIFEST_NEW_PATH, MANIFEST_PATH, bytes).await?;
     Ok(manifest)
 }
 
-async fn read_small(disk: &dyn Disk, path: &str) -> Result<Bytes> {
-    let file = disk.open(path).await.map_err(EngineError::io("open", path))?;
-    file.read(0, SMALL_FILE_LEN_MAX).await.map_err(EngineError::io("read", path))
+async fn load_manifest(disk: &dyn Disk, deployment_id: u128) -> Result<Manifest> {
+    let open = disk.open(MANIFEST_PATH).await;
+    let file = open.map_err(EngineError::io("open", MANIFEST_PATH))?;
+    let read = file.read(0, MANIFEST_LEN_MAX);
+    let bytes: Bytes = read.await.map_err(EngineError::io("read", MANIFEST_PATH))?;
+    Manifest::decode(&bytes, deployment_id)
+        .map_err(|_| EngineError::corrupt("manifest", MANIFEST_PATH, 0))
+}
+
+/// Whether a store never began on that disk.
+async fn holds_nothing(disk: &dyn Disk) -> bool {
+    for directory in [JOURNAL_DIR, RUN_DIR, VOLUME_DIR] {
+        match disk.list(directory).await {
+            Ok(names) if names.is_empty() => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+async fn make_directories(disk: &dyn Disk) -> Result<()> {
+    for directory in [JOURNAL_DIR, RUN_DIR, VOLUME_DIR] {
+        let create = disk.create_dir(directory);
+        create.await.map_err(EngineError::io("create", directory))?;
+    }
+    disk.sync_dir("").await.map_err(EngineError::io("sync", ""))
+}
+
+impl MetaStore {
+    /// Empties a disk of metadata that is not current, so that it can be filled anew.
+    pub(super) async fn clear_leg(&self, disk: &dyn Disk) -> Result<()> {
+        for path in [MANIFEST_PATH, MANIFEST_NEW_PATH] {
+            match disk.remove(path).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(EngineError::io("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        make_directories(disk).await?;
+        for directory in [JOURNAL_DIR, RUN_DIR] {
+            let list = disk.list(directory).await;
+            for name in list.map_err(EngineError::io("list", directory))? {
+                let path = format!("{directory}/{name}");
+                disk.remove(&path).await.map_err(EngineError::io("remove", &path))?;
+            }
+            disk.sync_dir(directory).await.map_err(EngineError::io("sync", directory))?;
+        }
+        Ok(())
+    }
 }

@@ -1,33 +1,48 @@
-//! Volumes: the erasure-coded segment logs that hold bodies. Today every volume has one member
-//! (geometry 1+0): one segment on one disk.
+//! Volumes: the erasure-coded segment logs that hold bodies. A volume is `k + m` segments on
+//! different disks, written in lock-step.
 //!
 //! ```text
-//! append --> open volume: reserve pages -> write record (page cache) ... sync (shared) --> extents
-//!                 | full, or a restart
-//!                 v
-//!             sealed  --reclaim copies what lives--> fenced --> file removed
+//! append --> compose a stripe (layout, parity) --> reserve pages --> write every member
+//!                                   ... sync every member (shared) --> extents may be committed
+//! full, a member failed, a restart --> sealed --reclaim copies what lives--> fenced --> removed
+//!                                        ^  |
+//!                                        |  v  a member is lost or damaged
+//!                                       healed: records rewritten, or the member made anew elsewhere
 //! ```
 //!
 //! - V1: an extent is handed out before its bytes are durable; whoever commits it calls
-//!   [`VolumeSet::sync`] first.
+//!   [`Volume::sync`] first.
 //! - V2: a volume that was open when the process ended is never appended to again.
 //! - V3: ids of volumes are never reused; a segment's checksums are seeded with the id.
-//! - V4: a removed volume stays readable to those who hold it.
+//! - V4: a removed volume stays readable to those who hold it: its files go when they let go.
+//! - V5: a volume is in the manifest before its first stripe, and a new member before anybody reads
+//!   from it.
+//! - V6: a member that failed a write or a sync counts as damaged until every record of it was
+//!   verified; the volume is sealed.
 
+mod heal;
+mod member;
 mod reader;
+mod rebuild;
+mod scan;
+mod stripe;
 mod writer;
 
-pub use reader::{RecordScan, ScannedRecord};
+pub use heal::{Healed, Pace, VolumeHealth};
+pub use scan::{ScannedBody, ScannedStripe, StripeScan};
 pub use writer::Appended;
 
-use crate::env::{Disk, DiskFile};
+use crate::disks::DiskSet;
+use crate::erasure::Geometry;
 use crate::error::{EngineError, Result};
 use crate::format::PAGE_LEN;
-use crate::format::identity::Identity;
-use crate::format::record::Seal;
+use crate::format::manifest::{MemberEntry, VolumeEntry};
+use crate::format::segment::Seal;
 use crate::format::value::VolumeId;
+use crate::meta::Registry;
+use member::{Member, OpenFiles, parse_segment_name};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Directory of the segments on their disk.
@@ -39,7 +54,7 @@ const SEAL_EARLY_FRACTION: u64 = 64;
 /// Sizes of volumes.
 #[derive(Clone, Copy, Debug)]
 pub struct VolumeConfig {
-    /// Bytes after which a volume is sealed and the next one opened. Default 1 GiB.
+    /// Bytes of a segment after which its volume is sealed and the next one opened. Default 1 GiB.
     pub volume_len_max: u64,
 }
 
@@ -49,26 +64,60 @@ impl Default for VolumeConfig {
     }
 }
 
+/// What all volumes of a node share.
+struct Shared {
+    disks: Arc<DiskSet>,
+    open_files: OpenFiles,
+    /// Rung when something wants healing.
+    unwell: tokio::sync::Notify,
+}
+
 /// One volume, open for reading, and for appending while it is the set's current one.
 pub struct Volume {
     /// Its identity.
     pub id: VolumeId,
-    seal: Seal,
-    path: String,
-    file: Arc<dyn DiskFile>,
-    /// Where the next record goes; the length that counts for reclaim.
+    /// Its columns.
+    pub geometry: Geometry,
+    shared: Arc<Shared>,
+    members: RwLock<Vec<Arc<Member>>>,
+    epoch: AtomicU32,
+    /// Where the next stripe goes; the length that counts for reclaim.
     end: AtomicU64,
     sealed: AtomicBool,
+    /// Whether the manifest says that it is sealed.
+    settled: AtomicBool,
     gate: writer::SyncGate,
+    notes: heal::Notes,
 }
 
 impl Volume {
-    /// Bytes of the segment in use.
+    fn new(shared: Arc<Shared>, entry: &VolumeEntry, is_open: bool) -> Self {
+        let members = (0u8..)
+            .zip(&entry.members)
+            .map(|(column, member)| {
+                Arc::new(Member::new(*member, seal(&shared.disks, entry, (column, member))))
+            })
+            .collect();
+        Self {
+            id: entry.id,
+            geometry: entry.geometry,
+            shared,
+            members: RwLock::new(members),
+            epoch: AtomicU32::new(entry.epoch),
+            end: AtomicU64::new(entry.sealed_len.unwrap_or(PAGE_LEN)),
+            sealed: AtomicBool::new(!is_open),
+            settled: AtomicBool::new(entry.sealed_len.is_some()),
+            gate: writer::SyncGate::default(),
+            notes: heal::Notes::default(),
+        }
+    }
+
+    /// Bytes of each segment in use.
     pub fn len(&self) -> u64 {
         self.end.load(Ordering::Acquire)
     }
 
-    /// Whether the segment holds no record.
+    /// Whether the segments hold no record.
     pub fn is_empty(&self) -> bool {
         self.len() <= PAGE_LEN
     }
@@ -77,84 +126,101 @@ impl Volume {
     pub fn is_sealed(&self) -> bool {
         self.sealed.load(Ordering::Acquire)
     }
+
+    /// Bytes of bodies that it can hold at most in its present length: what is live in it is
+    /// compared with this.
+    pub fn data_len(&self) -> u64 {
+        self.len() * u64::from(self.geometry.data)
+    }
+
+    fn seal_up(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    fn members(&self) -> Vec<Arc<Member>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn member(&self, column: usize) -> Arc<Member> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner)[column].clone()
+    }
+
+    /// The volume as the manifest should have it.
+    fn entry(&self) -> VolumeEntry {
+        let member =
+            |member: &Arc<Member>| MemberEntry { is_damaged: member.is_damaged(), ..member.entry };
+        VolumeEntry {
+            id: self.id,
+            geometry: self.geometry,
+            epoch: self.epoch.load(Ordering::Acquire),
+            sealed_len: self.settled.load(Ordering::Acquire).then(|| self.len()),
+            members: self.members().iter().map(member).collect(),
+        }
+    }
+
+    fn what(&self) -> String {
+        format!("volume {}", self.id.0)
+    }
+}
+
+/// The identity of a member. A disk that is no longer known cannot be read anyway.
+fn seal(disks: &DiskSet, entry: &VolumeEntry, (column, member): (u8, &MemberEntry)) -> Seal {
+    let disk = disks.roster().disks.into_iter().find(|disk| disk.number == member.disk);
+    Seal {
+        deployment_id: disks.deployment_id(),
+        disk_id: disk.map_or(0, |disk| disk.disk_id),
+        volume: entry.id,
+        geometry: entry.geometry,
+        column,
+        epoch: member.epoch,
+    }
 }
 
 /// The volumes of a node.
 pub struct VolumeSet {
-    disk: Arc<dyn Disk>,
-    identity: Identity,
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
     config: VolumeConfig,
+    reserve_len: u64,
     volumes: RwLock<BTreeMap<VolumeId, Arc<Volume>>>,
-    next_id: AtomicU64,
+    /// Volumes without a row, whose files go once nobody holds them (V4).
+    retired: Mutex<Vec<Arc<Volume>>>,
     current: Mutex<Option<Arc<Volume>>>,
     opening: tokio::sync::Mutex<()>,
 }
 
 impl VolumeSet {
-    /// Opens the segments that lie on the disk; all are sealed. Ids go on behind `next_id` and
-    /// behind every file.
+    /// Opens the volumes of the manifest; all are sealed (V2). One that was being written when the
+    /// process ended is as long as its longest segment, and counts as damaged where it may be.
     ///
     /// # Errors
-    /// [`EngineError::Corrupt`] for a segment that the rows need and whose header is damaged; I/O
-    /// errors.
+    /// I/O errors.
     pub async fn open(
-        disk: Arc<dyn Disk>,
-        identity: Identity,
+        disks: Arc<DiskSet>,
+        registry: Arc<Registry>,
         config: VolumeConfig,
-        next_id: u64,
-    ) -> Result<Self> {
-        let set = Self {
-            disk,
-            identity,
+        reserve_len: u64,
+    ) -> Result<Arc<Self>> {
+        let (open_files, unwell) = (OpenFiles::default(), tokio::sync::Notify::new());
+        let shared = Arc::new(Shared { disks, open_files, unwell });
+        let entries = registry.manifest().await.volumes;
+        let mut volumes = BTreeMap::new();
+        for entry in entries {
+            let volume = Arc::new(Volume::new(shared.clone(), &entry, false));
+            volume.find_end(entry.sealed_len).await;
+            volume.doubt_unverified();
+            volumes.insert(entry.id, volume);
+        }
+        Ok(Arc::new(Self {
+            shared,
+            registry,
             config,
-            volumes: RwLock::default(),
-            next_id: AtomicU64::new(next_id.max(1)),
+            reserve_len,
+            volumes: RwLock::new(volumes),
+            retired: Mutex::default(),
             current: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-        };
-        let list = set.disk.list(VOLUME_DIR);
-        for name in list.await.map_err(EngineError::io("list", VOLUME_DIR))? {
-            if let Ok(id) = u64::from_str_radix(&name, 16) {
-                set.next_id.fetch_max(id + 1, Ordering::Relaxed);
-                set.open_segment(VolumeId(id)).await?;
-            }
-        }
-        Ok(set)
-    }
-
-    /// A segment whose first page was never completed is not opened: nothing durable can refer to
-    /// it. Should a row refer to it all the same, its reads fail; the file is kept while rows do.
-    async fn open_segment(&self, id: VolumeId) -> Result<()> {
-        let path = segment_path(id);
-        let file = self.disk.open(&path).await.map_err(EngineError::io("open", &path))?;
-        let len = file.len().await.map_err(EngineError::io("stat", &path))?;
-        let read = file.read(0, PAGE_LEN as usize);
-        let header = read.await.map_err(EngineError::io("read", &path))?;
-        let seal = self.seal(id);
-        match Seal::decode_segment(&header) {
-            Ok(found) if found == seal => self.insert(id, seal, path, file, len),
-            Ok(_) => return Err(EngineError::Foreign(format!("{path} belongs elsewhere"))),
-            Err(_) => tracing::warn!(path, "segment has no intact header and is left alone"),
-        }
-        Ok(())
-    }
-
-    fn insert(&self, id: VolumeId, seal: Seal, path: String, file: Arc<dyn DiskFile>, len: u64) {
-        let volume = Arc::new(Volume {
-            id,
-            seal,
-            path,
-            file,
-            end: AtomicU64::new(crate::format::page_align(len)),
-            sealed: AtomicBool::new(true),
-            gate: writer::SyncGate::default(),
-        });
-        self.map_mut().insert(id, volume);
-    }
-
-    fn seal(&self, volume: VolumeId) -> Seal {
-        let Identity { deployment_id, disk_id } = self.identity;
-        Seal { deployment_id, disk_id, volume }
+        }))
     }
 
     fn map_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<VolumeId, Arc<Volume>>> {
@@ -178,18 +244,13 @@ impl VolumeSet {
         self.map().values().cloned().collect()
     }
 
-    /// Ids from here on are free.
-    pub fn next_id(&self) -> u64 {
-        self.next_id.load(Ordering::Relaxed)
-    }
-
     /// Seals the open volume if it is this one and long enough to be worth it: what is appended
     /// from now on goes to another one. Whoever is appending right now still holds it.
     pub fn seal_open(&self, volume: &Volume) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let is_long = volume.len() >= self.config.volume_len_max / SEAL_EARLY_FRACTION;
         if is_long && current.as_ref().is_some_and(|open| open.id == volume.id) {
-            volume.sealed.store(true, Ordering::Release);
+            volume.seal_up();
             *current = None;
         }
     }
@@ -198,16 +259,77 @@ impl VolumeSet {
     /// to it.
     ///
     /// # Errors
-    /// I/O errors; the file is then garbage until the next start.
+    /// I/O errors; the files are then garbage until the next start.
     pub async fn remove(&self, id: VolumeId) -> Result<()> {
         let volume = self.get(id)?;
         assert!(volume.is_sealed(), "V2: only sealed volumes are removed");
         self.map_mut().remove(&id);
-        let remove = self.disk.remove(&volume.path);
-        remove.await.map_err(EngineError::io("remove", &volume.path))
+        self.registry
+            .publish(move |manifest| manifest.volumes.retain(|entry| entry.id != id))
+            .await?;
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(volume);
+        self.remove_retired().await;
+        Ok(())
     }
-}
 
-fn segment_path(id: VolumeId) -> String {
-    format!("{VOLUME_DIR}/{:016x}", id.0)
+    /// Whether bodies are better off in another volume: this one is narrower than the disks allow, or
+    /// lacks members for which there is no disk.
+    pub fn wants_restripe(&self, volume: &Volume) -> bool {
+        let full = self.shared.disks.geometry_full();
+        let slots = self.shared.disks.slots();
+        let healthy: Vec<_> = slots.iter().filter(|slot| slot.is_healthy()).collect();
+        let Some(possible) = full.narrowed(healthy.len()) else {
+            return false;
+        };
+        let members = volume.members();
+        let has_spare = healthy
+            .iter()
+            .any(|slot| !members.iter().any(|member| member.entry.disk == slot.number));
+        let is_short = !volume.health().missing.is_empty() && !has_spare;
+        let margin_now = volume.health().margin.unwrap_or_default();
+        let is_narrow =
+            volume.geometry.width() < possible.width() || volume.geometry.parity < possible.parity;
+        is_narrow || is_short && margin_now < u32::from(possible.parity)
+    }
+
+    /// Removes the files of retired volumes that nobody holds any more (V4).
+    pub async fn remove_retired(&self) {
+        let is_held = |volume: &Arc<Volume>| Arc::strong_count(volume) > 1;
+        let free = {
+            let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+            let (held, free) = std::mem::take(&mut *retired).into_iter().partition(is_held);
+            *retired = held;
+            free
+        };
+        let free: Vec<Arc<Volume>> = free;
+        for volume in free {
+            for member in volume.members() {
+                if let Some(slot) = member.slot(&self.shared.disks) {
+                    // What stays is garbage until the next start.
+                    let _ = slot.disk.remove(&member.path()).await;
+                }
+            }
+        }
+    }
+
+    /// Removes segments that the manifest does not name. Nobody is served yet.
+    pub async fn remove_unnamed(&self) {
+        for slot in self.shared.disks.slots() {
+            let Ok(names) = slot.disk.list(VOLUME_DIR).await else { continue };
+            for name in names {
+                let is_named = parse_segment_name(&name).is_some_and(|(id, epoch)| {
+                    let volume = self.get(id).ok();
+                    volume.is_some_and(|volume| {
+                        let is_it = |member: &Arc<Member>| {
+                            member.entry.disk == slot.number && member.entry.epoch == epoch
+                        };
+                        volume.members().iter().any(is_it)
+                    })
+                });
+                if !is_named {
+                    let _ = slot.disk.remove(&format!("{VOLUME_DIR}/{name}")).await;
+                }
+            }
+        }
+    }
 }

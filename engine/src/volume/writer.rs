@@ -1,17 +1,36 @@
-//! Appending to volumes: place, frame, checksum, write; and the sync that commits share.
+//! Appending to volumes: compose a stripe, place it, write every member; and the sync that commits
+//! share.
+//!
+//! A member that fails in the middle of a write seals the volume, and the stripe is written again
+//! into another one, so that what is handed out always lies on all members. A member that fails in
+//! a sync leaves its volume with fewer: those who wait learn success only when enough members have
+//! everything (`Geometry::write_floor`).
 
-use super::{VOLUME_DIR, Volume, VolumeSet, segment_path};
-use crate::env::Durability;
+use super::member::Member;
+use super::stripe::Stripe;
+use super::{Volume, VolumeSet};
+use crate::disks::Slot;
+use crate::env::{DiskSpace, Durability};
+use crate::erasure::Geometry;
 use crate::error::{EngineError, Result};
+use crate::format::PAGE_LEN;
+use crate::format::manifest::{Manifest, MemberEntry, VolumeEntry};
 use crate::format::record::{self, Owner};
 use crate::format::value::{Extent, VolumeId};
-use crate::format::{PAGE_LEN, page_align};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
+use futures_util::future::join_all;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-/// Where a record's bodies went.
+/// Volumes that one append tries.
+const TRIES_MAX: usize = 6;
+
+/// Bytes beside the reserve that a disk must have free to get a member of a new volume.
+const ROOM_MIN: u64 = 4 << 20;
+
+/// Where a stripe's bodies went.
 #[derive(Clone)]
 pub struct Appended {
     /// One extent per owner, in order.
@@ -28,6 +47,10 @@ pub(super) struct SyncGate {
     failed: AtomicBool,
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl Volume {
     /// Makes everything durable that was appended before the call.
     ///
@@ -35,8 +58,8 @@ impl Volume {
     /// is dropped in the middle must not take it along.
     ///
     /// # Errors
-    /// I/O errors, also of an earlier sync: its pages may be lost although a later sync succeeds,
-    /// so the volume is given up.
+    /// I/O errors of so many members that the floor is missed, also in an earlier sync: its pages
+    /// may be lost although a later sync succeeds, so the volume is given up.
     pub async fn sync(self: &Arc<Self>) -> Result<()> {
         let ticket = self.gate.asked.fetch_add(1, Ordering::AcqRel) + 1;
         let volume = self.clone();
@@ -47,70 +70,188 @@ impl Volume {
     async fn sync_shared(&self, ticket: u64) -> Result<()> {
         let mut served = self.gate.served.lock().await;
         if self.gate.failed.load(Ordering::Acquire) {
-            return Err(EngineError::Closed(format!("{} failed to sync", self.path)));
+            return Err(EngineError::Closed(format!("{} failed to sync", self.what())));
         }
         if *served >= ticket || mutant::is(Mutant::SkipVolumeSync) {
             return Ok(());
         }
         let upto = self.gate.asked.load(Ordering::Acquire);
-        let result = self.file.sync().await;
+        let result = self.sync_members().await;
         if result.is_err() {
             self.gate.failed.store(true, Ordering::Release);
-            self.sealed.store(true, Ordering::Release);
+            self.seal_up();
         }
-        result.map_err(EngineError::io("sync", &self.path))?;
+        result?;
         *served = upto;
         Ok(())
     }
 
-    /// Takes room for a record, or seals the volume when it would grow too long.
+    async fn sync_members(&self) -> Result<()> {
+        let members = self.members();
+        // A member that failed before has nothing more to promise: a sync would hide it (D9).
+        let intact = members.iter().filter(|member| !member.is_damaged());
+        let syncs = intact.map(|member| async move {
+            let result = match member.file(&self.shared.disks, &self.shared.open_files).await {
+                Ok((slot, file)) => {
+                    let mut result = file.sync().await;
+                    if result.is_err() && mutant::is(Mutant::RetryFailedSync) {
+                        result = file.sync().await;
+                    }
+                    result.map_err(|error| (Some(slot), error))
+                }
+                Err(error) => Err((None, io::Error::other(error.to_string()))),
+            };
+            (member, result)
+        });
+        let mut durable = 0;
+        let mut last = None;
+        for (member, result) in join_all(syncs).await {
+            match result {
+                Ok(()) => durable += 1,
+                Err((slot, error)) => {
+                    self.lose_member(member, slot.as_deref(), &error);
+                    last = Some(error);
+                }
+            }
+        }
+        let floor = if mutant::is(Mutant::FloorIsData) {
+            self.geometry.data_count()
+        } else {
+            self.geometry.write_floor()
+        };
+        if durable >= floor {
+            return Ok(());
+        }
+        let error = last.unwrap_or_else(|| io::Error::other("too few members are left"));
+        Err(EngineError::io("sync", &self.what())(error))
+    }
+
+    /// Counts a member as damaged and seals the volume (V6).
+    fn lose_member(&self, member: &Member, slot: Option<&Slot>, error: &io::Error) {
+        if let Some(slot) = slot
+            && !is_full(error)
+        {
+            self.shared.disks.suspect(slot, error);
+        }
+        if self.geometry.parity > 0 && member.set_damaged(true) {
+            tracing::warn!(%error, volume = self.id.0, path = member.path(), "member is damaged");
+        }
+        self.seal_up();
+    }
+
+    /// Takes room for a stripe, or seals the volume when it would grow too long.
     fn reserve(&self, len: u64, len_max: u64) -> Option<u64> {
         let update = self.end.fetch_update(Ordering::AcqRel, Ordering::Acquire, |end| {
             let is_room = end == PAGE_LEN || end + len <= len_max;
             (is_room && !self.is_sealed()).then_some(end + len)
         });
         if update.is_err() {
-            self.sealed.store(true, Ordering::Release);
+            self.seal_up();
         }
         update.ok()
+    }
+
+    /// Writes every column of a stripe into the page caches.
+    async fn write(&self, stripe: &Stripe, offset: u64) -> io::Result<()> {
+        let members = self.members();
+        let columns = members.iter().zip(&stripe.columns);
+        let writes = columns.enumerate().map(|(index, (member, (payload, owners)))| async move {
+            if stripe.shape.column(index).is_empty() {
+                return Ok(());
+            }
+            let buffers =
+                record::encode(&member.seal, offset, &stripe.shape, payload.clone(), owners);
+            self.write_record(member, offset, buffers).await
+        });
+        let mut outcome = Ok(());
+        for result in join_all(writes).await {
+            outcome = outcome.and(result);
+        }
+        outcome
+    }
+
+    async fn write_record(
+        &self,
+        member: &Member,
+        offset: u64,
+        buffers: Vec<Bytes>,
+    ) -> io::Result<()> {
+        let opened = member.file(&self.shared.disks, &self.shared.open_files).await;
+        let (slot, file) = match opened {
+            Ok((slot, file)) if slot.is_healthy() => (slot, file),
+            Ok((slot, _)) => {
+                let error = io::Error::other(format!("disk {} takes no writes", slot.place));
+                self.lose_member(member, None, &error);
+                return Err(error);
+            }
+            Err(error) => {
+                let error = io::Error::other(error.to_string());
+                self.lose_member(member, None, &error);
+                return Err(error);
+            }
+        };
+        let result = file.write(offset, buffers, Durability::Cached).await;
+        if let Err(error) = &result {
+            self.lose_member(member, Some(&slot), error);
+        }
+        result
     }
 }
 
 impl VolumeSet {
-    /// Writes one record into the open volume, into the page cache only (V1).
+    /// Writes one stripe into the open volume, into the page caches only (V1).
     ///
     /// `owners` add up to `payload`, which is neither empty nor longer than
     /// [`record::PAYLOAD_LEN_MAX`].
     ///
     /// # Errors
-    /// [`EngineError::OutOfSpace`]; I/O errors. What was written is garbage.
-    pub async fn append(&self, owners: &[Owner], payload: Vec<Bytes>) -> Result<Appended> {
-        let payload_len: usize = payload.iter().map(Bytes::len).sum();
-        let data_start = record::data_start(owners);
-        let record_len = page_align((data_start + record::sub_blocks_len(payload_len)) as u64);
-        let (volume, offset) = self.place(record_len).await?;
-        let data_offset = offset + data_start as u64;
-        let extents = cut_extents(volume.id, data_offset, payload_len, owners, &payload);
-        let buffers = record::encode(&volume.seal, offset, owners, payload);
-        let written = volume.file.write(offset, buffers, Durability::Cached).await;
-        if written.is_err() {
-            volume.sealed.store(true, Ordering::Release);
+    /// [`EngineError::OutOfSpace`]; [`EngineError::Closed`] when too few disks are left to write
+    /// safely; I/O errors. What was written is garbage.
+    pub async fn append(
+        self: &Arc<Self>,
+        owners: &[Owner],
+        payload: Vec<Bytes>,
+    ) -> Result<Appended> {
+        let mut last = None;
+        let mut composed: Option<(Geometry, Stripe)> = None;
+        for _ in 0..TRIES_MAX {
+            let volume = self.writable().await?;
+            let stripe = match composed.take() {
+                Some((geometry, stripe)) if geometry == volume.geometry => stripe,
+                _ => Stripe::compose(volume.geometry, owners, &payload),
+            };
+            let stripe_len = stripe.shape.stripe_len();
+            if let Some(offset) = volume.reserve(stripe_len, self.config.volume_len_max) {
+                match volume.write(&stripe, offset).await {
+                    Ok(()) => {
+                        let extents = stripe.extents_at(volume.id, offset);
+                        return Ok(Appended { extents, volume });
+                    }
+                    Err(error) => {
+                        volume.seal_up();
+                        last = Some(EngineError::io("write", &volume.what())(error));
+                        if volume.geometry.parity == 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            composed = Some((volume.geometry, stripe));
         }
-        written.map_err(EngineError::io("write", &volume.path))?;
-        Ok(Appended { extents, volume })
+        Err(last.unwrap_or_else(|| EngineError::Closed("no volume takes the stripe".into())))
     }
 
-    async fn place(&self, record_len: u64) -> Result<(Arc<Volume>, u64)> {
+    /// The open volume, or a new one.
+    async fn writable(self: &Arc<Self>) -> Result<Arc<Volume>> {
         loop {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let reserved = current.as_ref().and_then(|volume| {
-                let offset = volume.reserve(record_len, self.config.volume_len_max)?;
-                Some((volume.clone(), offset))
-            });
-            match reserved {
-                Some(place) => return Ok(place),
-                None => self.open_next(current).await?,
+            if let Some(volume) = current.clone().filter(|volume| !volume.is_sealed()) {
+                return Ok(volume);
             }
+            // A request that is dropped must not cut a change of the manifest in two.
+            let set = self.clone();
+            let opened = tokio::spawn(async move { set.open_next(current).await });
+            opened.await.unwrap_or_else(|error| Err(EngineError::Closed(error.to_string())))?;
         }
     }
 
@@ -125,67 +266,120 @@ impl VolumeSet {
         if is_replaced {
             return Ok(());
         }
-        let volume = self.create_segment().await?;
+        let volume = self.create_volume().await?;
         self.map_mut().insert(volume.id, volume.clone());
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(volume);
         Ok(())
     }
 
-    async fn create_segment(&self) -> Result<Arc<Volume>> {
-        let id = VolumeId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let path = segment_path(id);
-        let file = self.disk.create(&path).await.map_err(EngineError::io("create", &path))?;
-        let seal = self.seal(id);
-        let header = vec![seal.encode_segment()];
-        if let Err(error) = file.write(0, header, Durability::Synced).await {
-            // Nothing is in it; the next start removes it should this fail, too.
-            let _ = self.disk.remove(&path).await;
-            return Err(EngineError::io("write", &path)(error));
+    /// Makes a volume on the healthy disks with room, as wide as they allow.
+    async fn create_volume(&self) -> Result<Arc<Volume>> {
+        for _ in 0..TRIES_MAX {
+            let id = self.registry.take_volume_id();
+            let (geometry, slots) = self.choose_disks(id).await?;
+            let member =
+                |slot: &Arc<Slot>| MemberEntry { disk: slot.number, epoch: 0, is_damaged: false };
+            let members = slots.iter().map(member).collect();
+            let entry = VolumeEntry { id, geometry, epoch: 0, sealed_len: None, members };
+            let volume = Volume::new(self.shared.clone(), &entry, true);
+            if !volume.create_members(&slots).await? {
+                continue;
+            }
+            let register = move |manifest: &mut Manifest| manifest.volumes.push(entry);
+            self.registry.publish(register).await?;
+            return Ok(Arc::new(volume));
         }
-        if !mutant::is(Mutant::SkipDirectorySync) {
-            let sync = self.disk.sync_dir(VOLUME_DIR);
-            sync.await.map_err(EngineError::io("sync", VOLUME_DIR))?;
+        Err(EngineError::Closed("disks fail faster than volumes can be made".into()))
+    }
+
+    /// Healthy disks with room for a member, best first, and the geometry for them.
+    async fn choose_disks(&self, id: VolumeId) -> Result<(Geometry, Vec<Arc<Slot>>)> {
+        let full = self.shared.disks.geometry_full();
+        let spaces = self.shared.disks.spaces().await;
+        let healthy: Vec<_> = spaces.into_iter().filter(|(slot, _)| slot.is_healthy()).collect();
+        let healthy_count = healthy.len();
+        let has_room = |space: &Option<DiskSpace>| {
+            space.is_some_and(|space| space.free >= self.reserve_len / 4 + ROOM_MIN)
+        };
+        let mut roomy: Vec<_> = healthy.into_iter().filter(|(_, space)| has_room(space)).collect();
+        if full == Geometry::SINGLE {
+            // A lone disk answers by itself when it is full.
+            roomy = self.shared.disks.slots().into_iter().map(|slot| (slot, None)).collect();
         }
-        Ok(Arc::new(Volume {
-            id,
-            seal,
-            path,
-            file,
-            end: AtomicU64::new(PAGE_LEN),
-            sealed: AtomicBool::new(false),
-            gate: SyncGate::default(),
-        }))
+        let Some(geometry) = full.narrowed(roomy.len()) else {
+            return Err(match full.narrowed(healthy_count) {
+                Some(_) => EngineError::OutOfSpace,
+                None => EngineError::Closed(format!("{healthy_count} healthy disks are too few")),
+            });
+        };
+        let weight = |space: &Option<DiskSpace>| space.map_or(1, |space| space.free).max(1);
+        let mut scored: Vec<_> = roomy
+            .into_iter()
+            .map(|(slot, space)| (score(id, slot.disk_id, weight(&space)), slot))
+            .collect();
+        scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Ok((geometry, scored.into_iter().map(|(_, slot)| slot).take(geometry.width()).collect()))
     }
 }
 
-/// One extent per owner, each with the hash of its bytes.
-fn cut_extents(
-    volume: VolumeId,
-    offset: u64,
-    record_len: usize,
-    owners: &[Owner],
-    payload: &[Bytes],
-) -> Vec<Extent> {
-    let mut pieces = payload.iter().cloned();
-    let mut piece = Bytes::new();
-    let mut start = 0;
-    let mut extents = Vec::with_capacity(owners.len());
-    for owner in owners {
-        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-        let mut missing = owner.len as usize;
-        while missing > 0 {
-            if piece.is_empty() {
-                piece = pieces.next().expect("owners add up to the payload");
-                continue;
-            }
-            let part = piece.split_to(missing.min(piece.len()));
-            digest.update(&part);
-            missing -= part.len();
-        }
-        let crc64 = digest.finalize();
-        let record_len = record_len as u32;
-        extents.push(Extent { volume, offset, record_len, start, len: owner.len, crc64 });
-        start += owner.len;
+/// Weighted rendezvous: the disks with the highest scores get the volume, in proportion to their
+/// weights over many volumes (Thaler and Ravishankar 1998; the logarithm gives the weights).
+fn score(id: VolumeId, disk_id: u128, weight: u64) -> f64 {
+    let mut hash = id.0 ^ (disk_id as u64) ^ (disk_id >> 64) as u64;
+    for _ in 0..3 {
+        hash = (hash ^ (hash >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 29;
     }
-    extents
+    let uniform = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    weight as f64 / -uniform.ln()
+}
+
+impl Volume {
+    /// Creates all members; returns whether all are there. Failed disks get no more writes.
+    async fn create_members(&self, slots: &[Arc<Slot>]) -> Result<bool> {
+        let members = self.members();
+        let creates = members
+            .iter()
+            .zip(slots)
+            .map(|(member, slot)| async move { (member, slot, member.create(slot).await) });
+        let mut failure = None;
+        let mut created = Vec::new();
+        for (member, slot, result) in join_all(creates).await {
+            match result {
+                Ok(()) => created.push((member, slot)),
+                Err(error) => {
+                    if !is_full(&error) {
+                        self.shared.disks.suspect(slot, &error);
+                    }
+                    failure = Some(EngineError::io("create", &member.path())(error));
+                }
+            }
+        }
+        let Some(error) = failure else {
+            return Ok(true);
+        };
+        for (member, slot) in created {
+            // What stays is garbage until the next start.
+            let _ = slot.disk.remove(&member.path()).await;
+        }
+        if self.geometry.parity == 0 { Err(error) } else { Ok(false) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_get_volumes_in_proportion_to_their_room() {
+        let disks = [(1u128 << 100, 100), (77, 100), (3 << 64, 200)];
+        let mut counts = [0u32; 3];
+        for id in 0..4000 {
+            let scores = disks.map(|(disk_id, weight)| score(VolumeId(id), disk_id, weight));
+            let best = (0..3).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+            counts[best] += 1;
+        }
+        assert!((900..1100).contains(&counts[0]) && (900..1100).contains(&counts[1]), "{counts:?}");
+        assert!((1900..2100).contains(&counts[2]), "{counts:?}");
+    }
 }

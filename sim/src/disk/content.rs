@@ -1,117 +1,31 @@
 //! Bytes of one simulated file: what the page cache shows, and what the medium holds below it.
 //!
-//! The cache is always complete; only where it differs from the medium is the older sector kept as
-//! well. A sync forgets the older sectors, a power loss brings back some of them.
+//! The cache is always complete; only where it differs from the medium is the older page kept as
+//! well. A sync forgets the older pages, a power loss brings back some of their sectors.
 //!
 //! - C1: bytes beyond `len` are zero in the cache and below it.
-//! - C2: a page has a copy of what is below it exactly while one of its sectors is dirty or stuck.
+//! - C2: a page has a copy of what is below it exactly while one of its sectors is dirty or stuck,
+//!   and is then in the list of unsynced pages, once.
 //! - C3: a power loss damages no byte that was synced: a torn sector is a mixture of its old and
 //!   its new bytes.
 
+use super::damage::{Damages, sectors};
+use super::fault::{Fault, FaultCounts};
+use super::page::{PAGE, Page, SECTOR, SECTORS_PER_PAGE, SectorFate, Survival, ZEROS};
+use super::page::{bits, patch, sector_range};
 use crate::random::Random;
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// What a disk writes at once, in bytes.
-pub const SECTOR: usize = 512;
-/// What a file's space is allocated in, in bytes.
-pub const PAGE: usize = 4096;
-const SECTORS_PER_PAGE: usize = PAGE / SECTOR;
-
-const _: () = assert!(SECTORS_PER_PAGE == 8, "a mask of sectors is one byte");
-
-/// What became of unsynced sectors, counted over all power losses of a disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SectorFate {
-    /// Written all the same.
-    pub kept: u64,
-    /// Never written.
-    pub lost: u64,
-    /// Written in part.
-    pub torn: u64,
-}
-
-/// How hard a power loss hits: of a thousand unsynced sectors, so many are kept, so many of the
-/// others torn.
-#[derive(Clone, Copy, Debug)]
-pub struct Survival {
-    /// Sectors that were written back in time.
-    pub kept_per_mille: u32,
-    /// Sectors, of those not kept, that were being written.
-    pub torn_per_mille: u32,
-}
-
-struct Page {
-    cache: Box<[u8; PAGE]>,
-    below: Option<Box<[u8; PAGE]>>,
-    /// Sectors that the next sync writes.
-    dirty: u8,
-    /// Sectors that a failed sync marked clean: cached, never written again unless they change.
-    stuck: u8,
-}
-
-impl Page {
-    fn zeroed() -> Self {
-        Self { cache: Box::new([0; PAGE]), below: None, dirty: 0, stuck: 0 }
-    }
-
-    /// Keeps what is below `sector` before the cache changes.
-    fn touch(&mut self, sector: usize, random: &mut Random) {
-        let bit = 1 << sector;
-        let range = sector * SECTOR..(sector + 1) * SECTOR;
-        let is_unsynced = (self.dirty | self.stuck) & bit != 0;
-        // The kernel writes dirty pages back whenever it likes, so an older version may be below by
-        // now.
-        let is_written_back = self.dirty & bit != 0 && random.chance(250);
-        let below = self.below.get_or_insert_with(|| self.cache.clone());
-        if !is_unsynced || is_written_back {
-            below[range.clone()].copy_from_slice(&self.cache[range]);
-        }
-        self.dirty |= bit;
-        self.stuck &= !bit;
-    }
-
-    fn sync(&mut self) {
-        self.dirty = 0;
-        if self.stuck == 0 {
-            self.below = None;
-        }
-    }
-
-    fn lose_power(&mut self, survival: Survival, random: &mut Random, fate: &mut SectorFate) {
-        let Some(below) = self.below.take() else { return };
-        for sector in 0..SECTORS_PER_PAGE {
-            let bit = 1 << sector;
-            let start = sector * SECTOR;
-            let kept = if self.stuck & bit != 0 {
-                0
-            } else if self.dirty & bit == 0 || random.chance(survival.kept_per_mille) {
-                SECTOR
-            } else if random.chance(survival.torn_per_mille) {
-                random.size(1..SECTOR)
-            } else {
-                0
-            };
-            if (self.dirty | self.stuck) & bit != 0 {
-                match kept {
-                    0 => fate.lost += 1,
-                    SECTOR => fate.kept += 1,
-                    _ => fate.torn += 1,
-                }
-            }
-            let gone = start + kept..start + SECTOR;
-            self.cache[gone.clone()].copy_from_slice(&below[gone]);
-        }
-        (self.dirty, self.stuck) = (0, 0);
-    }
-}
-
-/// One file's bytes.
-#[derive(Default)]
+/// One file's bytes. A clone is an image of it.
+#[derive(Clone, Default)]
 pub struct Content {
     pages: Vec<Option<Page>>,
-    unsynced: BTreeSet<usize>,
+    /// Numbers of unsynced pages.
+    unsynced: Vec<usize>,
+    page_count: usize,
+    damages: Damages,
     len: u64,
     synced_len: u64,
 }
@@ -129,7 +43,7 @@ impl Content {
 
     /// Bytes of the medium that the file takes.
     pub fn allocated(&self) -> u64 {
-        (self.pages.iter().flatten().count() * PAGE) as u64
+        (self.page_count * PAGE) as u64
     }
 
     /// Bytes that a write of `len` bytes at `offset` takes beyond what is allocated.
@@ -138,43 +52,114 @@ impl Content {
         (page_range(offset, len).filter(fresh).count() * PAGE) as u64
     }
 
+    /// Sectors that do not hold what they should.
+    pub fn damaged_count(&self) -> usize {
+        self.damages.count()
+    }
+
+    /// Whether something waits for a sync, or will never get one.
+    pub fn is_unsynced(&self) -> bool {
+        !self.unsynced.is_empty() || self.len != self.synced_len
+    }
+
+    /// Whether a failed sync left sectors that are not on the medium.
+    pub fn is_stuck(&self) -> bool {
+        self.unsynced.iter().any(|index| self.page(*index).stuck != 0)
+    }
+
+    /// Numbers of the operations that wrote what is not synced.
+    pub fn stamps(&self, stamps: &mut BTreeSet<u64>) {
+        stamps.extend(self.unsynced.iter().map(|index| self.page(*index).stamp));
+    }
+
+    fn page(&self, index: usize) -> &Page {
+        self.pages[index].as_ref().expect("C2: an unsynced page exists")
+    }
+
     /// Up to `len` bytes at `offset`.
     pub fn read(&self, offset: u64, len: usize) -> Bytes {
         let end = self.len.min(offset.saturating_add(len as u64));
         let len = end.saturating_sub(offset) as usize;
+        if let Some(slice) = self.slice(offset, len) {
+            return slice;
+        }
         let mut bytes = BytesMut::with_capacity(len);
         for (page, range) in pieces(offset, len) {
             match self.pages.get(page) {
                 Some(Some(page)) => bytes.extend_from_slice(&page.cache[range]),
-                _ => bytes.resize(bytes.len() + range.len(), 0),
+                _ => bytes.extend_from_slice(&ZEROS[range]),
             }
         }
         bytes.freeze()
     }
 
-    /// Changes the page cache.
-    pub fn write(&mut self, offset: u64, bytes: &[u8], random: &mut Random) {
-        let mut rest = bytes;
+    /// Bytes that lie in one page, without a copy.
+    fn slice(&self, offset: u64, len: usize) -> Option<Bytes> {
+        let at = offset as usize % PAGE;
+        let page = self.pages.get(offset as usize / PAGE)?.as_ref()?;
+        (at + len <= PAGE).then(|| page.cache.slice(at..at + len))
+    }
+
+    /// Reads as a process does, meeting what is damaged; `None`: the medium gives an error.
+    pub fn read_medium(
+        &mut self,
+        offset: u64,
+        len: usize,
+        counts: &mut FaultCounts,
+    ) -> Option<Bytes> {
+        let bytes = self.read(offset, len);
+        let touched = sectors(offset, bytes.len());
+        let is_readable = self.damages.is_empty() || self.damages.read(touched, counts);
+        is_readable.then_some(bytes)
+    }
+
+    /// Whether a write can be done: part of an unreadable sector cannot be replaced.
+    pub fn allows_write(&self, offset: u64, len: usize) -> bool {
+        self.damages.is_empty() || self.damages.allows_write(offset, len)
+    }
+
+    /// Changes the page cache; `stamp` is the number of the operation.
+    pub fn write(&mut self, offset: u64, bytes: &Bytes, stamp: u64, random: &mut Random) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut done = 0;
         for (index, range) in pieces(offset, bytes.len()) {
-            if self.pages.len() <= index {
-                self.pages.resize_with(index + 1, || None);
+            let piece = bytes.slice(done..done + range.len());
+            done += range.len();
+            let page = self.page_at(index);
+            let was_unsynced = page.is_unsynced();
+            page.write(range.start, piece, random);
+            page.stamp = stamp;
+            if !was_unsynced {
+                self.unsynced.push(index);
             }
-            let page = self.pages[index].get_or_insert_with(Page::zeroed);
-            for sector in range.start / SECTOR..range.end.div_ceil(SECTOR) {
-                page.touch(sector, random);
-            }
-            let (piece, tail) = rest.split_at(range.len());
-            page.cache[range].copy_from_slice(piece);
-            rest = tail;
-            self.unsynced.insert(index);
         }
-        if !bytes.is_empty() {
-            self.len = self.len.max(offset + bytes.len() as u64);
+        if !self.damages.is_empty() {
+            self.damages.write(offset, bytes);
         }
+        self.len = self.len.max(offset + bytes.len() as u64);
+    }
+
+    fn page_at(&mut self, index: usize) -> &mut Page {
+        if self.pages.len() <= index {
+            self.pages.resize_with(index + 1, || None);
+        }
+        let slot = &mut self.pages[index];
+        self.page_count += usize::from(slot.is_none());
+        slot.get_or_insert_with(Page::zeroed)
     }
 
     /// Makes the page cache durable, except what is stuck.
     pub fn sync(&mut self) {
+        if !self.damages.is_empty() {
+            let pages = &self.pages;
+            let is_written = |sector: usize| {
+                let page = pages.get(sector / SECTORS_PER_PAGE).and_then(Option::as_ref);
+                page.is_none_or(|page| page.stuck & (1 << (sector % SECTORS_PER_PAGE)) == 0)
+            };
+            self.damages.sync(is_written);
+        }
         let pages = &mut self.pages;
         self.unsynced.retain(|index| {
             let page = pages[*index].as_mut().expect("C2: an unsynced page exists");
@@ -185,52 +170,167 @@ impl Content {
     }
 
     /// A sync that failed: the kernel reports it once and calls the pages clean, though they were
-    /// never written.
-    pub fn fail_sync(&mut self) {
-        for index in &self.unsynced {
-            let page = self.pages[*index].as_mut().expect("C2: an unsynced page exists");
-            page.stuck |= page.dirty;
-            page.dirty = 0;
+    /// never written. `is_reverted`: the old bytes show at once.
+    pub fn fail_sync(&mut self, is_reverted: bool) {
+        let pages = &mut self.pages;
+        let mut reverted = BTreeSet::new();
+        self.unsynced.retain(|index| {
+            let page = pages[*index].as_mut().expect("C2: an unsynced page exists");
+            if is_reverted {
+                reverted.extend(bits(page.dirty).map(|sector| index * SECTORS_PER_PAGE + sector));
+                page.revert(page.dirty);
+                page.below = page.below.take().filter(|_| page.stuck != 0);
+            } else {
+                page.stuck |= page.dirty;
+                page.dirty = 0;
+            }
+            page.is_unsynced()
+        });
+        if !self.damages.is_empty() {
+            self.damages.uncover(|sector| reverted.contains(&sector));
         }
     }
 
     /// The power goes: each unsynced sector, and the size, is as it was, as it should be, or in
     /// between.
     pub fn lose_power(&mut self, survival: Survival, random: &mut Random, fate: &mut SectorFate) {
+        let mut lost = BTreeSet::new();
         for index in std::mem::take(&mut self.unsynced) {
             let page = self.pages[index].as_mut().expect("C2: an unsynced page exists");
-            page.lose_power(survival, random, fate);
+            let mask = page.lose_power(survival, random, fate);
+            if !self.damages.is_empty() {
+                lost.extend(bits(mask).map(|sector| index * SECTORS_PER_PAGE + sector));
+            }
         }
-        if self.len > self.synced_len && !random.chance(survival.kept_per_mille) {
-            let grown = self.len - self.synced_len;
-            let kept = if random.chance(500) { 0 } else { random.below(grown) };
-            self.cut(self.synced_len + kept);
+        self.damages.lose_power(|sector| lost.contains(&sector));
+        if self.len > self.synced_len {
+            self.lose_size(survival, random, fate);
         }
         self.synced_len = self.len;
     }
 
-    /// Flips one bit of the cache and of what is below, as a rotten medium does. Nothing beyond the
-    /// end rots.
-    pub fn rot(&mut self, offset: u64, bit: u8) {
-        if offset >= self.len {
-            return;
-        }
-        let (index, byte) = (offset as usize / PAGE, offset as usize % PAGE);
-        if let Some(Some(page)) = self.pages.get_mut(index) {
-            page.cache[byte] ^= 1 << (bit % 8);
-            if let Some(below) = &mut page.below {
-                below[byte] ^= 1 << (bit % 8);
-            }
+    fn lose_size(&mut self, survival: Survival, random: &mut Random, fate: &mut SectorFate) {
+        let is_kept = match survival {
+            Survival::Drawn { kept_per_mille, .. } => random.chance(kept_per_mille),
+            Survival::Exact { is_kept, .. } => is_kept,
+        };
+        fate.sizes += 1;
+        if !is_kept {
+            let grown = self.len - self.synced_len;
+            let is_drawn = matches!(survival, Survival::Drawn { .. }) && !random.chance(500);
+            let kept = if is_drawn { random.below(grown) } else { 0 };
+            self.cut(self.synced_len + kept);
         }
     }
 
     fn cut(&mut self, len: u64) {
         self.len = len;
+        self.damages.cut(len);
         self.pages.truncate((len as usize).div_ceil(PAGE));
+        self.page_count = self.pages.iter().flatten().count();
+        let at = len as usize % PAGE;
         if let Some(Some(page)) = self.pages.get_mut(len as usize / PAGE) {
-            page.cache[len as usize % PAGE..].fill(0);
+            patch(&mut page.cache, at, &ZEROS[at..]);
         }
     }
+}
+
+/// What is done to the medium behind everybody's back.
+impl Content {
+    /// Flips one bit of the cache and of what is below, as a rotten medium does. Nothing beyond the
+    /// end rots. Returns whether something did.
+    pub fn rot(&mut self, offset: u64, bit: u8) -> bool {
+        let is_there = matches!(self.pages.get(offset as usize / PAGE), Some(Some(_)));
+        if offset >= self.len || !is_there {
+            return false;
+        }
+        let sector = offset as usize / SECTOR;
+        let truth = self.read((sector * SECTOR) as u64, SECTOR);
+        self.damages.add(sector, Fault::BitRot, Some(pad(truth)));
+        let page = self.page_at(offset as usize / PAGE);
+        let at = offset as usize % PAGE;
+        let flipped = |page: &Bytes| [page[at] ^ (1 << (bit % 8))];
+        let byte = flipped(&page.cache);
+        patch(&mut page.cache, at, &byte);
+        if let Some(below) = &mut page.below {
+            let byte = flipped(below);
+            patch(below, at, &byte);
+        }
+        true
+    }
+
+    /// Makes a sector unreadable until it is written anew. Returns whether there is one.
+    pub fn spoil(&mut self, offset: u64) -> bool {
+        if offset < self.len {
+            self.damages.add(offset as usize / SECTOR, Fault::LatentSector, None);
+        }
+        offset < self.len
+    }
+
+    /// Takes a run of dirty sectors away before the sync that would write them: the medium, and the
+    /// cache, go back to what was there. Returns where they should have gone.
+    pub fn lose_write(&mut self, fault: Fault, random: &mut Random) -> Option<(u64, Bytes)> {
+        let dirty: Vec<usize> =
+            self.unsynced.iter().copied().filter(|index| self.page(*index).dirty != 0).collect();
+        if dirty.is_empty() {
+            return None;
+        }
+        let index = *random.pick(&dirty);
+        let mask = self.page(index).dirty;
+        let first = bits(mask).next()?;
+        let run = (first..SECTORS_PER_PAGE).take_while(|sector| mask & (1 << sector) != 0).count();
+        let count = if random.chance(500) { run } else { random.size(1..run + 1) };
+        let mask = (first..first + count).fold(0, |mask, sector| mask | (1 << sector));
+        let start = (index * PAGE + first * SECTOR) as u64;
+        let lost = pad(self.read(start, count * SECTOR));
+        self.page_at(index).revert(mask);
+        let old = pad(self.read(start, count * SECTOR));
+        for sector in 0..count {
+            let number = index * SECTORS_PER_PAGE + first + sector;
+            self.damages.forget(number);
+            let truth = lost.slice(sector * SECTOR..((sector + 1) * SECTOR).min(lost.len()));
+            let is_same = old.get(sector_range(sector)) == lost.get(sector_range(sector));
+            if !is_same {
+                self.damages.add(number, fault, Some(pad(truth)));
+            }
+        }
+        let page = self.page_at(index);
+        page.below = page.below.take().filter(|_| page.dirty | page.stuck != 0);
+        if !self.page(index).is_unsynced() {
+            self.unsynced.retain(|unsynced| *unsynced != index);
+        }
+        (old != lost).then_some((start, lost))
+    }
+
+    /// Bytes that belong elsewhere land here, on whole sectors that the file has. Returns whether
+    /// that changed anything.
+    pub fn smash(&mut self, offset: u64, bytes: &Bytes) -> bool {
+        let mut is_changed = false;
+        for (number, new) in bytes.chunks_exact(SECTOR).enumerate() {
+            let at = offset + (number * SECTOR) as u64;
+            let sector = at as usize / SECTOR;
+            let old = self.read(at, SECTOR);
+            let page = self.pages.get_mut(at as usize / PAGE).and_then(Option::as_mut);
+            let Some(page) = page.filter(|page| !page.is_unsynced()) else { continue };
+            if old.len() == SECTOR && old != new {
+                patch(&mut page.cache, at as usize % PAGE, new);
+                self.damages.add(sector, Fault::MisdirectedWrite, Some(old));
+                is_changed = true;
+            }
+        }
+        is_changed
+    }
+}
+
+/// A sector, also where the file ends within it.
+fn pad(bytes: Bytes) -> Bytes {
+    let len = bytes.len().next_multiple_of(SECTOR);
+    if bytes.len() == len {
+        return bytes;
+    }
+    let mut padded = bytes.to_vec();
+    padded.resize(len, 0);
+    Bytes::from(padded)
 }
 
 fn page_range(offset: u64, len: usize) -> Range<usize> {
@@ -250,133 +350,5 @@ fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (usize, Range<usize>)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ALL_LOST: Survival = Survival { kept_per_mille: 0, torn_per_mille: 0 };
-    const ALL_KEPT: Survival = Survival { kept_per_mille: 1000, torn_per_mille: 0 };
-
-    fn random() -> Random {
-        Random::new(1, "content")
-    }
-
-    fn written(parts: &[(u64, &[u8])]) -> Content {
-        let mut content = Content::default();
-        for (offset, bytes) in parts {
-            content.write(*offset, bytes, &mut random());
-        }
-        content
-    }
-
-    #[test]
-    fn a_file_matches_a_plain_vector() {
-        let mut random = random();
-        let (mut content, mut model) = (Content::default(), Vec::new());
-        for round in 0..500_u64 {
-            let offset = random.size(0..20_000);
-            let len = random.size(0..9000);
-            let bytes = vec![(round % 250) as u8 + 1; len];
-            content.write(offset as u64, &bytes, &mut random);
-            if len > 0 && model.len() < offset + len {
-                model.resize(offset + len, 0);
-            }
-            if len > 0 {
-                model[offset..offset + len].copy_from_slice(&bytes);
-            }
-            if random.chance(200) {
-                content.sync();
-            }
-            assert_eq!(content.read(0, usize::MAX), model);
-            let from = random.size(0..30_000);
-            let end = model.len().min(from + 5000);
-            let expected = model.get(from..end).unwrap_or_default();
-            assert_eq!(content.read(from as u64, 5000), expected);
-        }
-    }
-
-    #[test]
-    fn synced_bytes_survive_power_loss_and_unsynced_ones_do_not() {
-        let mut content = written(&[(0, &[1; 3000])]);
-        content.sync();
-        content.write(1000, &[2; 5000], &mut random());
-        content.lose_power(ALL_LOST, &mut random(), &mut SectorFate::default());
-        assert!(content.len() >= 3000);
-        let bytes = content.read(0, 3000);
-        assert_eq!(bytes, vec![1; 3000]);
-        assert!(content.read(3000, 9000).iter().all(|byte| *byte == 0));
-    }
-
-    #[test]
-    fn kept_sectors_are_durable_afterwards() {
-        let mut content = written(&[(0, &[1; 3000])]);
-        let mut fate = SectorFate::default();
-        content.lose_power(ALL_KEPT, &mut random(), &mut fate);
-        assert_eq!(fate, SectorFate { kept: 6, lost: 0, torn: 0 });
-        content.lose_power(ALL_LOST, &mut random(), &mut fate);
-        assert_eq!(content.read(0, 9000), vec![1; 3000]);
-    }
-
-    #[test]
-    fn a_torn_sector_mixes_old_and_new_and_spares_synced_neighbours() {
-        let torn = Survival { kept_per_mille: 0, torn_per_mille: 1000 };
-        let mut content = written(&[(0, &[1; 512])]);
-        content.sync();
-        content.write(100, &[2; 300], &mut random());
-        let mut fate = SectorFate::default();
-        content.lose_power(torn, &mut random(), &mut fate);
-        assert_eq!(fate.torn, 1);
-        let bytes = content.read(0, 512);
-        assert!(bytes[..100].iter().chain(&bytes[400..]).all(|byte| *byte == 1));
-        assert!(bytes.iter().all(|byte| *byte == 1 || *byte == 2));
-    }
-
-    #[test]
-    fn a_failed_sync_leaves_pages_clean_but_never_written() {
-        let mut content = written(&[(0, &[1; 4096])]);
-        content.sync();
-        content.write(0, &[2; 512], &mut random());
-        content.fail_sync();
-        content.sync();
-        assert_eq!(content.read(0, 512), vec![2; 512], "the cache shows what was written");
-        content.lose_power(ALL_KEPT, &mut random(), &mut SectorFate::default());
-        assert_eq!(content.read(0, 512), vec![1; 512], "the medium never got it");
-    }
-
-    #[test]
-    fn a_stuck_sector_that_is_written_again_can_be_synced() {
-        let mut content = written(&[(0, &[1; 512])]);
-        content.fail_sync();
-        content.write(0, &[3; 512], &mut random());
-        content.sync();
-        content.lose_power(ALL_LOST, &mut random(), &mut SectorFate::default());
-        assert_eq!(content.read(0, 512), vec![3; 512]);
-    }
-
-    #[test]
-    fn rot_is_below_the_cache_too() {
-        let mut content = written(&[(0, &[0; 512])]);
-        content.sync();
-        content.write(10, &[0], &mut random());
-        content.rot(5, 1);
-        content.rot(9999, 1);
-        content.lose_power(ALL_LOST, &mut random(), &mut SectorFate::default());
-        assert_eq!(content.read(5, 1)[0], 2);
-    }
-
-    #[test]
-    fn size_after_power_loss_lies_between_synced_and_written() {
-        let mut sizes = BTreeSet::new();
-        for seed in 0..200 {
-            let mut random = Random::new(seed, "size");
-            let mut content = written(&[(0, &[1; 1000])]);
-            content.sync();
-            content.write(1000, &[2; 9000], &mut random);
-            let survival = Survival { kept_per_mille: 500, torn_per_mille: 100 };
-            content.lose_power(survival, &mut random, &mut SectorFate::default());
-            assert!((1000..=10_000).contains(&content.len()));
-            assert_eq!(content.read(0, 1000), vec![1; 1000]);
-            sizes.insert(content.len());
-        }
-        assert!(sizes.len() > 10 && sizes.contains(&1000) && sizes.contains(&10_000));
-    }
-}
+#[path = "content_test.rs"]
+mod content_test;

@@ -2,7 +2,7 @@
 
 use super::*;
 use bytes::Bytes;
-use engine::env::{DiskFile, Durability};
+use engine::env::{DiskFile, DiskSpace, Durability};
 
 fn disk(seed: u64) -> SimDisk {
     SimDisk::new(Random::new(seed, "disk"), Timing::default())
@@ -140,7 +140,7 @@ async fn error_knobs_fail_reads_writes_and_syncs() {
         read_error_per_mille: read,
         write_error_per_mille: write,
         sync_error_per_mille: sync,
-        capacity: None,
+        ..DiskFaults::default()
     };
     disk.set_faults(faults(1000, 0, 0));
     assert_eq!(file.read(0, 1).await.unwrap_err().raw_os_error(), Some(EIO));

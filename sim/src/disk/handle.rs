@@ -1,54 +1,58 @@
-//! A process's view of a simulated disk: the traits of `engine::env` over one incarnation of the
-//! shared state.
-//!
-//! Each operation runs as a task of its own, as it runs on a disk thread in production: it happens
-//! even when its caller goes away, and its effect comes when the scheduler pleases.
+//! A process's view of a simulated disk: the traits of `engine::env` over whatever is mounted at a
+//! place.
 
-use super::{EIO, Operation, State, lock};
+use super::machine::Machine;
+use super::operation::{Delay, Manner, Step, run_inline, run_inline_steps, run_task};
+use super::place::Mounted;
+use super::state::{Operation, State, io_error};
+use super::{ENODEV, lock};
 use bytes::Bytes;
 use engine::env::{Disk, DiskFile, DiskSpace, Durability, IoFuture};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The disk of one incarnation.
-#[derive(Clone)]
+/// A place, as one process sees it.
 pub(super) struct Mount {
-    pub(super) state: Arc<Mutex<State>>,
-    pub(super) incarnation: u64,
+    pub(super) machine: Machine,
+    pub(super) mounted: Arc<Mounted>,
+    /// The machine's incarnation that may use it.
+    pub(super) process: u64,
 }
 
-fn dead() -> io::Error {
+pub(super) fn dead() -> io::Error {
     io::Error::other("this process is dead")
 }
 
+/// Runs an operation the way the disk wants it.
+fn submit<T: Send + 'static>(
+    state: &Arc<Mutex<State>>,
+    operation: Operation,
+    effect: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> IoFuture<T> {
+    let (manner, delay) = {
+        let mut state = lock(state);
+        (state.manner, state.delay(operation))
+    };
+    match manner {
+        Manner::Task => run_task(vec![Step::new(delay, effect)], dead),
+        Manner::Inline { .. } => run_inline(delay, effect),
+    }
+}
+
+fn failed<T: Send + 'static>(error: io::Error) -> IoFuture<T> {
+    Box::pin(std::future::ready(Err(error)))
+}
+
 impl Mount {
-    fn with<T>(&self, effect: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        let mut state = lock(&self.state);
-        if state.incarnation == self.incarnation { effect(&mut state) } else { Err(dead()) }
-    }
-
-    /// One step of an operation: its latency, then its effect.
-    async fn step<T>(
-        &self,
-        operation: Operation,
-        effect: impl FnOnce(&mut State) -> io::Result<T>,
-    ) -> io::Result<T> {
-        if let Some(delay) = self.with(|state| Ok(state.delay(operation)))? {
-            tokio::time::sleep(delay).await;
-        }
-        self.with(|state| if state.may_step() { effect(state) } else { Err(dead()) })
-    }
-
-    fn submit<T: Send + 'static>(
-        &self,
-        operation: impl Future<Output = io::Result<T>> + Send + 'static,
-    ) -> IoFuture<T> {
+    /// The disk that is mounted now.
+    fn state(&self) -> io::Result<Arc<Mutex<State>>> {
         // A task that is dropped by a kill may still call; it gets no new task.
-        if self.with(|_| Ok(())).is_err() {
-            return Box::pin(std::future::ready(Err(dead())));
+        if self.machine.incarnation() != self.process {
+            return Err(dead());
         }
-        let task = tokio::spawn(operation);
-        Box::pin(async move { task.await.unwrap_or_else(|_| Err(dead())) })
+        let mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
+        mounted.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn run<T: Send + 'static>(
@@ -56,49 +60,69 @@ impl Mount {
         operation: Operation,
         effect: impl FnOnce(&mut State) -> io::Result<T> + Send + 'static,
     ) -> IoFuture<T> {
-        let mount = self.clone();
-        self.submit(async move { mount.step(operation, effect).await })
+        let state = match self.state() {
+            Ok(state) => state,
+            Err(error) => return failed(error),
+        };
+        let (own, incarnation) = (state.clone(), lock(&state).incarnation);
+        let process = self.process;
+        submit(&state, operation, move || {
+            let mut state = enter(&own, process, incarnation)?;
+            state.begin(operation)?;
+            effect(&mut state)
+        })
     }
 
     fn run_open(
         &self,
+        operation: Operation,
         effect: impl FnOnce(&mut State) -> io::Result<u64> + Send + 'static,
     ) -> IoFuture<Arc<dyn DiskFile>> {
-        let mount = self.clone();
-        self.submit(async move {
-            let inode = mount.step(Operation::Name, effect).await?;
-            Ok(Arc::new(OpenFile(Arc::new(Descriptor { mount, inode }))) as Arc<dyn DiskFile>)
+        let owner = self.state();
+        let process = self.process;
+        self.run(operation, move |state| {
+            let inode = effect(state)?;
+            let told = AtomicU64::new(state.file(inode).failures);
+            let incarnation = state.incarnation;
+            let state = owner?;
+            let descriptor = Descriptor { state, process, incarnation, inode, told };
+            Ok(Arc::new(OpenFile(Arc::new(descriptor))) as Arc<dyn DiskFile>)
         })
     }
+}
+
+/// The disk, if the process and its hold of the disk are still valid.
+fn enter(
+    state: &Mutex<State>,
+    process: u64,
+    incarnation: u64,
+) -> io::Result<std::sync::MutexGuard<'_, State>> {
+    let state = lock(state);
+    if state.machine.incarnation() != process {
+        return Err(dead());
+    }
+    if state.incarnation != incarnation { Err(io_error(ENODEV)) } else { Ok(state) }
 }
 
 impl Disk for Mount {
     fn create(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>> {
         let path = path.to_owned();
-        self.run_open(move |state| state.create(&path))
+        self.run_open(Operation::Name, move |state| state.create(&path))
     }
 
     fn open(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>> {
         let path = path.to_owned();
-        self.run_open(move |state| state.open(&path))
+        self.run_open(Operation::Look, move |state| state.open(&path))
     }
 
     fn rename(&self, source: &str, target: &str) -> IoFuture<()> {
         let (source, target) = (source.to_owned(), target.to_owned());
-        self.run(Operation::Name, move |state| {
-            state.names.rename(&source, &target)?;
-            state.free_files();
-            Ok(())
-        })
+        self.run(Operation::Name, move |state| state.rename(&source, &target))
     }
 
     fn remove(&self, path: &str) -> IoFuture<()> {
         let path = path.to_owned();
-        self.run(Operation::Name, move |state| {
-            state.names.unlink(&path)?;
-            state.free_files();
-            Ok(())
-        })
+        self.run(Operation::Name, move |state| state.remove(&path))
     }
 
     fn create_dir(&self, path: &str) -> IoFuture<()> {
@@ -113,79 +137,127 @@ impl Disk for Mount {
 
     fn list(&self, path: &str) -> IoFuture<Vec<String>> {
         let path = path.to_owned();
-        self.run(Operation::Name, move |state| state.names.list(&path))
+        self.run(Operation::Look, move |state| state.list(&path))
     }
 
     fn sync_dir(&self, path: &str) -> IoFuture<()> {
         let path = path.to_owned();
-        self.run(Operation::Sync, move |state| {
-            state.names.sync(&path)?;
-            state.free_files();
-            Ok(())
-        })
+        self.run(Operation::Sync, move |state| state.sync_dir(&path))
     }
 
     fn space(&self) -> IoFuture<DiskSpace> {
-        self.run(Operation::Name, |state| Ok(state.space()))
+        self.run(Operation::Look, |state| Ok(state.space()))
     }
 }
 
 /// Counts as open until the last operation that uses it is over.
 struct Descriptor {
-    mount: Mount,
+    state: Arc<Mutex<State>>,
+    process: u64,
+    incarnation: u64,
     inode: u64,
+    /// Failed write-backs that this handle knows of.
+    told: AtomicU64,
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
         // A dead incarnation's files were all closed when it died.
-        let _ = self.mount.with(|state| {
+        if let Ok(mut state) = enter(&self.state, self.process, self.incarnation) {
             state.close(self.inode);
-            Ok(())
-        });
+        }
+    }
+}
+
+impl Descriptor {
+    fn step<T>(
+        &self,
+        operation: Operation,
+        effect: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut state = enter(&self.state, self.process, self.incarnation)?;
+        state.begin(operation)?;
+        effect(&mut state)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.step(Operation::Sync, |state| {
+            let mut told = self.told.load(Ordering::Relaxed);
+            let result = state.sync(self.inode, &mut told);
+            self.told.store(told, Ordering::Relaxed);
+            result
+        })
     }
 }
 
 struct OpenFile(Arc<Descriptor>);
 
+impl OpenFile {
+    fn run<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        effect: impl FnOnce(&Descriptor) -> io::Result<T> + Send + 'static,
+    ) -> IoFuture<T> {
+        let file = self.0.clone();
+        if let Err(error) = enter(&file.state, file.process, file.incarnation) {
+            return failed(error);
+        }
+        submit(&self.0.state, operation, move || effect(&file))
+    }
+}
+
+impl OpenFile {
+    /// Two steps: the process may die between them, the power may go.
+    fn write_and_sync(
+        &self,
+        write: impl FnOnce(&Descriptor) -> io::Result<()> + Send + 'static,
+    ) -> IoFuture<()> {
+        let (file, synced) = (self.0.clone(), self.0.clone());
+        let (manner, delays) = match enter(&file.state, file.process, file.incarnation) {
+            Ok(mut state) => {
+                let delays = [Operation::Write, Operation::Sync].map(|step| state.delay(step));
+                (state.manner, delays)
+            }
+            Err(error) => return failed(error),
+        };
+        if manner != Manner::Task && delays == [Delay::default(); 2] {
+            let result = write(&file).and_then(|()| file.sync());
+            return Box::pin(std::future::ready(result));
+        }
+        let [first, second] = delays;
+        let steps =
+            vec![Step::new(first, move || write(&file)), Step::new(second, move || synced.sync())];
+        match manner {
+            Manner::Task => run_task(steps, dead),
+            Manner::Inline { .. } => run_inline_steps(steps),
+        }
+    }
+}
+
 impl DiskFile for OpenFile {
     fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes> {
-        let file = self.0.clone();
-        self.0.mount.submit(async move {
-            let read = |state: &mut State| {
-                if state.is_failing(Operation::Read) {
-                    return Err(io::Error::from_raw_os_error(EIO));
-                }
-                Ok(state.file(file.inode).content.read(offset, len))
-            };
-            file.mount.step(Operation::Read, read).await
+        self.run(Operation::Read, move |file| {
+            file.step(Operation::Read, |state| state.read(file.inode, offset, len))
         })
     }
 
     fn write(&self, offset: u64, buffers: Vec<Bytes>, durability: Durability) -> IoFuture<()> {
-        let file = self.0.clone();
-        self.0.mount.submit(async move {
-            let write = |state: &mut State| state.write(file.inode, offset, &buffers);
-            file.mount.step(Operation::Write, write).await?;
-            if durability == Durability::Synced {
-                file.mount.step(Operation::Sync, |state| state.sync(file.inode)).await?;
-            }
-            Ok(())
-        })
+        let write = move |file: &Descriptor| {
+            file.step(Operation::Write, |state| state.write(file.inode, offset, &buffers))
+        };
+        match durability {
+            Durability::Cached => self.run(Operation::Write, write),
+            Durability::Synced => self.write_and_sync(write),
+        }
     }
 
     fn sync(&self) -> IoFuture<()> {
-        let file = self.0.clone();
-        self.0.mount.submit(async move {
-            file.mount.step(Operation::Sync, |state| state.sync(file.inode)).await
-        })
+        self.run(Operation::Sync, |file| file.sync())
     }
 
     fn len(&self) -> IoFuture<u64> {
-        let file = self.0.clone();
-        self.0.mount.submit(async move {
-            let len = |state: &mut State| Ok(state.file(file.inode).content.len());
-            file.mount.step(Operation::Name, len).await
+        self.run(Operation::Look, |file| {
+            file.step(Operation::Look, |state| Ok(state.file(file.inode).content.len()))
         })
     }
 }

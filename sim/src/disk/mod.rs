@@ -2,7 +2,8 @@
 //! seed.
 //!
 //! A [`SimDisk`] is the medium together with its page cache; it lives outside the simulated node
-//! and outlives its processes. Each process [attaches](SimDisk::attach) to it anew.
+//! and outlives its processes. Each process [attaches](SimDisk::attach) to it anew, or to the
+//! [`Place`] where it is mounted.
 //!
 //! ```text
 //!             write            sync, or the kernel's own write-back
@@ -17,99 +18,68 @@
 //! - D3: what is lost is decided by the disk's own random stream, so that it depends on nothing but
 //!   the seed and the order of operations.
 //! - D4: a power loss takes no byte and no entry that was synced; see [`content`] and [`names`].
+//! - D5: the truth stays beside every damage; see [`damage`].
 
 pub mod content;
+pub mod damage;
+pub mod fault;
 pub mod handle;
+pub mod machine;
 pub mod names;
+pub mod operation;
+pub mod page;
+pub mod place;
+mod state;
+
+pub use fault::{DiskFaults, Fault, FaultCounts, Timing};
+pub use machine::Machine;
+pub use operation::Manner;
+pub use place::Place;
+pub use state::DiskStatistics;
 
 use crate::random::{Random, mix};
-use content::{Content, SectorFate, Survival};
-use engine::env::{Disk, DiskSpace};
+use bytes::Bytes;
+use engine::env::Disk;
 use names::{Entry, Inode, Names};
+use page::Survival;
+use state::{File, State};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Bytes of a disk whose room nobody limits.
 const CAPACITY_DEFAULT: u64 = 1 << 40;
 /// `EIO`: the medium failed.
 const EIO: i32 = 5;
+/// `ENODEV`: the disk was pulled.
+const ENODEV: i32 = 19;
 /// `ENOSPC`: no room.
 const ENOSPC: i32 = 28;
+/// `EROFS`: the file system takes no writes.
+const EROFS: i32 = 30;
 
-/// How long operations take. Most take no virtual time; the simulator's clock knows nothing below 1
-/// ms.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Timing {
-    /// Reads and writes, of a thousand, that take time.
-    pub slow_per_mille: u32,
-    /// Operations on names, of a thousand, that take time.
-    pub slow_name_per_mille: u32,
-    /// Syncs, of a thousand, that take time.
-    pub slow_sync_per_mille: u32,
-    /// Longest time in milliseconds.
-    pub slow_ms_max: u64,
+/// A power loss that was planned: what is left of the operations that no sync covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerLoss {
+    /// By the disk's random stream.
+    Drawn,
+    /// Nothing.
+    Nothing,
+    /// Everything.
+    Everything,
+    /// Everything but one, drawn.
+    OneDropped,
+    /// Everything, the last one in part.
+    LastTorn,
+    /// The last one and not the one before it.
+    Reordered,
 }
 
-/// What fails while the machine runs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DiskFaults {
-    /// Reads, of a thousand, that fail with `EIO`.
-    pub read_error_per_mille: u32,
-    /// Writes, of a thousand, that fail with `EIO` after some of the bytes were written.
-    pub write_error_per_mille: u32,
-    /// Syncs, of a thousand, that fail with `EIO` and leave the pages clean but unwritten.
-    pub sync_error_per_mille: u32,
-    /// Bytes of the file system; writes beyond fail with `ENOSPC` after what fits was written.
-    pub capacity: Option<u64>,
-}
-
-/// What happened to a disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DiskStatistics {
-    /// Writes.
-    pub writes: u64,
-    /// Syncs of files.
-    pub syncs: u64,
-    /// Processes that died while the power stayed.
-    pub kills: u64,
-    /// Power losses.
-    pub power_losses: u64,
-    /// Unsynced sectors at power losses.
-    pub sectors: SectorFate,
-    /// Unsynced changes of directories that were lost.
-    pub names_lost: u64,
-    /// Operations that were made to fail.
-    pub errors: u64,
-}
-
-#[derive(Default)]
-struct File {
-    content: Content,
-    open_count: usize,
-}
-
-/// What an operation is, to decide how long it takes and how it may fail.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operation {
-    Read,
-    Write,
-    Sync,
-    Name,
-}
-
-struct State {
-    random: Random,
-    timing: Timing,
-    faults: DiskFaults,
-    incarnation: u64,
-    /// Operations that the process still does before it dies.
-    steps_left: Option<u64>,
+/// What a disk held at one moment, the unsynced included.
+#[derive(Clone)]
+pub struct Image {
     files: BTreeMap<Inode, File>,
     names: Names,
-    next_inode: Inode,
-    statistics: DiskStatistics,
 }
 
 /// A disk, as the simulator holds it.
@@ -119,27 +89,23 @@ pub struct SimDisk {
 }
 
 impl SimDisk {
-    /// A blank disk.
+    /// A blank disk in a machine of its own, whose operations are tasks.
     pub fn new(random: Random, timing: Timing) -> Self {
-        let state = State {
-            random,
-            timing,
-            faults: DiskFaults::default(),
-            incarnation: 0,
-            steps_left: None,
-            files: BTreeMap::new(),
-            names: Names::default(),
-            next_inode: 1,
-            statistics: DiskStatistics::default(),
-        };
+        Self::on(&Machine::default(), random, timing, Manner::Task)
+    }
+
+    /// A blank disk for a machine.
+    pub fn on(machine: &Machine, random: Random, timing: Timing, manner: Manner) -> Self {
+        let state = State::new(machine.clone(), random, timing, manner);
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// The disk as a fresh process sees it. Valid until the next [`SimDisk::kill`] or
     /// [`SimDisk::lose_power`].
     pub fn attach(&self) -> Arc<dyn Disk> {
-        let incarnation = self.lock().incarnation;
-        Arc::new(handle::Mount { state: self.state.clone(), incarnation })
+        let place = Place::new(&self.lock().machine);
+        place.mount(Some(self));
+        place.attach()
     }
 
     /// The process dies; its page cache stays. Call it in the same step as the kill of the node,
@@ -147,22 +113,29 @@ impl SimDisk {
     pub fn kill(&self) {
         let mut state = self.lock();
         state.statistics.kills += 1;
-        state.detach();
+        state.machine.kill();
+        state.settle();
     }
 
     /// The process dies, as by [`SimDisk::kill`], when it has done so many more operations. Returns
     /// whether an earlier wish of this kind is still open: its process did less.
     pub fn kill_after(&self, steps: Option<u64>) -> bool {
-        let mut state = self.lock();
-        std::mem::replace(&mut state.steps_left, steps).is_some()
+        self.lock().machine.kill_after(steps)
     }
 
     /// The power goes: the process dies and the page cache with it. Call it as [`SimDisk::kill`].
     pub fn lose_power(&self) {
+        self.lose_power_as(PowerLoss::Drawn);
+    }
+
+    /// The power goes, as by [`SimDisk::lose_power`], and takes what is said here.
+    pub fn lose_power_as(&self, loss: PowerLoss) {
         let mut state = self.lock();
         state.statistics.power_losses += 1;
-        state.detach();
-        state.lose_power();
+        state.machine.kill();
+        state.settle();
+        let survival = plan(&mut state, loss);
+        state.lose_power(survival);
     }
 
     /// Sets what fails from now on.
@@ -170,15 +143,14 @@ impl SimDisk {
         self.lock().faults = faults;
     }
 
-    /// Flips a bit of a file, silently, in the cache and on the medium.
-    ///
-    /// # Errors
-    /// When the path names no file.
-    pub fn rot(&self, path: &str, offset: u64, bit: u8) -> io::Result<()> {
-        let mut state = self.lock();
-        let inode = state.names.file(path)?;
-        state.file(inode).content.rot(offset, bit);
-        Ok(())
+    /// What fails now.
+    pub fn faults(&self) -> DiskFaults {
+        self.lock().faults
+    }
+
+    /// Sets how long operations take from now on.
+    pub fn set_timing(&self, timing: Timing) {
+        self.lock().timing = timing;
     }
 
     /// What happened so far.
@@ -186,177 +158,232 @@ impl SimDisk {
         self.lock().statistics
     }
 
+    /// Faults so far.
+    pub fn counts(&self) -> FaultCounts {
+        self.lock().counts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        state.settle();
+        state
+    }
+}
+
+/// Faults of the medium.
+impl SimDisk {
+    /// Flips a bit of a file, silently, in the cache and on the medium.
+    ///
+    /// # Errors
+    /// When the path names no file.
+    pub fn rot(&self, path: &str, offset: u64, bit: u8) -> io::Result<()> {
+        let mut state = self.lock();
+        let inode = state.names.file(path)?;
+        if state.file(inode).content.rot(offset, bit) {
+            state.counts.inject(Fault::BitRot);
+        }
+        Ok(())
+    }
+
+    /// Makes the sector at that place unreadable until it is written anew.
+    ///
+    /// # Errors
+    /// When the path names no file.
+    pub fn spoil(&self, path: &str, offset: u64) -> io::Result<()> {
+        let mut state = self.lock();
+        let inode = state.names.file(path)?;
+        if state.file(inode).content.spoil(offset) {
+            state.counts.inject(Fault::LatentSector);
+        }
+        Ok(())
+    }
+
+    /// A file loses its name for ever, without having been removed.
+    ///
+    /// # Errors
+    /// When the path names no file.
+    pub fn vanish(&self, path: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        state.names.file(path)?;
+        state.names.vanish(path);
+        state.arm(Fault::Vanished);
+        Ok(())
+    }
+
+    /// A drawn place in a drawn file whose path begins so.
+    pub fn draw_place(&self, prefix: &str) -> Option<(String, u64)> {
+        let mut state = self.lock();
+        let mut files = Vec::new();
+        for (path, entry) in state.names.iter() {
+            if let Entry::File(inode) = entry
+                && path.starts_with(prefix)
+                && !state.files[&inode].content.is_empty()
+            {
+                files.push((path.to_owned(), state.files[&inode].content.len()));
+            }
+        }
+        if files.is_empty() {
+            return None;
+        }
+        let (path, len) = state.random.pick(&files).clone();
+        let offset = state.random.below(len);
+        Some((path, offset))
+    }
+
+    /// The next sync that has something to write does this wrong: a lost or misdirected write, or
+    /// an error.
+    pub fn plan_sync(&self, fault: Option<Fault>) {
+        self.lock().next_sync = fault;
+    }
+
+    /// Every operation fails from now on, or no more.
+    pub fn set_lost(&self, is_lost: bool) {
+        let mut state = self.lock();
+        if is_lost && !state.is_lost {
+            state.arm(Fault::DiskLoss);
+        }
+        state.is_lost = is_lost;
+    }
+
+    /// The file system takes no more writes, or does again.
+    pub fn set_read_only(&self, is_read_only: bool) {
+        let mut state = self.lock();
+        if is_read_only && !state.is_read_only {
+            state.arm(Fault::ReadOnly);
+        }
+        state.is_read_only = is_read_only;
+    }
+
+    /// This is not a disk but a directory of the system's own.
+    pub fn set_root(&self) {
+        self.lock().is_root = true;
+    }
+
+    /// A fault of the whole disk was made by whoever mounts it; its next operation meets it.
+    pub fn arm(&self, fault: Fault) {
+        self.lock().arm(fault);
+    }
+
+    /// What the disk holds.
+    pub fn image(&self) -> Image {
+        let state = self.lock();
+        Image { files: state.files.clone(), names: state.names.clone() }
+    }
+
+    /// The disk holds what it held then. Its process is dead or is pulled from it.
+    pub fn restore(&self, image: &Image) {
+        let mut state = self.lock();
+        state.detach();
+        state.files = image.files.clone();
+        state.names = image.names.clone();
+        state.files.values_mut().for_each(|file| file.open_count = 0);
+    }
+
+    /// All that was on the disk is gone: it is as new.
+    pub fn wipe(&self) {
+        self.restore(&Image { files: BTreeMap::new(), names: Names::default() });
+    }
+}
+
+/// What an oracle sees.
+impl SimDisk {
+    /// Sectors of files with a name that do not hold what they should.
+    pub fn damaged_count(&self) -> usize {
+        let state = self.lock();
+        let contents = state.names.iter().filter_map(|(_, entry)| match entry {
+            Entry::File(inode) => state.files.get(&inode),
+            Entry::Directory => None,
+        });
+        contents.map(|file| file.content.damaged_count()).sum()
+    }
+
+    /// Files whose path begins so, with their sizes.
+    pub fn files(&self, prefix: &str) -> BTreeMap<String, u64> {
+        let state = self.lock();
+        let mut files = BTreeMap::new();
+        for (path, entry) in state.names.iter().filter(|(path, _)| path.starts_with(prefix)) {
+            if let Entry::File(inode) = entry {
+                files.insert(path.to_owned(), state.files[&inode].content.len());
+            }
+        }
+        files
+    }
+
+    /// A file's bytes as the cache shows them, damage and all.
+    ///
+    /// # Errors
+    /// When the path names no file.
+    pub fn content(&self, path: &str) -> io::Result<Bytes> {
+        let mut state = self.lock();
+        let inode = state.names.file(path)?;
+        Ok(state.file(inode).content.read(0, usize::MAX))
+    }
+
+    /// Whether nothing at all has a name.
+    pub fn is_blank(&self) -> bool {
+        self.lock().names.is_empty()
+    }
+
+    /// Handles that the process holds.
+    pub fn open_count(&self) -> usize {
+        self.lock().files.values().map(|file| file.open_count).sum()
+    }
+
+    /// Bytes that files take, also those that are open and have no name.
+    pub fn used(&self) -> u64 {
+        let space = self.lock().space();
+        space.total - space.free
+    }
+
     /// A hash over every path and byte that a process would see.
     pub fn digest(&self) -> u64 {
         let state = self.lock();
         let mut sum = 0;
-        let mut add = |bytes: &[u8]| {
-            sum = mix(sum ^ bytes.len() as u64);
-            for chunk in bytes.chunks(8) {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                sum = mix(sum ^ u64::from_le_bytes(word));
-            }
-        };
         for (path, entry) in state.names.iter() {
-            add(path.as_bytes());
+            sum = fold(sum, path.as_bytes());
             if let Entry::File(inode) = entry {
-                add(&state.files[&inode].content.read(0, usize::MAX));
+                sum = fold(sum, &state.files[&inode].content.read(0, usize::MAX));
             }
         }
         sum
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+fn fold(sum: u64, bytes: &[u8]) -> u64 {
+    let mut sum = mix(sum ^ bytes.len() as u64);
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        sum = mix(sum ^ u64::from_le_bytes(word));
     }
+    sum
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl State {
-    fn file(&mut self, inode: Inode) -> &mut File {
-        self.files.get_mut(&inode).expect("a file that is named or open exists")
-    }
-
-    /// Counts an operation; `false` when the process dies instead.
-    fn may_step(&mut self) -> bool {
-        match self.steps_left {
-            None => true,
-            Some(0) => {
-                self.steps_left = None;
-                self.statistics.kills += 1;
-                self.detach();
-                false
-            }
-            Some(left) => {
-                self.steps_left = Some(left - 1);
-                true
-            }
+fn plan(state: &mut State, loss: PowerLoss) -> Survival {
+    let exact = |is_kept, lost, torn| Survival::Exact { is_kept, lost, torn };
+    let stamps: Vec<u64> = match loss {
+        PowerLoss::Drawn => return state.draw_survival(),
+        PowerLoss::Nothing => return exact(false, None, None),
+        PowerLoss::Everything => return exact(true, None, None),
+        PowerLoss::OneDropped | PowerLoss::LastTorn | PowerLoss::Reordered => {
+            state.stamps().into_iter().collect()
         }
+    };
+    if stamps.is_empty() {
+        return exact(true, None, None);
     }
-
-    /// Ends an incarnation: its handles are worthless, its files closed.
-    fn detach(&mut self) {
-        self.incarnation += 1;
-        self.files.values_mut().for_each(|file| file.open_count = 0);
-        self.free_files();
-    }
-
-    fn lose_power(&mut self) {
-        // All or nothing are as legal as any mixture, and the simplest failures to understand.
-        let kept = *self.random.pick(&[0, 0, 100, 500, 900, 1000]);
-        let survival = Survival { kept_per_mille: kept, torn_per_mille: 200 };
-        for file in self.files.values_mut() {
-            file.content.lose_power(survival, &mut self.random, &mut self.statistics.sectors);
-        }
-        self.statistics.names_lost += self.names.lose_power(kept, &mut self.random);
-        self.free_files();
-    }
-
-    fn free_files(&mut self) {
-        let names = &self.names;
-        self.files.retain(|inode, file| file.open_count > 0 || names.is_reachable(*inode));
-    }
-
-    fn delay(&mut self, operation: Operation) -> Option<Duration> {
-        let slow = match operation {
-            Operation::Sync => self.timing.slow_sync_per_mille,
-            Operation::Read | Operation::Write => self.timing.slow_per_mille,
-            Operation::Name => self.timing.slow_name_per_mille,
-        };
-        let is_slow = self.timing.slow_ms_max > 0 && self.random.chance(slow);
-        is_slow.then(|| Duration::from_millis(self.random.skewed(self.timing.slow_ms_max)))
-    }
-
-    fn is_failing(&mut self, operation: Operation) -> bool {
-        let failing = match operation {
-            Operation::Read => self.faults.read_error_per_mille,
-            Operation::Write => self.faults.write_error_per_mille,
-            Operation::Sync => self.faults.sync_error_per_mille,
-            Operation::Name => 0,
-        };
-        let is_failing = failing > 0 && self.random.chance(failing);
-        self.statistics.errors += u64::from(is_failing);
-        is_failing
-    }
-
-    fn capacity(&self) -> u64 {
-        self.faults.capacity.unwrap_or(CAPACITY_DEFAULT)
-    }
-
-    fn space(&self) -> DiskSpace {
-        let is_used =
-            |inode: &Inode, file: &File| file.open_count > 0 || self.names.is_linked(*inode);
-        let used = self.files.iter().filter(|(inode, file)| is_used(inode, file));
-        let used: u64 = used.map(|(_, file)| file.content.allocated()).sum();
-        let total = self.capacity();
-        DiskSpace { total, free: total.saturating_sub(used) }
-    }
-
-    fn write(&mut self, inode: Inode, mut offset: u64, buffers: &[bytes::Bytes]) -> io::Result<()> {
-        self.statistics.writes += 1;
-        if self.is_failing(Operation::Write) {
-            let first = buffers.first().cloned().unwrap_or_default();
-            let part = first.slice(..self.random.index(first.len() + 1));
-            self.write_one(inode, offset, &part);
-            return Err(io::Error::from_raw_os_error(EIO));
-        }
-        for buffer in buffers {
-            // Room is looked up only where somebody limits it: it costs a walk over all files.
-            if self.faults.capacity.is_some() {
-                let growth = self.file(inode).content.growth(offset, buffer.len());
-                if growth > self.space().free {
-                    self.statistics.errors += 1;
-                    return Err(io::Error::from_raw_os_error(ENOSPC));
-                }
-            }
-            self.write_one(inode, offset, buffer);
-            offset += buffer.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn write_one(&mut self, inode: Inode, offset: u64, bytes: &[u8]) {
-        let file = self.files.get_mut(&inode).expect("an open file exists");
-        file.content.write(offset, bytes, &mut self.random);
-    }
-
-    fn sync(&mut self, inode: Inode) -> io::Result<()> {
-        self.statistics.syncs += 1;
-        let is_failing = self.is_failing(Operation::Sync);
-        let content = &mut self.file(inode).content;
-        if is_failing {
-            content.fail_sync();
-            return Err(io::Error::from_raw_os_error(EIO));
-        }
-        content.sync();
-        Ok(())
-    }
-
-    fn create(&mut self, path: &str) -> io::Result<Inode> {
-        let inode = self.next_inode;
-        self.names.link(path, Entry::File(inode))?;
-        self.next_inode += 1;
-        self.files.insert(inode, File { content: Content::default(), open_count: 1 });
-        Ok(inode)
-    }
-
-    fn open(&mut self, path: &str) -> io::Result<Inode> {
-        let inode = self.names.file(path)?;
-        self.file(inode).open_count += 1;
-        Ok(inode)
-    }
-
-    fn close(&mut self, inode: Inode) {
-        let file = self.file(inode);
-        assert!(file.open_count > 0, "a handle is closed once");
-        file.open_count -= 1;
-        self.free_files();
+    match loss {
+        PowerLoss::LastTorn => exact(true, None, stamps.last().copied()),
+        PowerLoss::Reordered => exact(true, stamps.iter().rev().nth(1).copied(), None),
+        _ => exact(true, Some(*state.random.pick(&stamps)), None),
     }
 }
 
 #[cfg(test)]
 mod disk_test;
+#[cfg(test)]
+mod fault_test;

@@ -8,6 +8,7 @@
 //! - N2: after a power loss, each group of tied names shows a state that it once had, not older
 //!   than the last sync.
 
+use super::page::Survival;
 use crate::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,6 +23,13 @@ pub enum Entry {
     File(Inode),
     /// A directory.
     Directory,
+}
+
+/// A change that no sync made durable yet, with the number of its operation.
+#[derive(Clone, Debug)]
+struct Pending {
+    stamp: u64,
+    change: Change,
 }
 
 #[derive(Clone, Debug)]
@@ -57,11 +65,13 @@ impl Change {
 }
 
 /// All entries of a disk, by full path.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Names {
     cached: BTreeMap<String, Entry>,
     durable: BTreeMap<String, Entry>,
-    pending: Vec<Change>,
+    pending: Vec<Pending>,
+    /// Number of the operation that runs.
+    stamp: u64,
 }
 
 /// The directory of a path; empty for the root.
@@ -139,10 +149,13 @@ impl Names {
     pub fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         self.check_directory(directory)?;
         let is_file = |entry: &Entry| matches!(entry, Entry::File(_));
-        let children = self.cached.iter().filter(|(path, _)| parent(path) == directory);
+        // Everything below a directory follows its own path without a gap.
+        let first = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        let below = self.cached.range(first.clone()..);
+        let below = below.take_while(|(path, _)| path.starts_with(&first));
+        let children = below.filter(|(path, _)| parent(path) == directory);
         let files = children.filter(|(_, entry)| is_file(entry));
-        let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
-        Ok(files.map(|(path, _)| name(path)).collect())
+        Ok(files.map(|(path, _)| path[first.len()..].to_owned()).collect())
     }
 
     /// Makes a directory's entries durable.
@@ -153,29 +166,29 @@ impl Names {
         self.check_directory(directory)?;
         let mut needed = BTreeSet::new();
         let (mut synced, mut pending) = (Vec::new(), Vec::new());
-        for change in std::mem::take(&mut self.pending).into_iter().rev() {
+        for entry in std::mem::take(&mut self.pending).into_iter().rev() {
             let wanted = |path: &&str| parent(path) == directory || needed.contains(*path);
-            if change.paths().iter().any(wanted) {
-                needed.extend(change.paths().into_iter().map(str::to_owned));
-                synced.push(change);
+            if entry.change.paths().iter().any(wanted) {
+                needed.extend(entry.change.paths().into_iter().map(str::to_owned));
+                synced.push(entry);
             } else {
-                pending.push(change);
+                pending.push(entry);
             }
         }
-        synced.iter().rev().for_each(|change| change.apply(&mut self.durable));
+        synced.iter().rev().for_each(|entry| entry.change.apply(&mut self.durable));
         pending.reverse();
         self.pending = pending;
         Ok(())
     }
 
     /// The power goes. Returns how many changes are lost.
-    pub fn lose_power(&mut self, kept_per_mille: u32, random: &mut Random) -> u64 {
+    pub fn lose_power(&mut self, survival: Survival, random: &mut Random) -> u64 {
         let pending = std::mem::take(&mut self.pending);
         let groups = tie(&pending);
         let mut cut = BTreeSet::new();
         let mut lost = 0;
-        for (change, group) in pending.iter().zip(groups) {
-            if cut.contains(&group) || !random.chance(kept_per_mille) {
+        for (Pending { stamp, change }, group) in pending.iter().zip(groups) {
+            if cut.contains(&group) || !is_kept(*stamp, survival, random) {
                 cut.insert(group);
                 lost += 1;
             } else {
@@ -187,6 +200,28 @@ impl Names {
         lost
     }
 
+    /// Numbers the changes that follow.
+    pub fn set_stamp(&mut self, stamp: u64) {
+        self.stamp = stamp;
+    }
+
+    /// Numbers of the operations whose changes are not synced.
+    pub fn stamps(&self, stamps: &mut BTreeSet<u64>) {
+        stamps.extend(self.pending.iter().map(|pending| pending.stamp));
+    }
+
+    /// A file's name is gone from the medium, for no reason that anybody knows of.
+    pub fn vanish(&mut self, path: &str) {
+        self.cached.remove(path);
+        self.durable.remove(path);
+        self.pending.retain(|pending| !pending.change.paths().contains(&path));
+    }
+
+    /// Whether nothing has a name.
+    pub fn is_empty(&self) -> bool {
+        self.cached.is_empty()
+    }
+
     /// Whether a file has a name now.
     pub fn is_linked(&self, inode: Inode) -> bool {
         self.cached.values().any(|entry| *entry == Entry::File(inode))
@@ -195,7 +230,7 @@ impl Names {
     /// Whether a file has a name now or could have one after a power loss.
     pub fn is_reachable(&self, inode: Inode) -> bool {
         let entry = Entry::File(inode);
-        let is_pending = |change: &Change| match change {
+        let is_pending = |pending: &Pending| match &pending.change {
             Change::Link { entry: linked, .. } => *linked == entry,
             Change::Unlink { .. } | Change::Rename { .. } => false,
         };
@@ -211,7 +246,7 @@ impl Names {
 
     fn change(&mut self, change: Change) {
         change.apply(&mut self.cached);
-        self.pending.push(change);
+        self.pending.push(Pending { stamp: self.stamp, change });
     }
 
     /// A directory whose own entry is lost takes its files along.
@@ -231,13 +266,23 @@ impl Names {
     }
 }
 
+fn is_kept(stamp: u64, survival: Survival, random: &mut Random) -> bool {
+    match survival {
+        Survival::Drawn { kept_per_mille, .. } => random.chance(kept_per_mille),
+        // A change of names is not torn: it is lost.
+        Survival::Exact { is_kept, lost, torn } => {
+            is_kept && lost != Some(stamp) && torn != Some(stamp)
+        }
+    }
+}
+
 /// Numbers the groups of changes that share names.
-fn tie(changes: &[Change]) -> Vec<usize> {
+fn tie(changes: &[Pending]) -> Vec<usize> {
     let mut groups: Vec<usize> = Vec::with_capacity(changes.len());
     let mut owner: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, change) in changes.iter().enumerate() {
+    for (index, pending) in changes.iter().enumerate() {
         groups.push(index);
-        for path in change.paths() {
+        for path in pending.change.paths() {
             if let Some(other) = owner.insert(path, index) {
                 let (from, to) = (groups[other], groups[index]);
                 groups.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
@@ -254,7 +299,8 @@ mod tests {
     fn outcomes(names: impl Fn() -> Names) -> BTreeSet<String> {
         let show = |seed| {
             let mut names = names();
-            names.lose_power(500, &mut Random::new(seed, "names"));
+            let survival = Survival::Drawn { kept_per_mille: 500, torn_per_mille: 0 };
+            names.lose_power(survival, &mut Random::new(seed, "names"));
             let show = |(path, entry): (&str, Entry)| match entry {
                 Entry::File(inode) => format!("{path}={inode}"),
                 Entry::Directory => format!("{path}/"),

@@ -1,0 +1,544 @@
+//! The disks of a node: who they are, what they are worth just now, and the roster that says which
+//! of them hold what was acknowledged last.
+//!
+//! ```text
+//! start:    look at every place -> decide (recognise) -> new roster on all disks -> serve
+//! running:  a write fails -> demote: new roster without the disk, on enough others -> go on
+//!           a disk comes or comes back -> new roster with it -> what it holds is verified or filled
+//! ```
+//!
+//! - K1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
+//! - K2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
+//!   a start believes the newest one it sees only with [`quorum::start_count`] of its active disks.
+//! - K3: numbers of disks are never reused; a disk that comes back with an older roster is no leg
+//!   and its members are verified before they count.
+//! - K4: a disk that failed a write or sync gets no more writes until it passed a trial, and what it
+//!   holds counts as damaged until it is verified.
+
+pub mod quorum;
+pub mod recognise;
+mod watch;
+
+use crate::env::{Disk, DiskSpace, Durability, Env, random_u128};
+use crate::erasure::{Geometry, parity_default};
+use crate::error::{EngineError, Result};
+use crate::format::identity::Identity;
+use crate::format::roster::{DISK_COUNT_MAX, DiskNumber, Roster, RosterDisk};
+use crate::object::status::DiskState;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use recognise::{IDENTITY_NEW_PATH, IDENTITY_PATH, Plan, ROSTER_NEW_PATH, ROSTER_PATH, Role, Seen};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::Notify;
+
+/// A disk, and where the command line has it.
+#[derive(Clone)]
+pub struct DiskAt {
+    /// The place, for people.
+    pub place: String,
+    /// What is there.
+    pub disk: Arc<dyn Disk>,
+}
+
+/// One disk of the node that is there. A disk that went and came back is another slot.
+pub struct Slot {
+    /// Its number.
+    pub number: DiskNumber,
+    /// Its identity.
+    pub disk_id: u128,
+    /// Where it is.
+    pub place: String,
+    /// What to read and write.
+    pub disk: Arc<dyn Disk>,
+    /// Whether what it holds must be verified before it counts (K3).
+    pub is_unverified: bool,
+    /// Whether its copy of the metadata, if any, is not current.
+    is_stale: AtomicBool,
+    /// Whether its members were told that they must be verified.
+    doubted: AtomicBool,
+    health: Mutex<(DiskState, String)>,
+    errors: AtomicU64,
+    rot: AtomicU64,
+    /// Times that it failed a write.
+    strikes: AtomicU64,
+}
+
+impl Slot {
+    /// What it is worth, and why.
+    pub fn health(&self) -> (DiskState, String) {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it is worth.
+    pub fn state(&self) -> DiskState {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether it takes writes.
+    pub fn is_healthy(&self) -> bool {
+        self.state() == DiskState::Healthy
+    }
+
+    /// Whether reads are worth a try.
+    pub fn is_readable(&self) -> bool {
+        matches!(self.state(), DiskState::Healthy | DiskState::Suspect | DiskState::ReadOnly)
+    }
+
+    fn set_health(&self, state: DiskState, reason: &str) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if health.0 != state {
+            let (disk, state) = (&self.place, state.word());
+            tracing::warn!(disk, state, reason, "disk changed its state");
+        }
+        *health = (state, reason.to_owned());
+    }
+
+    /// Whether this is the first one to ask about a disk whose content must be verified.
+    pub fn take_doubt(&self) -> bool {
+        !self.doubted.swap(true, Ordering::AcqRel)
+    }
+
+    /// Counts an operation that failed.
+    pub fn count_error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a read that gave damaged bytes.
+    pub fn count_rot(&self) {
+        self.rot.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Operations that failed, and reads that gave damaged bytes.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.errors.load(Ordering::Relaxed), self.rot.load(Ordering::Relaxed))
+    }
+}
+
+/// A place without a disk of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusedPlace {
+    /// The place.
+    pub place: String,
+    /// Why.
+    pub state: DiskState,
+    /// In words.
+    pub reason: String,
+}
+
+/// The disks of a node.
+pub struct DiskSet {
+    deployment_id: u128,
+    parity: Option<u8>,
+    places: Vec<DiskAt>,
+    env: Env,
+    slots: RwLock<BTreeMap<DiskNumber, Arc<Slot>>>,
+    unused: Mutex<Vec<UnusedPlace>>,
+    /// The newest roster that counts (K2).
+    roster: RwLock<Roster>,
+    /// Held while the roster changes; the newest epoch that was tried.
+    turn: tokio::sync::Mutex<u64>,
+    writable: AtomicBool,
+    /// Rung when a disk came, went or failed.
+    changed: Notify,
+}
+
+/// What a start found.
+pub struct OpenedDisks {
+    /// The disks.
+    pub set: Arc<DiskSet>,
+    /// Those with a current copy of the metadata, to recover from.
+    pub sources: Vec<Arc<Slot>>,
+    /// Whether the store begins now.
+    pub is_new: bool,
+}
+
+impl DiskSet {
+    /// Recognises the disks and begins a new epoch on them.
+    ///
+    /// # Errors
+    /// [`EngineError::Foreign`] when they are no complete store of ours; I/O errors.
+    pub async fn open(places: Vec<DiskAt>, parity: Option<u8>, env: Env) -> Result<OpenedDisks> {
+        if !(1..=DISK_COUNT_MAX).contains(&places.len()) {
+            return Err(EngineError::Foreign(format!("{} disks are too many", places.len())));
+        }
+        let seen = recognise::look_at_all(places.clone()).await;
+        let plan = recognise::decide(&seen)?;
+        warn_of_shared_devices(&seen);
+        let is_new = plan.roster.disks.is_empty();
+        let deployment_id = plan.deployment_id.unwrap_or_else(|| random_u128(&*env.rng));
+        let epoch = plan.roster.epoch;
+        let set = Self {
+            deployment_id,
+            parity,
+            places,
+            env,
+            slots: RwLock::default(),
+            unused: Mutex::default(),
+            roster: RwLock::new(plan.roster.clone()),
+            turn: tokio::sync::Mutex::new(epoch),
+            writable: AtomicBool::new(true),
+            changed: Notify::new(),
+        };
+        let next = set.take_roles(&plan).await?;
+        let is_source =
+            |slot: &Arc<Slot>| is_new || !slot.is_unverified && is_leg(&plan.roster, slot.number);
+        let sources: Vec<_> = set.slots().into_iter().filter(is_source).collect();
+        if let Err(error) = set.change(|roster| *roster = next).await {
+            if is_new || set.slots().len() == 1 {
+                return Err(error);
+            }
+            tracing::error!(%error, "the disks are served without taking writes");
+        }
+        Ok(OpenedDisks { set: Arc::new(set), sources, is_new })
+    }
+
+    /// Fills the slots; returns the roster that follows from them.
+    async fn take_roles(&self, plan: &Plan) -> Result<Roster> {
+        let mut roster = plan.roster.clone();
+        let present: BTreeSet<DiskNumber> = plan
+            .roles
+            .iter()
+            .filter_map(|role| match role {
+                Role::Member { number, .. } => Some(*number),
+                _ => None,
+            })
+            .collect();
+        for disk in &mut roster.disks {
+            disk.is_active = present.contains(&disk.number);
+            disk.is_leg &= disk.is_active;
+        }
+        for (at, role) in self.places.iter().zip(&plan.roles) {
+            match role {
+                Role::Member { number, is_current } => {
+                    let disk = entry(&mut roster, *number);
+                    disk.place = at.place.clone();
+                    disk.is_leg &= is_current;
+                    let disk_id = disk.disk_id;
+                    self.add_slot(at, (*number, disk_id), !is_current);
+                }
+                Role::Newcomer(identity) => {
+                    self.admit(&mut roster, at, *identity).await?;
+                }
+                Role::Unused(state, reason) => self.leave(at, *state, reason),
+            }
+        }
+        let count = roster.disks.len();
+        roster.parity = self.parity.unwrap_or(parity_default(count)).min((count / 2) as u8);
+        if plan.roster.disks.is_empty() {
+            let leg_count = quorum::leg_count(count, roster.parity);
+            roster.disks.iter_mut().take(leg_count).for_each(|disk| disk.is_leg = true);
+        }
+        Ok(roster)
+    }
+
+    fn add_slot(&self, at: &DiskAt, (number, disk_id): (DiskNumber, u128), is_unverified: bool) {
+        let slot = Slot {
+            number,
+            disk_id,
+            place: at.place.clone(),
+            disk: at.disk.clone(),
+            is_unverified,
+            is_stale: AtomicBool::new(is_unverified),
+            doubted: AtomicBool::new(false),
+            health: Mutex::new((DiskState::Healthy, String::new())),
+            errors: AtomicU64::new(0),
+            rot: AtomicU64::new(0),
+            strikes: AtomicU64::new(0),
+        };
+        if is_unverified {
+            tracing::warn!(disk = at.place, "disk missed changes; what it holds is verified");
+        }
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.insert(number, Arc::new(slot));
+    }
+
+    /// Makes a blank disk one of ours. The lost disk whose place it took is expected no longer.
+    async fn admit(
+        &self,
+        roster: &mut Roster,
+        at: &DiskAt,
+        identity: Option<Identity>,
+    ) -> Result<()> {
+        let disk_id = match identity {
+            Some(identity) => identity.disk_id,
+            None => {
+                let disk_id = random_u128(&*self.env.rng);
+                let identity = Identity { deployment_id: self.deployment_id, disk_id };
+                let bytes = identity.encode();
+                write_replacing(&*at.disk, IDENTITY_NEW_PATH, IDENTITY_PATH, bytes).await?;
+                disk_id
+            }
+        };
+        let is_replaced = |disk: &RosterDisk| !disk.is_active && disk.place == at.place;
+        roster.disks.retain(|disk| !is_replaced(disk));
+        let number = DiskNumber(roster.next_number);
+        let next_number = roster.next_number.checked_add(1);
+        roster.next_number =
+            next_number.ok_or_else(|| EngineError::Foreign("no disk numbers are left".into()))?;
+        let place = at.place.clone();
+        roster.disks.push(RosterDisk { number, disk_id, place, is_active: true, is_leg: false });
+        tracing::info!(disk = at.place, number = number.0, "disk joins");
+        self.add_slot(at, (number, disk_id), false);
+        Ok(())
+    }
+
+    fn leave(&self, at: &DiskAt, state: DiskState, reason: &str) {
+        let place = at.place.clone();
+        tracing::error!(disk = place, state = state.word(), reason, "disk is not used");
+        let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        unused.retain(|known| known.place != place);
+        unused.push(UnusedPlace { place, state, reason: reason.to_owned() });
+    }
+
+    /// The store that the disks belong to.
+    pub fn deployment_id(&self) -> u128 {
+        self.deployment_id
+    }
+
+    /// Every disk that is there, by number.
+    pub fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// A disk that is there.
+    pub fn slot(&self, number: DiskNumber) -> Option<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
+    /// Places without a disk of ours.
+    pub fn unused(&self) -> Vec<UnusedPlace> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest roster that counts.
+    pub fn roster(&self) -> Roster {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Disks that hold a copy of the metadata.
+    pub fn legs(&self) -> Vec<Arc<Slot>> {
+        let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let legs = roster.disks.iter().filter(|disk| disk.is_leg);
+        let current = |slot: &Arc<Slot>| !slot.is_stale.load(Ordering::Acquire);
+        legs.filter_map(|disk| slots.get(&disk.number).cloned()).filter(current).collect()
+    }
+
+    /// Whether writes may be acknowledged: the roster says who holds them, and on several disks
+    /// there are two copies of the metadata at least.
+    pub fn is_writable(&self) -> bool {
+        let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
+        let leg_count = roster.disks.iter().filter(|disk| disk.is_leg).count();
+        let needed = if roster.parity == 0 { 1 } else { 2 };
+        self.writable.load(Ordering::Acquire) && leg_count >= needed
+    }
+
+    /// The geometry that volumes have when all disks are well.
+    pub fn geometry_full(&self) -> Geometry {
+        let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
+        Geometry::widest(roster.disks.len(), roster.parity)
+    }
+
+    /// Rung when a disk came, went or failed.
+    pub async fn wait_for_change(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Takes note of a failed write or sync: the disk gets no more writes (K4).
+    pub fn suspect(&self, slot: &Slot, error: &io::Error) {
+        slot.count_error();
+        slot.strikes.fetch_add(1, Ordering::Relaxed);
+        let state = match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => DiskState::ReadOnly,
+            _ => DiskState::Suspect,
+        };
+        if slot.is_readable() && self.roster_len() > 1 {
+            slot.set_health(state, &error.to_string());
+        }
+        self.changed.notify_one();
+    }
+
+    fn roster_len(&self) -> usize {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).disks.len()
+    }
+
+    /// Begins an epoch without those disks as active ones or legs.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] when too few disks are left: then nothing may be acknowledged.
+    pub async fn demote(&self, numbers: &[DiskNumber]) -> Result<()> {
+        let is_known = |disk: &RosterDisk| numbers.contains(&disk.number) && disk.is_active;
+        if self.roster_len() == 1 {
+            return Err(EngineError::Closed("a lone disk has nobody to go on with".into()));
+        }
+        if !self.roster().disks.iter().any(is_known) {
+            return Ok(());
+        }
+        self.change(|roster| {
+            for disk in roster.disks.iter_mut().filter(|disk| numbers.contains(&disk.number)) {
+                (disk.is_active, disk.is_leg) = (false, false);
+            }
+        })
+        .await
+    }
+
+    /// Makes a disk with a complete copy of the metadata a leg.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] when too few disks are left.
+    pub async fn promote(&self, slot: &Slot) -> Result<()> {
+        let number = slot.number;
+        slot.is_stale.store(false, Ordering::Release);
+        self.change(|roster| {
+            for disk in roster.disks.iter_mut().filter(|disk| disk.number == number) {
+                disk.is_leg = disk.is_active;
+            }
+        })
+        .await
+    }
+
+    /// Changes the roster, durably on enough disks (K2). Disks that fail on the way are left out.
+    async fn change(&self, edit: impl FnOnce(&mut Roster)) -> Result<()> {
+        let mut tried = self.turn.lock().await;
+        let mut base = self.roster();
+        let mut next = base.clone();
+        edit(&mut next);
+        loop {
+            *tried = (*tried).max(base.epoch) + 1;
+            next.epoch = *tried;
+            let written = self.write_roster(&next).await;
+            if let Err(error) = check_change(&base, &next, &written) {
+                self.writable.store(false, Ordering::Release);
+                return Err(error);
+            }
+            *self.roster.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
+            base = next.clone();
+            let is_lost = |disk: &RosterDisk| disk.is_active && !written.contains(&disk.number);
+            if !next.disks.iter().any(is_lost) {
+                break;
+            }
+            for disk in next.disks.iter_mut().filter(|disk| is_lost(disk)) {
+                (disk.is_active, disk.is_leg) = (false, false);
+            }
+        }
+        self.writable.store(true, Ordering::Release);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Writes a roster to its active disks, the legs first: a leg that has the newest one is what a
+    /// start recovers from. Returns who has it.
+    async fn write_roster(&self, roster: &Roster) -> BTreeSet<DiskNumber> {
+        let bytes = Bytes::from(roster.encode(self.deployment_id));
+        let mut written = BTreeSet::new();
+        for is_leg in [true, false] {
+            let targets =
+                roster.disks.iter().filter(|disk| disk.is_active && disk.is_leg == is_leg);
+            let slots = targets.filter_map(|disk| self.slot(disk.number));
+            let writes = slots.map(|slot| {
+                let bytes = bytes.clone();
+                async move {
+                    let result = write_roster_to(&slot, bytes).await;
+                    (slot, result)
+                }
+            });
+            for (slot, result) in join_all(writes).await {
+                match result {
+                    Ok(()) => {
+                        written.insert(slot.number);
+                    }
+                    Err(EngineError::Io { source, .. }) => self.suspect(&slot, &source),
+                    Err(error) => self.suspect(&slot, &io::Error::other(error.to_string())),
+                }
+            }
+        }
+        written
+    }
+
+    /// Room on the disks that take writes.
+    pub async fn spaces(&self) -> Vec<(Arc<Slot>, Option<DiskSpace>)> {
+        let looks = self.slots().into_iter().map(|slot| async move {
+            let space = slot.disk.space().await.ok();
+            (slot, space)
+        });
+        join_all(looks).await
+    }
+}
+
+/// The directory must still be this disk's: where a mount went, a roster would land on whatever is
+/// below.
+async fn write_roster_to(slot: &Slot, bytes: Bytes) -> Result<()> {
+    let file =
+        slot.disk.open(IDENTITY_PATH).await.map_err(EngineError::io("open", IDENTITY_PATH))?;
+    let read = file.read(0, crate::format::identity::IDENTITY_LEN + 1);
+    let found = read.await.map_err(EngineError::io("read", IDENTITY_PATH))?;
+    let is_ours = Identity::decode(&found).is_ok_and(|identity| identity.disk_id == slot.disk_id);
+    if !is_ours {
+        return Err(EngineError::Foreign(format!("{} is no longer this disk", slot.place)));
+    }
+    write_replacing(&*slot.disk, ROSTER_NEW_PATH, ROSTER_PATH, bytes).await
+}
+
+fn check_change(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) -> Result<()> {
+    let (have, needed) = match base.disks.is_empty() {
+        true => (written.len(), next.disks.len()),
+        false => {
+            let active = base.disks.iter().filter(|disk| disk.is_active);
+            let have = active.filter(|disk| written.contains(&disk.number)).count();
+            (have, quorum::change_count(base))
+        }
+    };
+    let still = next.disks.iter().filter(|disk| written.contains(&disk.number)).count();
+    let leg = next.disks.iter().any(|disk| disk.is_leg && written.contains(&disk.number));
+    if have >= needed && still >= quorum::start_count(next) && leg {
+        return Ok(());
+    }
+    Err(EngineError::Closed(format!(
+        "too few disks: {have} of {needed} took the new roster, {still} of {} are left",
+        next.disks.len()
+    )))
+}
+
+fn is_leg(roster: &Roster, number: DiskNumber) -> bool {
+    roster.disks.iter().any(|disk| disk.number == number && disk.is_leg)
+}
+
+fn entry(roster: &mut Roster, number: DiskNumber) -> &mut RosterDisk {
+    let found = roster.disks.iter_mut().find(|disk| disk.number == number);
+    found.expect("roles name disks of the roster")
+}
+
+fn warn_of_shared_devices(seen: &[Seen]) {
+    let mut places: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    for seen in seen {
+        places.entry(seen.device.number).or_default().push(&seen.place);
+    }
+    for places in places.values().filter(|places| places.len() > 1) {
+        let disks = places.join(", ");
+        tracing::warn!(disks, "several disks lie on one device: they will fail together");
+    }
+}
+
+/// Writes a file and moves it over another one: after a crash there is the old one or the new one,
+/// whole.
+pub(crate) async fn write_replacing(
+    disk: &dyn Disk,
+    new_path: &str,
+    path: &str,
+    bytes: impl Into<Bytes>,
+) -> Result<()> {
+    match disk.remove(new_path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(EngineError::io("remove", new_path)(error));
+        }
+        _ => {}
+    }
+    let file = disk.create(new_path).await.map_err(EngineError::io("create", new_path))?;
+    let write = file.write(0, vec![bytes.into()], Durability::Synced);
+    write.await.map_err(EngineError::io("write", new_path))?;
+    disk.rename(new_path, path).await.map_err(EngineError::io("rename", path))?;
+    disk.sync_dir("").await.map_err(EngineError::io("sync", ""))
+}

@@ -1,0 +1,183 @@
+//! Looking after the disks while the node runs: which went, which came, which may be tried again.
+
+use super::recognise::{Finding, Seen, look_at_all};
+use super::{DiskAt, DiskSet, Slot};
+use crate::env::{Disk, Durability};
+use crate::error::Result;
+use crate::format::roster::DiskNumber;
+use crate::object::status::DiskState;
+use bytes::Bytes;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+/// File that a trial writes.
+const TRIAL_PATH: &str = ".stave-trial";
+
+/// Failed writes after which a disk gets no more trials in this life.
+const STRIKES_MAX: u64 = 5;
+
+impl DiskSet {
+    /// Looks at every place once: demotes disks that went, takes in those that came or came back,
+    /// gives suspects a trial. Call it every few seconds.
+    pub async fn watch(&self) {
+        if self.places.len() == 1 {
+            return;
+        }
+        let seen = look_at_all(self.places.clone()).await;
+        let mut gone = Vec::new();
+        for slot in self.slots() {
+            match why_gone(&slot, &seen) {
+                Some(reason) if slot.state() != DiskState::Absent => {
+                    slot.count_error();
+                    slot.set_health(DiskState::Absent, &reason);
+                    gone.push(slot.number);
+                }
+                Some(_) => {}
+                None => self.look_after(&slot, &mut gone).await,
+            }
+        }
+        if !gone.is_empty() {
+            self.changed.notify_one();
+        }
+        self.settle(gone).await;
+        for (at, seen) in self.places.iter().zip(&seen) {
+            self.take_in(at, seen).await;
+        }
+    }
+
+    /// Demotes disks that failed since the last look, whoever saw it.
+    async fn settle(&self, mut numbers: Vec<DiskNumber>) {
+        let failed = self.slots().into_iter().filter(|slot| !slot.is_healthy());
+        numbers.extend(failed.map(|slot| slot.number));
+        if let Err(error) = self.demote(&numbers).await {
+            tracing::error!(%error, "no writes are taken until disks come back");
+        }
+    }
+
+    /// A disk that failed gets a trial; one that takes no writes is noticed before a client's do.
+    async fn look_after(&self, slot: &Arc<Slot>, gone: &mut Vec<DiskNumber>) {
+        if slot.is_healthy() {
+            return;
+        }
+        let is_tired = slot.strikes.load(Ordering::Relaxed) >= STRIKES_MAX;
+        if is_tired {
+            return;
+        }
+        gone.push(slot.number);
+        if try_writing(&*slot.disk).await.is_ok() {
+            // What it holds is verified first; it is another slot from now on.
+            let at = DiskAt { place: slot.place.clone(), disk: slot.disk.clone() };
+            if let Err(error) = self.demote(&[slot.number]).await {
+                tracing::debug!(%error, disk = slot.place, "not taken back yet");
+            }
+            self.take_back(&at, slot.number, slot.disk_id, slot.strikes.load(Ordering::Relaxed))
+                .await;
+        }
+    }
+
+    async fn take_in(&self, at: &DiskAt, seen: &Seen) {
+        let is_taken = self
+            .slots()
+            .iter()
+            .any(|slot| slot.place == at.place && slot.state() != DiskState::Absent);
+        if is_taken {
+            return;
+        }
+        match &seen.finding {
+            Finding::Blank => {
+                let is_odd = seen.device.is_root && !self.is_on_system_device().await;
+                if !is_odd && let Err(error) = self.take_new(at).await {
+                    tracing::warn!(%error, disk = at.place, "an empty directory was not taken in");
+                }
+            }
+            Finding::Disk { identity, .. } if identity.deployment_id == self.deployment_id => {
+                let roster = self.roster();
+                let known = roster.disks.iter().find(|disk| disk.disk_id == identity.disk_id);
+                let is_there = known.is_some_and(|disk| {
+                    self.slot(disk.number).is_some_and(|slot| slot.state() != DiskState::Absent)
+                });
+                match known {
+                    Some(disk) if !is_there => {
+                        self.take_back(at, disk.number, identity.disk_id, 0).await;
+                    }
+                    Some(_) => self.leave(at, DiskState::Refused, "a copy of another disk"),
+                    None => self.leave(at, DiskState::Refused, "it was replaced by another disk"),
+                }
+            }
+            Finding::Disk { .. } | Finding::Foreign(_) | Finding::Unreadable(_) => {}
+        }
+    }
+
+    async fn is_on_system_device(&self) -> bool {
+        for slot in self.slots() {
+            if slot.is_healthy() && slot.disk.device().await.is_ok_and(|device| device.is_root) {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn take_new(&self, at: &DiskAt) -> Result<()> {
+        let mut roster = self.roster();
+        self.admit(&mut roster, at, None).await?;
+        let added = roster.disks.pop().expect("a disk was added");
+        let next_number = roster.next_number;
+        self.forget_place(&at.place);
+        self.change(|roster| {
+            let is_replaced = |place: &str, is_active: bool| !is_active && place == at.place;
+            roster.disks.retain(|disk| !is_replaced(&disk.place, disk.is_active));
+            roster.next_number = roster.next_number.max(next_number);
+            roster.disks.push(added);
+        })
+        .await?;
+        let roster = self.roster();
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|number, _| roster.disks.iter().any(|disk| disk.number == *number));
+        Ok(())
+    }
+
+    async fn take_back(&self, at: &DiskAt, number: DiskNumber, disk_id: u128, strikes: u64) {
+        self.add_slot(at, (number, disk_id), true);
+        if let Some(slot) = self.slot(number) {
+            slot.strikes.store(strikes, Ordering::Relaxed);
+        }
+        self.forget_place(&at.place);
+        let changed = self.change(|roster| {
+            for disk in roster.disks.iter_mut().filter(|disk| disk.number == number) {
+                disk.place = at.place.clone();
+                (disk.is_active, disk.is_leg) = (true, false);
+            }
+        });
+        match changed.await {
+            Ok(()) => tracing::info!(disk = at.place, "disk is back"),
+            Err(error) => tracing::warn!(%error, disk = at.place, "disk was not taken back"),
+        }
+    }
+
+    fn forget_place(&self, place: &str) {
+        let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        unused.retain(|known| known.place != place);
+    }
+}
+
+/// Why a disk no longer is where it was.
+fn why_gone(slot: &Slot, seen: &[Seen]) -> Option<String> {
+    let seen = seen.iter().find(|seen| seen.place == slot.place)?;
+    match &seen.finding {
+        Finding::Disk { identity, .. } if identity.disk_id == slot.disk_id => None,
+        Finding::Disk { .. } => Some("another disk is in its place".into()),
+        Finding::Blank => Some("its directory is empty".into()),
+        Finding::Unreadable(reason) | Finding::Foreign(reason) => Some(reason.clone()),
+    }
+}
+
+/// Writes, syncs and removes a small file.
+async fn try_writing(disk: &dyn Disk) -> io::Result<()> {
+    // One may be left from a trial that was cut off.
+    let _ = disk.remove(TRIAL_PATH).await;
+    let file = disk.create(TRIAL_PATH).await?;
+    file.write(0, vec![Bytes::from_static(&[0xa5; 4096])], Durability::Synced).await?;
+    disk.remove(TRIAL_PATH).await?;
+    disk.sync_dir("").await
+}

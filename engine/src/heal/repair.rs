@@ -1,0 +1,87 @@
+//! Repair: volumes that lack something, lowest margin first (H1).
+
+use super::Healer;
+use crate::error::Result;
+use crate::volume::{Healed, Pace, Volume, VolumeHealth};
+use std::sync::{Arc, PoisonError};
+use tokio::time::Instant;
+
+impl Healer {
+    /// Heals what can be healed now.
+    pub(super) async fn repair(&self) {
+        let mut wanted = self.wanted();
+        self.note_beginning(!wanted.is_empty());
+        // With every volume the world may have changed: the most urgent one comes next.
+        let mut given_up = Vec::new();
+        while let Some((volume, health)) = wanted.into_iter().next() {
+            if let Err(error) = self.heal(&volume, &health).await {
+                tracing::warn!(%error, volume = volume.id.0, "volume was not healed");
+            }
+            given_up.push(volume.id);
+            wanted = self.wanted();
+            wanted.retain(|(volume, _)| !given_up.contains(&volume.id));
+        }
+    }
+
+    /// Volumes that lack something, the most urgent first. The open one is left to its writer.
+    fn wanted(&self) -> Vec<(Arc<Volume>, VolumeHealth)> {
+        let volumes = self.store.volumes().all().into_iter();
+        let mut wanted: Vec<_> = volumes
+            .filter(|volume| volume.is_sealed())
+            .map(|volume| {
+                let health = volume.health();
+                (volume, health)
+            })
+            .filter(|(_, health)| !health.is_whole())
+            .collect();
+        wanted.sort_by_key(|(volume, health)| (health.margin, volume.id));
+        wanted
+    }
+
+    async fn heal(&self, volume: &Arc<Volume>, health: &VolumeHealth) -> Result<()> {
+        let is_urgent = health.margin.is_none_or(|margin| margin == 0);
+        let rate = if is_urgent { u64::MAX } else { self.config.repair_rate };
+        let pace = Pace { rate };
+        let volumes = self.store.volumes();
+        self.count(volume.heal_notes().await?);
+        for column in &health.damaged {
+            match volume.is_writable_member(*column) {
+                true => self.count(volumes.heal_in_place(volume, *column, pace).await?),
+                false => self.heal_anew(volume, *column, pace).await?,
+            }
+        }
+        for column in &health.missing {
+            self.heal_anew(volume, *column, pace).await?;
+        }
+        Ok(())
+    }
+
+    async fn heal_anew(&self, volume: &Arc<Volume>, column: usize, pace: Pace) -> Result<()> {
+        let volumes = self.store.volumes();
+        if let Some(slot) = volumes.disk_for(volume).await {
+            self.count(volumes.heal_anew(volume, column, slot, pace).await?);
+        }
+        Ok(())
+    }
+
+    fn count(&self, healed: Healed) {
+        if healed.lost > 0 {
+            let lost = healed.lost;
+            tracing::warn!(
+                lost,
+                "records that too few members have: a crash cut them off, or lost"
+            );
+        }
+        self.progress.add(&healed);
+    }
+
+    fn note_beginning(&self, is_busy: bool) {
+        let mut began = self.progress.began.lock().unwrap_or_else(PoisonError::into_inner);
+        let rebuilt = self.progress.rebuilt_len.load(std::sync::atomic::Ordering::Relaxed);
+        match (&*began, is_busy) {
+            (None, true) => *began = Some((Instant::now(), rebuilt)),
+            (Some(_), false) => *began = None,
+            _ => {}
+        }
+    }
+}

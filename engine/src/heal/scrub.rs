@@ -1,0 +1,123 @@
+//! Scrub: reads everything, slowly, to find rot before a client does. It reports; repair acts.
+//!
+//! A round goes through the runs of the index on every leg, through every stripe of every sealed
+//! volume on every member, and from the rows to the volumes: a row whose body no volume holds is
+//! counted, loudly, and never removed.
+
+use super::Healer;
+use crate::error::Result;
+use crate::format::value::{Value, VolumeId};
+use crate::volume::Pace;
+use bytes::Bytes;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Rows that one look at the index reads.
+const SCAN_ROWS: usize = 256;
+
+/// A row key behind every other one.
+const LAST_KEY: [u8; 40] = [0xff; 40];
+
+/// Least time that a round takes, so that an empty store is not looked at without a pause.
+const ROUND_MIN: Duration = Duration::from_secs(1);
+
+/// How far a round is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Position {
+    pub(crate) began: Option<Instant>,
+    pub(crate) read_len: u64,
+    pub(crate) round_len: u64,
+}
+
+impl Healer {
+    /// One round through everything.
+    pub(super) async fn scrub_round(&self) {
+        let volumes = self.store.volumes().all();
+        let volumes_len: u64 =
+            volumes.iter().map(|volume| volume.len() * volume.geometry.width() as u64).sum();
+        let ids: Vec<VolumeId> =
+            volumes.iter().filter(|it| it.is_sealed()).map(|it| it.id).collect();
+        drop(volumes);
+        let runs = self.store.index().runs();
+        let runs_len: u64 = runs.iter().map(|run| run.len).sum();
+        let round_len = volumes_len + runs_len * self.store.disks().legs().len() as u64;
+        let began = Some(Instant::now());
+        *self.scrub_position() = super::scrub::Position { began, read_len: 0, round_len };
+        let seconds = self.config.scrub_interval.as_secs().max(1);
+        let rate = (round_len / seconds).max(self.config.scrub_rate_min);
+        for run in runs.iter() {
+            match run.scrub().await {
+                Ok(len) => self.advance(len, rate).await,
+                Err(error) => {
+                    self.progress.damaged.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "a run of the index is damaged on every leg");
+                }
+            }
+        }
+        drop(runs);
+        for id in ids {
+            self.scrub_volume(id, rate).await;
+        }
+        match self.count_missing().await {
+            Ok(missing) => self.progress.missing.store(missing, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "rows could not be held against volumes"),
+        }
+        self.progress.rounds.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(ROUND_MIN).await;
+    }
+
+    async fn advance(&self, len: u64, rate: u64) {
+        self.scrub_position().read_len += len;
+        Pace { rate }.after(len).await;
+    }
+
+    /// Who holds a volume keeps reclaim away: only as long as one stripe is looked at.
+    async fn scrub_volume(&self, id: VolumeId, rate: u64) {
+        let mut next = 0;
+        while let Ok(volume) = self.store.volumes().get(id) {
+            let Some((offset, shape)) = volume.next_shape(&mut next).await else { return };
+            let bad = volume.check_stripe(offset, &shape).await;
+            if bad.is_empty() && !volume.is_parity_consistent(offset, &shape).await {
+                let offset = format!("{offset:#x}");
+                tracing::error!(volume = id.0, offset, "parity is not that of the data");
+                self.progress.damaged.fetch_add(1, Ordering::Relaxed);
+            }
+            self.progress.damaged.fetch_add(bad.len() as u64, Ordering::Relaxed);
+            drop(volume);
+            self.advance(shape.stripe_len() * shape.columns.len() as u64, rate).await;
+        }
+    }
+
+    /// Rows whose bodies no volume holds.
+    async fn count_missing(&self) -> Result<u64> {
+        let mut missing = 0;
+        let mut start = Bytes::new();
+        loop {
+            let page = self.store.scan(&start, &LAST_KEY, SCAN_ROWS).await?;
+            for (key, value) in &page.rows {
+                missing += self.missing_of(key, value).await?;
+            }
+            let Some(resume) = page.resume else { return Ok(missing) };
+            start = resume;
+            Pace { rate: self.config.repair_rate }.after(1 << 16).await;
+        }
+    }
+
+    /// A location that names no volume may have been moved since it was read.
+    async fn missing_of(&self, key: &Bytes, value: &Value) -> Result<u64> {
+        let is_gone = |value: &Value| {
+            value.extents().iter().any(|extent| self.store.volumes().get(extent.volume).is_err())
+        };
+        if !is_gone(value) {
+            return Ok(0);
+        }
+        match self.store.get(key).await? {
+            Some(again) if is_gone(&again) => {
+                tracing::error!(row = ?key, "a row names a volume that does not exist");
+                Ok(1)
+            }
+            _ => Ok(0),
+        }
+    }
+}

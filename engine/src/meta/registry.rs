@@ -1,0 +1,82 @@
+//! The manifest of a node, on all legs, and the ids that it hands out.
+
+use crate::disks::write_replacing;
+use crate::error::Result;
+use crate::format::manifest::Manifest;
+use crate::format::value::VolumeId;
+use crate::mirror::Mirror;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// File that holds the manifest.
+pub const MANIFEST_PATH: &str = "manifest";
+pub(super) const MANIFEST_NEW_PATH: &str = "manifest.tmp";
+
+/// Ids of volumes that a start skips: segments of volumes that never came into the manifest may lie
+/// on disks that are absent.
+const VOLUME_ID_SKIP: u64 = 1 << 16;
+
+/// The newest durable manifest, and who changes it.
+pub struct Registry {
+    mirror: Mirror,
+    deployment_id: u128,
+    manifest: tokio::sync::Mutex<Manifest>,
+    next_run_id: AtomicU64,
+    next_volume_id: AtomicU64,
+}
+
+impl Registry {
+    /// Goes on with a manifest that was read; ids of runs go on behind every file.
+    pub fn new(mirror: Mirror, deployment_id: u128, manifest: Manifest, last_run_id: u64) -> Self {
+        let next_run_id = AtomicU64::new(manifest.next_run_id.max(last_run_id + 1));
+        let next_volume_id = AtomicU64::new(manifest.next_volume_id + VOLUME_ID_SKIP);
+        let manifest = tokio::sync::Mutex::new(manifest);
+        Self { mirror, deployment_id, manifest, next_run_id, next_volume_id }
+    }
+
+    /// The newest durable manifest.
+    pub async fn manifest(&self) -> Manifest {
+        self.manifest.lock().await.clone()
+    }
+
+    /// An id for a new run.
+    pub fn take_run_id(&self) -> u64 {
+        self.next_run_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An id for a new volume.
+    pub fn take_volume_id(&self) -> VolumeId {
+        VolumeId(self.next_volume_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Replaces the manifest by an edited copy, durably on all legs.
+    ///
+    /// # Errors
+    /// I/O errors: then either manifest may be what the next start finds.
+    ///
+    /// # Cancel safety
+    /// It goes on as a task of its own: two changes never mix.
+    pub async fn publish(
+        self: &Arc<Self>,
+        edit: impl FnOnce(&mut Manifest) + Send + 'static,
+    ) -> Result<()> {
+        let registry = self.clone();
+        let published = tokio::spawn(async move { registry.publish_now(edit).await });
+        let stopped = |error: tokio::task::JoinError| crate::EngineError::Closed(error.to_string());
+        published.await.map_err(stopped)?
+    }
+
+    async fn publish_now(&self, edit: impl FnOnce(&mut Manifest) + Send) -> Result<()> {
+        let mut manifest = self.manifest.lock().await;
+        // Also after a failure the number is used up: a leg may have that manifest.
+        manifest.sequence += 1;
+        let mut next = manifest.clone();
+        edit(&mut next);
+        next.next_run_id = self.next_run_id.load(Ordering::Relaxed);
+        next.next_volume_id = self.next_volume_id.load(Ordering::Relaxed);
+        let bytes = next.encode(self.deployment_id);
+        write_replacing(&self.mirror, MANIFEST_NEW_PATH, MANIFEST_PATH, bytes).await?;
+        *manifest = next;
+        Ok(())
+    }
+}

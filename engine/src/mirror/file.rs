@@ -1,0 +1,173 @@
+//! A file with a copy on every leg.
+
+use super::{Inner, is_answer};
+use crate::disks::Slot;
+use crate::env::{DiskFile, Durability, IoFuture};
+use crate::error::{EngineError, Result};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use std::io;
+use std::sync::Arc;
+
+/// An open file of the mirror: one handle per leg that has it.
+pub(super) struct MirrorFile {
+    inner: Arc<Inner>,
+    path: String,
+    handles: Arc<Vec<(Arc<Slot>, Arc<dyn DiskFile>)>>,
+}
+
+type Handle = (Arc<Slot>, Arc<dyn DiskFile>);
+
+impl MirrorFile {
+    pub(super) fn new(inner: Arc<Inner>, path: String, handles: Vec<Handle>) -> Self {
+        Self { inner, path, handles: Arc::new(handles) }
+    }
+
+    /// Handles of those who still take part in changes.
+    fn targets(&self) -> Vec<Handle> {
+        let is_target = |handle: &&Handle| self.inner.is_target(&handle.0);
+        self.handles.iter().filter(is_target).cloned().collect()
+    }
+
+    /// Changes every copy; a leg without a copy would miss the change and makes it fail.
+    fn on_targets(&self, operation: impl Fn(&dyn DiskFile) -> IoFuture<()>) -> IoFuture<()> {
+        let inner = self.inner.clone();
+        let handles = self.targets();
+        let missing = inner
+            .disks
+            .legs()
+            .into_iter()
+            .find(|leg| !handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, leg)));
+        if let Some(leg) = missing {
+            let text = format!("{} has no copy on {}", self.path, leg.place);
+            return Box::pin(async move {
+                let error = io::Error::other(text);
+                inner.drop_failed(vec![(leg, io::Error::other("a copy is missing"))]).await?;
+                Err(error)
+            });
+        }
+        let running: Vec<_> = handles
+            .into_iter()
+            .map(|(slot, file)| {
+                let future = operation(&*file);
+                async move { (slot, future.await) }
+            })
+            .collect();
+        Box::pin(async move {
+            let results = join_all(running).await;
+            inner.conclude(results).await.map(drop)
+        })
+    }
+}
+
+impl DiskFile for MirrorFile {
+    /// Reads from the first copy that answers.
+    fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes> {
+        let handles = self.handles.clone();
+        let first = handles.iter().position(|(slot, _)| slot.is_readable()).unwrap_or_default();
+        // The operation begins now, as it does on a plain file.
+        let running = handles[first].1.read(offset, len);
+        Box::pin(async move {
+            let mut result = running.await;
+            for index in (0..handles.len()).filter(|index| *index != first) {
+                match &result {
+                    Err(error) if !is_answer(error) => {}
+                    _ => break,
+                }
+                handles[first].0.count_error();
+                result = handles[index].1.read(offset, len).await.or(result);
+            }
+            result
+        })
+    }
+
+    fn write(&self, offset: u64, buffers: Vec<Bytes>, durability: Durability) -> IoFuture<()> {
+        self.on_targets(|file| file.write(offset, buffers.clone(), durability))
+    }
+
+    fn sync(&self) -> IoFuture<()> {
+        self.on_targets(DiskFile::sync)
+    }
+
+    /// The longest copy's.
+    fn len(&self) -> IoFuture<u64> {
+        let running: Vec<_> = self.handles.iter().map(|(_, file)| file.len()).collect();
+        Box::pin(async move {
+            let mut longest = Err(io::Error::other("no copy answers"));
+            for result in join_all(running).await {
+                longest = match (longest, result) {
+                    (Ok(known), Ok(len)) => Ok(len.max(known)),
+                    (known, Err(_)) if known.is_ok() => known,
+                    (_, result) => result,
+                };
+            }
+            longest
+        })
+    }
+
+    fn copy_count(&self) -> usize {
+        self.handles.len()
+    }
+
+    fn read_copy(&self, copy: usize, offset: u64, len: usize) -> IoFuture<Bytes> {
+        self.handles[copy].1.read(offset, len)
+    }
+
+    fn repair_copy(&self, copy: usize, offset: u64, bytes: Bytes) -> IoFuture<()> {
+        let (slot, file) = self.handles[copy].clone();
+        let inner = self.inner.clone();
+        slot.count_rot();
+        let running = file.write(offset, vec![bytes], Durability::Synced);
+        let path = self.path.clone();
+        Box::pin(async move {
+            let result = running.await;
+            tracing::warn!(path, offset, disk = slot.place, ok = result.is_ok(), "copy repaired");
+            match result {
+                Err(error) if !is_answer(&error) => inner.drop_failed(vec![(slot, error)]).await,
+                result => result,
+            }
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        let has =
+            |target: &Arc<Slot>| self.handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, target));
+        self.inner.targets().iter().all(has)
+    }
+}
+
+/// Reads a piece of a file and verifies it; takes the next copy while one fails, and repairs those
+/// that did.
+///
+/// # Errors
+/// What the last copy failed with: [`EngineError::Corrupt`], I/O errors.
+pub async fn read_verified<T>(
+    file: &dyn DiskFile,
+    path: &str,
+    (offset, len): (u64, usize),
+    verify: impl Fn(&Bytes) -> Result<T>,
+) -> Result<T> {
+    let mut failed = Vec::new();
+    let mut last = EngineError::corrupt("file", path, offset);
+    for copy in 0..file.copy_count() {
+        let read = file.read_copy(copy, offset, len).await;
+        let verified = read.map_err(EngineError::io("read", path)).and_then(|bytes| {
+            let value = verify(&bytes)?;
+            Ok((value, bytes))
+        });
+        match verified {
+            Ok((value, bytes)) => {
+                for copy in failed {
+                    // It stays as bad as it was; the next reader tries again.
+                    let _ = file.repair_copy(copy, offset, bytes.clone()).await;
+                }
+                return Ok(value);
+            }
+            Err(error) => {
+                last = error;
+                failed.push(copy);
+            }
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,459 @@
+//! Healing a volume: which members miss something, and making them whole again.
+//!
+//! A record that is bad or missing is written again, the same bytes in the same place (R1). A member
+//! whose disk is gone is made anew on another disk, under a new epoch: first the whole segment,
+//! durable and read back, then the manifest, then readers.
+
+use super::member::Member;
+use super::reader::Piece;
+use super::scan::StripeScan;
+use super::{Volume, VolumeSet, seal};
+use crate::disks::Slot;
+use crate::env::Durability;
+use crate::error::{EngineError, Result};
+use crate::format::manifest::MemberEntry;
+use crate::format::record::{self, Shape};
+use crate::format::roster::DiskNumber;
+use crate::mutant::{self, Mutant};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Damaged records of a volume that are remembered one by one; with more, the member counts as
+/// damaged.
+const NOTES_MAX: usize = 256;
+
+/// Records that readers found damaged.
+#[derive(Default)]
+pub(super) struct Notes(Mutex<BTreeSet<(u64, usize)>>);
+
+/// What a volume lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeHealth {
+    /// Members whose disk is not there.
+    pub missing: Vec<usize>,
+    /// Members that are there and may lack records.
+    pub damaged: Vec<usize>,
+    /// Single records that were found damaged.
+    pub notes: usize,
+    /// Further losses that its bodies survive; `None` when it cannot be read just now.
+    pub margin: Option<u32>,
+}
+
+impl VolumeHealth {
+    /// Whether nothing is to be healed.
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.damaged.is_empty() && self.notes == 0
+    }
+}
+
+/// How fast bytes are moved in the background.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Bytes in a second.
+    pub rate: u64,
+}
+
+impl Pace {
+    /// Sleeps so that `len` bytes take as long as they should.
+    pub async fn after(self, len: u64) {
+        let micros = len.saturating_mul(1_000_000) / self.rate.max(1);
+        if micros < 1000 {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        }
+    }
+}
+
+/// What healing did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Healed {
+    /// Bytes of records that were rebuilt.
+    pub rebuilt_len: u64,
+    /// Bytes that were read and written for it.
+    pub moved_len: u64,
+    /// Members that were made anew.
+    pub members: u64,
+    /// Records that were written again in place.
+    pub records: u64,
+    /// Records that too few members have: garbage of a crash, or lost.
+    pub lost: u64,
+}
+
+impl Volume {
+    /// Remembers that a record is bad, for the healer.
+    pub(super) fn note_damage(&self, offset: u64, column: usize) {
+        if self.geometry.parity == 0 {
+            return;
+        }
+        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES_MAX {
+            notes.insert((offset, column));
+        } else {
+            self.member(column).set_damaged(true);
+        }
+        self.shared.unwell.notify_one();
+    }
+
+    /// What it lacks.
+    pub fn health(&self) -> VolumeHealth {
+        let mut health = VolumeHealth::default();
+        for (column, member) in self.members().iter().enumerate() {
+            if member.slot(&self.shared.disks).is_none() {
+                health.missing.push(column);
+            } else if member.is_damaged() {
+                health.damaged.push(column);
+            }
+        }
+        let notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        health.notes = notes.len();
+        let noted: BTreeSet<usize> = notes
+            .iter()
+            .map(|(_, column)| *column)
+            .filter(|column| !health.missing.contains(column) && !health.damaged.contains(column))
+            .collect();
+        let bad = health.missing.len() + health.damaged.len() + noted.len();
+        health.margin = self.geometry.margin(self.geometry.width() - bad);
+        if health.margin.is_none() && health.missing.len() <= self.geometry.parity.into() {
+            // Damage is in single records: together the members still have what is needed, as far
+            // as anybody knows, but nothing more may be lost.
+            health.margin = Some(0);
+        }
+        health
+    }
+
+    /// Members on disks that may have missed changes are damaged until proven whole (K3).
+    pub(super) fn doubt_unverified(&self) {
+        if self.geometry.parity == 0 {
+            return;
+        }
+        let is_settled = self.settled.load(Ordering::Acquire);
+        for member in self.members() {
+            let slot = member.slot(&self.shared.disks);
+            if slot.is_some_and(|slot| slot.is_unverified) || !is_settled {
+                member.set_damaged(true);
+            }
+        }
+    }
+
+    /// How long the volume is: as the manifest says, else as long as its longest segment.
+    pub(super) async fn find_end(&self, sealed_len: Option<u64>) {
+        if let Some(len) = sealed_len {
+            self.end.store(len, Ordering::Release);
+            return;
+        }
+        for member in self.members() {
+            let opened = member.file(&self.shared.disks, &self.shared.open_files).await;
+            if let Ok((_, file)) = opened
+                && let Ok(len) = file.len().await
+            {
+                self.end.fetch_max(crate::format::page_align(len), Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Whether a member's disk takes writes.
+    pub fn is_writable_member(&self, column: usize) -> bool {
+        self.member(column).slot(&self.shared.disks).is_some_and(|slot| slot.is_healthy())
+    }
+
+    /// Whether a column's record is intact on its member: header, payload and owners.
+    pub(super) async fn is_intact(&self, offset: u64, shape: &Shape, column: usize) -> bool {
+        let lens = shape.column(column);
+        if lens.is_empty() {
+            return true;
+        }
+        if self.shape_of(column, offset).await.ok().as_ref() != Some(shape) {
+            return false;
+        }
+        let payload_len = lens.payload as usize;
+        let piece = Piece { column, payload_len, range: 0..payload_len };
+        self.read_direct(offset, &piece).await.is_ok()
+            && self.read_owners(offset, shape, column).await.is_ok()
+    }
+
+    /// Checks one stripe on every member that is there; returns the columns that are bad.
+    pub async fn check_stripe(&self, offset: u64, shape: &Shape) -> Vec<usize> {
+        let mut bad = Vec::new();
+        for column in 0..self.geometry.width() {
+            let is_there = self.member(column).slot(&self.shared.disks).is_some();
+            if is_there && !self.is_intact(offset, shape, column).await {
+                bad.push(column);
+                self.note_damage(offset, column);
+            }
+        }
+        bad
+    }
+
+    /// Whether the parity of a stripe whose records are all intact is that of its data: if not, the
+    /// code was wrong when it was written.
+    pub async fn is_parity_consistent(&self, offset: u64, shape: &Shape) -> bool {
+        let last = self.geometry.width() - 1;
+        if self.geometry.parity == 0 || !self.health().missing.is_empty() {
+            return true;
+        }
+        let lens = shape.column(last);
+        let payload_len = lens.payload as usize;
+        let piece = Piece { column: last, payload_len, range: 0..payload_len };
+        let (Ok(stored), Ok((computed, _))) = (
+            self.read_direct(offset, &piece).await,
+            self.rebuild_column(offset, shape, last).await,
+        ) else {
+            return true;
+        };
+        stored.concat() == computed
+    }
+
+    /// Bytes of a column's record as they should be.
+    async fn record(&self, offset: u64, shape: &Shape, column: usize) -> Result<Vec<Bytes>> {
+        let (payload, owners) = self.rebuild_column(offset, shape, column).await?;
+        let seal = self.member(column).seal;
+        Ok(record::encode(&seal, offset, shape, vec![payload], &owners))
+    }
+
+    /// Writes a record again where it is bad. Not durable before the next sync.
+    async fn heal_record(&self, offset: u64, column: usize, healed: &mut Healed) -> Result<()> {
+        let Ok(shape) = self.shape(offset, None).await else {
+            healed.lost += 1;
+            return Ok(());
+        };
+        if self.is_intact(offset, &shape, column).await {
+            return Ok(());
+        }
+        let Ok(buffers) = self.record(offset, &shape, column).await else {
+            healed.lost += 1;
+            return Ok(());
+        };
+        let member = self.member(column);
+        let (slot, file) = member.file(&self.shared.disks, &self.shared.open_files).await?;
+        let len: usize = buffers.iter().map(Bytes::len).sum();
+        if let Err(error) = file.write(offset, buffers, Durability::Synced).await {
+            self.shared.disks.suspect(&slot, &error);
+            return Err(EngineError::io("write", &member.path())(error));
+        }
+        healed.records += 1;
+        healed.rebuilt_len += len as u64;
+        healed.moved_len += len as u64 * (u64::from(self.geometry.data) + 1);
+        tracing::info!(volume = self.id.0, offset, column, "record healed");
+        Ok(())
+    }
+
+    /// Heals the records that readers found damaged.
+    ///
+    /// # Errors
+    /// I/O errors of the disk that is written; what is left is tried again.
+    pub async fn heal_notes(&self) -> Result<Healed> {
+        let mut healed = Healed::default();
+        let notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (offset, column) in notes {
+            if self.member(column).slot(&self.shared.disks).is_some() {
+                self.heal_record(offset, column, &mut healed).await?;
+            }
+            let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.remove(&(offset, column));
+        }
+        Ok(healed)
+    }
+}
+
+impl VolumeSet {
+    /// Members on each disk.
+    pub fn segments_per_disk(&self) -> BTreeMap<DiskNumber, u64> {
+        let mut segments = BTreeMap::new();
+        for volume in self.all() {
+            for member in volume.members() {
+                *segments.entry(member.entry.disk).or_default() += 1;
+            }
+        }
+        segments
+    }
+
+    /// Waits until something wants healing.
+    pub async fn wait_unwell(&self) {
+        self.shared.unwell.notified().await;
+    }
+
+    /// Members on disks that came back are doubted.
+    pub fn doubt_returned(&self, slot: &Slot) {
+        for volume in self.all() {
+            for member in volume.members().iter().filter(|it| it.entry.disk == slot.number) {
+                member.set_damaged(true);
+            }
+        }
+    }
+
+    /// Writes down in the manifest what volumes became since: sealed, damaged.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub async fn settle(&self) -> Result<()> {
+        let known = self.registry.manifest().await.volumes;
+        let mut changed = Vec::new();
+        for old in &known {
+            let Ok(volume) = self.get(old.id) else { continue };
+            // Whoever appends right now holds it: its length is not final yet.
+            let is_idle = volume.is_sealed() && Arc::strong_count(&volume) <= 2;
+            if is_idle {
+                volume.settled.store(true, Ordering::Release);
+            }
+            let new = volume.entry();
+            if new != *old {
+                changed.push(new);
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.registry
+            .publish(move |manifest| {
+                for new in changed {
+                    let entry = manifest.volumes.iter_mut().find(|entry| entry.id == new.id);
+                    if let Some(entry) = entry {
+                        *entry = new;
+                    }
+                }
+            })
+            .await
+    }
+
+    /// Verifies every record of a damaged member and writes again what is bad; then it counts.
+    ///
+    /// # Errors
+    /// I/O errors of the disk that is written; the member stays damaged.
+    pub async fn heal_in_place(
+        &self,
+        volume: &Arc<Volume>,
+        column: usize,
+        pace: Pace,
+    ) -> Result<Healed> {
+        let mut healed = Healed::default();
+        let mut scan = StripeScan::new(volume.clone());
+        if mutant::is(Mutant::ForgetDamage) {
+            volume.member(column).set_damaged(false);
+            return Ok(healed);
+        }
+        while let Some((offset, shape)) = scan.next_shape().await {
+            let before = healed.moved_len;
+            volume.heal_record(offset, column, &mut healed).await?;
+            pace.after(shape.record_len(column) + healed.moved_len - before).await;
+        }
+        let member = volume.member(column);
+        let (slot, file) = member.file(&volume.shared.disks, &volume.shared.open_files).await?;
+        if let Err(error) = file.sync().await {
+            volume.shared.disks.suspect(&slot, &error);
+            return Err(EngineError::io("sync", &member.path())(error));
+        }
+        member.set_damaged(false);
+        self.settle().await?;
+        Ok(healed)
+    }
+
+    /// A disk for a new member: healthy, with room, without a member of that volume.
+    pub async fn disk_for(&self, volume: &Volume) -> Option<Arc<Slot>> {
+        let taken: Vec<_> = volume.members().iter().map(|member| member.entry.disk).collect();
+        let needed = self.reserve_len / 4 + volume.len();
+        let spaces = self.shared.disks.spaces().await;
+        let fits = spaces.into_iter().filter(|(slot, space)| {
+            slot.is_healthy()
+                && !taken.contains(&slot.number)
+                && space.is_some_and(|space| space.free >= needed)
+        });
+        fits.max_by_key(|(_, space)| space.map_or(0, |space| space.free)).map(|(slot, _)| slot)
+    }
+
+    /// Makes a member anew on another disk.
+    ///
+    /// # Errors
+    /// I/O errors; the old member stays what it was.
+    pub async fn heal_anew(
+        &self,
+        volume: &Arc<Volume>,
+        column: usize,
+        slot: Arc<Slot>,
+        pace: Pace,
+    ) -> Result<Healed> {
+        assert!(volume.is_sealed(), "V2: only sealed volumes change members");
+        let epoch = volume.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut entry = volume.entry();
+        entry.epoch = epoch;
+        let member_entry = MemberEntry { disk: slot.number, epoch, is_damaged: false };
+        entry.members[column] = member_entry;
+        let seal = seal(&volume.shared.disks, &entry, (column as u8, &member_entry));
+        let member = Arc::new(Member::new(member_entry, seal));
+        let filled = self.fill(volume, (column, &member), &slot, pace).await;
+        let healed = match filled {
+            Ok(healed) => healed,
+            Err(error) => {
+                let _ = slot.disk.remove(&member.path()).await;
+                return Err(error);
+            }
+        };
+        let (id, members) = (volume.id, entry.members.clone());
+        self.registry
+            .publish(move |manifest| {
+                let found = manifest.volumes.iter_mut().find(|entry| entry.id == id);
+                if let Some(found) = found {
+                    found.epoch = epoch;
+                    found.members[column] = members[column];
+                }
+            })
+            .await?;
+        let old = {
+            let mut members = volume.members.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut members[column], member)
+        };
+        if let Some(slot) = old.slot(&volume.shared.disks) {
+            let _ = slot.disk.remove(&old.path()).await;
+        }
+        tracing::info!(volume = volume.id.0, column, disk = slot.place, "member made anew");
+        Ok(healed)
+    }
+
+    async fn fill(
+        &self,
+        volume: &Arc<Volume>,
+        (column, member): (usize, &Member),
+        slot: &Arc<Slot>,
+        pace: Pace,
+    ) -> Result<Healed> {
+        let io = |what: &'static str| {
+            let (path, slot) = (member.path(), slot.clone());
+            let disks = volume.shared.disks.clone();
+            move |error: std::io::Error| {
+                disks.suspect(&slot, &error);
+                EngineError::io(what, &path)(error)
+            }
+        };
+        member.create(slot).await.map_err(io("create"))?;
+        let (_, file) = member.file(&volume.shared.disks, &volume.shared.open_files).await?;
+        let mut healed = Healed { members: 1, ..Healed::default() };
+        let mut scan = StripeScan::new(volume.clone());
+        while let Some((offset, shape)) = scan.next_shape().await {
+            if shape.column(column).is_empty() {
+                continue;
+            }
+            let Ok((payload, owners)) = volume.rebuild_column(offset, &shape, column).await else {
+                healed.lost += 1;
+                continue;
+            };
+            let seal = match mutant::is(Mutant::WrongColumnOrder) {
+                true => crate::format::segment::Seal { column: 0, ..member.seal },
+                false => member.seal,
+            };
+            let buffers = record::encode(&seal, offset, &shape, vec![payload], &owners);
+            let len: usize = buffers.iter().map(Bytes::len).sum();
+            let write = file.write(offset, buffers, Durability::Cached);
+            write.await.map_err(io("write"))?;
+            healed.rebuilt_len += len as u64;
+            healed.moved_len += len as u64 * (u64::from(volume.geometry.data) + 1);
+            pace.after(len as u64 * (u64::from(volume.geometry.data) + 1)).await;
+        }
+        if !mutant::is(Mutant::CountUnsyncedMember) {
+            file.sync().await.map_err(io("sync"))?;
+        }
+        Ok(healed)
+    }
+}

@@ -1,0 +1,82 @@
+//! The machine that simulated disks are plugged into: its processes live and die for all of them at
+//! the same moment.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+/// No operation is the last one.
+const NEVER: u64 = u64::MAX;
+
+#[derive(Default)]
+struct Inner {
+    incarnation: AtomicU64,
+    steps: AtomicU64,
+    /// Operations after which the process dies, counted as `steps`; `NEVER` plus one is 0.
+    last_step: AtomicU64,
+    waiting: Mutex<Option<Waker>>,
+}
+
+/// A machine; clones share it.
+#[derive(Clone)]
+pub struct Machine(Arc<Inner>);
+
+impl Default for Machine {
+    fn default() -> Self {
+        let inner = Inner { last_step: AtomicU64::new(NEVER), ..Inner::default() };
+        Self(Arc::new(inner))
+    }
+}
+
+impl Machine {
+    /// Number of the process that runs.
+    pub fn incarnation(&self) -> u64 {
+        self.0.incarnation.load(Ordering::Relaxed)
+    }
+
+    /// Operations of disks so far.
+    pub fn steps(&self) -> u64 {
+        self.0.steps.load(Ordering::Relaxed)
+    }
+
+    /// The process dies: none of its operations has an effect any more.
+    pub fn kill(&self) {
+        self.0.incarnation.fetch_add(1, Ordering::Relaxed);
+        self.0.last_step.store(NEVER, Ordering::Relaxed);
+        let waker = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The process dies, as by [`Machine::kill`], when it has done so many more operations. Returns
+    /// whether an earlier wish of this kind is still open: its process did less.
+    pub fn kill_after(&self, steps: Option<u64>) -> bool {
+        let last = steps.map_or(NEVER, |steps| self.steps() + steps);
+        self.0.last_step.swap(last, Ordering::Relaxed) != NEVER
+    }
+
+    /// Counts an operation; `false` when the process dies instead.
+    pub(super) fn may_step(&self) -> bool {
+        if self.steps() >= self.0.last_step.load(Ordering::Relaxed) {
+            self.kill();
+            return false;
+        }
+        self.0.steps.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Waits until the process of that number is dead. One waits at a time.
+    pub async fn died(&self, incarnation: u64) {
+        poll_fn(|context| {
+            if self.incarnation() != incarnation {
+                return Poll::Ready(());
+            }
+            let waker = context.waker().clone();
+            *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+            Poll::Pending
+        })
+        .await;
+    }
+}

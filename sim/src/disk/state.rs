@@ -1,0 +1,510 @@
+//! What a simulated disk is made of, and what each operation does to it.
+
+use super::content::Content;
+use super::fault::{DiskFaults, Fault, FaultCounts, Timing};
+use super::machine::Machine;
+use super::names::{Entry, Inode, Names};
+use super::operation::{Delay, Manner};
+use super::page::{PAGE, SECTOR, SectorFate, Survival};
+use super::{CAPACITY_DEFAULT, EIO, ENOSPC, EROFS};
+use crate::random::Random;
+use bytes::{Bytes, BytesMut};
+use engine::env::DiskSpace;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+/// Turns that an operation inside its caller takes at most.
+const TURNS_MAX: u64 = 4;
+
+/// What happened to a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskStatistics {
+    /// Writes.
+    pub writes: u64,
+    /// Syncs of files.
+    pub syncs: u64,
+    /// Processes that died while the power stayed.
+    pub kills: u64,
+    /// Power losses.
+    pub power_losses: u64,
+    /// Unsynced sectors at power losses.
+    pub sectors: SectorFate,
+    /// Unsynced changes of directories that were lost.
+    pub names_lost: u64,
+    /// Operations that were made to fail.
+    pub errors: u64,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct File {
+    pub(super) content: Content,
+    pub(super) open_count: usize,
+    /// Failed write-backs, each told once to everybody who had the file open.
+    pub(super) failures: u64,
+}
+
+/// What an operation is, to decide how long it takes and how it may fail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    Read,
+    Write,
+    Sync,
+    /// Looks at names.
+    Look,
+    /// Changes names.
+    Name,
+}
+
+pub(super) struct State {
+    pub(super) random: Random,
+    pub(super) machine: Machine,
+    pub(super) manner: Manner,
+    pub(super) timing: Timing,
+    pub(super) faults: DiskFaults,
+    /// Handles of an older incarnation are worthless: their process died, or the disk was pulled.
+    pub(super) incarnation: u64,
+    /// The machine's incarnation that this one belongs to.
+    pub(super) process: u64,
+    pub(super) files: BTreeMap<Inode, File>,
+    pub(super) names: Names,
+    next_inode: Inode,
+    /// Files that lost a name and may have to go.
+    unlinked: Vec<Inode>,
+    /// Number of the operation that runs.
+    stamp: u64,
+    burst_left: u32,
+    pub(super) is_lost: bool,
+    pub(super) is_read_only: bool,
+    pub(super) is_root: bool,
+    /// Faults of the whole disk that no operation met yet, by bit.
+    pub(super) armed: u32,
+    /// What the next sync is to do wrong.
+    pub(super) next_sync: Option<Fault>,
+    pub(super) statistics: DiskStatistics,
+    pub(super) counts: FaultCounts,
+}
+
+pub(super) fn io_error(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+impl State {
+    pub(super) fn new(machine: Machine, random: Random, timing: Timing, manner: Manner) -> Self {
+        Self {
+            random,
+            process: machine.incarnation(),
+            machine,
+            manner,
+            timing,
+            faults: DiskFaults::default(),
+            incarnation: 0,
+            files: BTreeMap::new(),
+            names: Names::default(),
+            next_inode: 1,
+            unlinked: Vec::new(),
+            stamp: 0,
+            burst_left: 0,
+            is_lost: false,
+            is_read_only: false,
+            is_root: false,
+            armed: 0,
+            next_sync: None,
+            statistics: DiskStatistics::default(),
+            counts: FaultCounts::default(),
+        }
+    }
+
+    pub(super) fn file(&mut self, inode: Inode) -> &mut File {
+        self.files.get_mut(&inode).expect("a file that is named or open exists")
+    }
+
+    /// Notices that the process died.
+    pub(super) fn settle(&mut self) {
+        if self.process != self.machine.incarnation() {
+            self.detach();
+        }
+    }
+
+    /// Ends an incarnation: its handles are worthless, its files closed.
+    pub(super) fn detach(&mut self) {
+        self.process = self.machine.incarnation();
+        self.incarnation += 1;
+        for (inode, file) in &mut self.files {
+            if std::mem::take(&mut file.open_count) > 0 {
+                self.unlinked.push(*inode);
+            }
+        }
+        self.free_files();
+    }
+
+    /// An operation begins: the process may die instead, the disk may refuse.
+    pub(super) fn begin(&mut self, operation: Operation) -> io::Result<()> {
+        if !self.machine.may_step() {
+            self.statistics.kills += 1;
+            self.settle();
+            return Err(super::handle::dead());
+        }
+        self.stamp += 1;
+        self.names.set_stamp(self.stamp);
+        if self.armed != 0 && matches!(operation, Operation::Look | Operation::Name) {
+            use Fault::{AbsentMount, Blank, RolledBack, Stale, Swapped};
+            for fault in [Blank, Swapped, Stale, RolledBack, AbsentMount] {
+                self.meet(fault);
+            }
+        }
+        if self.is_lost {
+            self.meet(Fault::DiskLoss);
+            self.statistics.errors += 1;
+            return Err(io_error(EIO));
+        }
+        if self.is_read_only && matches!(operation, Operation::Write | Operation::Name) {
+            self.meet(Fault::ReadOnly);
+            self.statistics.errors += 1;
+            return Err(io_error(EROFS));
+        }
+        Ok(())
+    }
+
+    /// A fault of the whole disk was made; counted as met once.
+    pub(super) fn arm(&mut self, fault: Fault) {
+        self.counts.inject(fault);
+        self.armed |= 1 << fault as u32;
+    }
+
+    fn meet(&mut self, fault: Fault) {
+        let bit = 1 << fault as u32;
+        if self.armed & bit != 0 {
+            self.armed &= !bit;
+            self.counts.meet(fault);
+        }
+    }
+
+    pub(super) fn lose_power(&mut self, survival: Survival) {
+        let before = self.statistics.sectors;
+        for file in self.files.values_mut() {
+            if file.content.is_unsynced() {
+                file.content.lose_power(survival, &mut self.random, &mut self.statistics.sectors);
+            }
+        }
+        let names_lost = self.names.lose_power(survival, &mut self.random);
+        self.statistics.names_lost += names_lost;
+        self.unlinked = self.files.keys().copied().collect();
+        self.free_files();
+        let after = self.statistics.sectors;
+        let met = [
+            (Fault::LostUnsynced, after.lost - before.lost),
+            (Fault::TornWrite, after.torn - before.torn),
+            (Fault::LostSize, after.sizes - before.sizes),
+            (Fault::LostName, names_lost),
+        ];
+        for (fault, count) in met {
+            self.counts.injected[fault as usize] += count;
+            self.counts.effective[fault as usize] += count;
+        }
+    }
+
+    /// How hard a power loss hits that nobody planned.
+    pub(super) fn draw_survival(&mut self) -> Survival {
+        // All or nothing are as legal as any mixture, and the simplest failures to understand.
+        let kept_per_mille = *self.random.pick(&[0, 0, 100, 500, 900, 1000]);
+        Survival::Drawn { kept_per_mille, torn_per_mille: 200 }
+    }
+
+    /// Numbers of the operations whose effects are not synced.
+    pub(super) fn stamps(&self) -> BTreeSet<u64> {
+        let mut stamps = BTreeSet::new();
+        self.files.values().for_each(|file| file.content.stamps(&mut stamps));
+        self.names.stamps(&mut stamps);
+        stamps
+    }
+
+    /// Removes files that nobody can reach any more.
+    pub(super) fn free_files(&mut self) {
+        let (names, files) = (&self.names, &mut self.files);
+        self.unlinked.retain(|inode| {
+            let Some(file) = files.get(inode) else { return false };
+            let stays = file.open_count > 0 || names.is_reachable(*inode);
+            if !stays {
+                files.remove(inode);
+            }
+            stays
+        });
+    }
+
+    pub(super) fn delay(&mut self, operation: Operation) -> Delay {
+        let turns = match self.manner {
+            Manner::Inline { yield_per_mille } if self.random.chance(yield_per_mille) => {
+                1 + self.random.below(TURNS_MAX) as u32
+            }
+            Manner::Inline { .. } | Manner::Task => 0,
+        };
+        Delay { turns, time: self.slowness(operation) }
+    }
+
+    fn slowness(&mut self, operation: Operation) -> Option<Duration> {
+        if self.timing.slow_ms_max == 0 {
+            return None;
+        }
+        let slow = match operation {
+            Operation::Sync => self.timing.slow_sync_per_mille,
+            Operation::Read | Operation::Write => self.timing.slow_per_mille,
+            Operation::Look | Operation::Name => self.timing.slow_name_per_mille,
+        };
+        let is_slow = self.random.chance(slow) || self.burst_left > 0;
+        if !is_slow {
+            return None;
+        }
+        self.burst_left = match self.burst_left {
+            0 => self.timing.burst_len.saturating_sub(1),
+            left => left - 1,
+        };
+        self.counts.strike(Fault::Slow);
+        Some(Duration::from_millis(self.random.skewed(self.timing.slow_ms_max)))
+    }
+
+    /// True so often, without a draw where it never is.
+    fn chance(&mut self, per_mille: u32) -> bool {
+        per_mille > 0 && self.random.chance(per_mille)
+    }
+
+    fn fail(&mut self, fault: Fault, code: i32) -> io::Error {
+        self.statistics.errors += 1;
+        self.counts.strike(fault);
+        io_error(code)
+    }
+
+    pub(super) fn space(&self) -> DiskSpace {
+        let is_used =
+            |inode: &Inode, file: &File| file.open_count > 0 || self.names.is_linked(*inode);
+        let used = self.files.iter().filter(|(inode, file)| is_used(inode, file));
+        let used: u64 = used.map(|(_, file)| file.content.allocated()).sum();
+        let total = self.faults.capacity.unwrap_or(CAPACITY_DEFAULT);
+        DiskSpace { total, free: total.saturating_sub(used) }
+    }
+}
+
+/// Files.
+impl State {
+    pub(super) fn create(&mut self, path: &str) -> io::Result<Inode> {
+        if self.faults.capacity.is_some() && self.space().free < PAGE as u64 {
+            return Err(self.fail(Fault::NoSpace, ENOSPC));
+        }
+        let inode = self.next_inode;
+        self.names.link(path, Entry::File(inode))?;
+        self.next_inode += 1;
+        self.files.insert(inode, File { open_count: 1, ..File::default() });
+        Ok(inode)
+    }
+
+    pub(super) fn open(&mut self, path: &str) -> io::Result<Inode> {
+        let inode = match self.names.file(path) {
+            Ok(inode) => inode,
+            Err(error) => {
+                self.meet(Fault::Vanished);
+                return Err(error);
+            }
+        };
+        self.file(inode).open_count += 1;
+        Ok(inode)
+    }
+
+    pub(super) fn close(&mut self, inode: Inode) {
+        let file = self.file(inode);
+        assert!(file.open_count > 0, "a handle is closed once");
+        file.open_count -= 1;
+        if file.open_count == 0 && !self.unlinked.is_empty() {
+            self.free_files();
+        }
+    }
+
+    pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
+        let inode = self.names.file(path)?;
+        self.names.unlink(path)?;
+        self.unlinked.push(inode);
+        self.free_files();
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, source: &str, target: &str) -> io::Result<()> {
+        let replaced = self.names.file(target).ok();
+        self.names.rename(source, target)?;
+        self.unlinked.extend(replaced);
+        self.free_files();
+        Ok(())
+    }
+
+    pub(super) fn sync_dir(&mut self, path: &str) -> io::Result<()> {
+        self.names.sync(path)?;
+        self.free_files();
+        Ok(())
+    }
+
+    pub(super) fn list(&mut self, path: &str) -> io::Result<Vec<String>> {
+        self.meet(Fault::Vanished);
+        let mut names = self.names.list(path)?;
+        if !names.is_empty() && self.chance(self.faults.unlisted_per_mille) {
+            self.counts.strike(Fault::Vanished);
+            names.remove(self.random.index(names.len()));
+        }
+        Ok(names)
+    }
+
+    pub(super) fn read(&mut self, inode: Inode, offset: u64, len: usize) -> io::Result<Bytes> {
+        if self.chance(self.faults.read_error_per_mille) {
+            return Err(self.fail(Fault::TransientError, EIO));
+        }
+        if self.chance(self.faults.dying_per_mille) {
+            self.faults.dying_per_mille += self.faults.dying_per_mille.div_ceil(10);
+            self.meet(Fault::DiskLoss);
+            if self.file(inode).content.spoil(offset) {
+                self.counts.inject(Fault::LatentSector);
+            }
+        }
+        if self.chance(self.faults.read_elsewhere_per_mille)
+            && let Some(bytes) = self.read_elsewhere(inode, offset, len)
+        {
+            return Ok(bytes);
+        }
+        let file = self.files.get_mut(&inode).expect("an open file exists");
+        let bytes = file.content.read_medium(offset, len, &mut self.counts);
+        bytes.ok_or_else(|| {
+            self.statistics.errors += 1;
+            io_error(EIO)
+        })
+    }
+
+    /// As many bytes of another place, if they differ.
+    fn read_elsewhere(&mut self, inode: Inode, offset: u64, len: usize) -> Option<Bytes> {
+        let bytes = self.file(inode).content.read(offset, len);
+        let inodes: Vec<Inode> = self.files.keys().copied().collect();
+        let other = if self.random.chance(500) { inode } else { *self.random.pick(&inodes) };
+        let room = self.file(other).content.len().checked_sub(bytes.len() as u64)?;
+        let step = self.random.below(room / SECTOR as u64 + 1);
+        let elsewhere = self.file(other).content.read(step * SECTOR as u64, bytes.len());
+        let differs = elsewhere != bytes;
+        differs.then(|| {
+            self.counts.strike(Fault::MisdirectedRead);
+            elsewhere
+        })
+    }
+
+    pub(super) fn write(
+        &mut self,
+        inode: Inode,
+        mut offset: u64,
+        buffers: &[Bytes],
+    ) -> io::Result<()> {
+        self.statistics.writes += 1;
+        if self.chance(self.faults.write_back_error_per_mille)
+            && self.file(inode).content.is_unsynced()
+        {
+            let is_reverted = self.faults.is_reverted;
+            self.counts.inject(Fault::SyncError);
+            let file = self.file(inode);
+            file.content.fail_sync(is_reverted);
+            file.failures += 1;
+        }
+        if self.chance(self.faults.write_error_per_mille) {
+            let first = buffers.first().cloned().unwrap_or_default();
+            let part = first.slice(..self.random.index(first.len() + 1));
+            self.write_one(inode, offset, &part)?;
+            return Err(self.fail(Fault::TransientError, EIO));
+        }
+        if self.faults.capacity.is_none() {
+            return self.write_one(inode, offset, &joined(buffers));
+        }
+        for buffer in buffers {
+            // Room is looked up only where somebody limits it: it costs a walk over all files.
+            let growth = self.file(inode).content.growth(offset, buffer.len());
+            if growth > self.space().free {
+                return Err(self.fail(Fault::NoSpace, ENOSPC));
+            }
+            self.write_one(inode, offset, buffer)?;
+            offset += buffer.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn write_one(&mut self, inode: Inode, offset: u64, bytes: &Bytes) -> io::Result<()> {
+        let file = self.files.get_mut(&inode).expect("an open file exists");
+        if !file.content.allows_write(offset, bytes.len()) {
+            self.statistics.errors += 1;
+            return Err(io_error(EIO));
+        }
+        file.content.write(offset, bytes, self.stamp, &mut self.random);
+        Ok(())
+    }
+
+    /// Syncs a file for a handle that was told of so many failures; returns what it knows then.
+    pub(super) fn sync(&mut self, inode: Inode, told: &mut u64) -> io::Result<()> {
+        self.statistics.syncs += 1;
+        let failures = self.file(inode).failures;
+        if failures > *told {
+            *told = failures;
+            self.statistics.errors += 1;
+            self.counts.meet(Fault::SyncError);
+            return Err(io_error(EIO));
+        }
+        let is_planned = self.next_sync == Some(Fault::SyncError);
+        if is_planned || self.chance(self.faults.sync_error_per_mille) {
+            self.next_sync = self.next_sync.filter(|_| !is_planned);
+            let is_reverted = self.faults.is_reverted;
+            self.file(inode).content.fail_sync(is_reverted);
+            return Err(self.fail(Fault::SyncError, EIO));
+        }
+        self.lose_writes(inode);
+        if self.file(inode).content.is_stuck() {
+            self.counts.strike(Fault::SyncErrorUntold);
+        }
+        self.file(inode).content.sync();
+        Ok(())
+    }
+
+    /// What a sync says yes to although it is not so.
+    fn lose_writes(&mut self, inode: Inode) {
+        let planned = self.next_sync;
+        let wants = |fault, drawn| planned == Some(fault) || drawn;
+        let is_lost = self.chance(self.faults.lost_write_per_mille);
+        let is_astray = self.chance(self.faults.misdirected_write_per_mille);
+        for (fault, drawn) in [(Fault::LostWrite, is_lost), (Fault::MisdirectedWrite, is_astray)] {
+            if !wants(fault, drawn) {
+                continue;
+            }
+            let file = self.files.get_mut(&inode).expect("an open file exists");
+            let Some((offset, bytes)) = file.content.lose_write(fault, &mut self.random) else {
+                continue;
+            };
+            self.counts.inject(fault);
+            self.next_sync = self.next_sync.filter(|planned| *planned != fault);
+            if fault == Fault::MisdirectedWrite {
+                self.land_elsewhere(inode, offset, &bytes);
+            }
+        }
+    }
+
+    /// Lets bytes land at a wrong place: often in the same file, else in any.
+    fn land_elsewhere(&mut self, inode: Inode, offset: u64, bytes: &Bytes) {
+        let inodes: Vec<Inode> = self.files.keys().copied().collect();
+        for _ in 0..TURNS_MAX {
+            let other = if self.random.chance(500) { inode } else { *self.random.pick(&inodes) };
+            let len = self.file(other).content.len();
+            let Some(room) = len.checked_sub(bytes.len() as u64) else { continue };
+            let place = self.random.below(room / SECTOR as u64 + 1) * SECTOR as u64;
+            let is_right = other == inode && place == offset;
+            if !is_right && self.file(other).content.smash(place, bytes) {
+                return;
+            }
+        }
+    }
+}
+
+/// Buffers as one.
+fn joined(buffers: &[Bytes]) -> Bytes {
+    if let [only] = buffers {
+        return only.clone();
+    }
+    let mut bytes = BytesMut::with_capacity(buffers.iter().map(Bytes::len).sum());
+    buffers.iter().for_each(|buffer| bytes.extend_from_slice(buffer));
+    bytes.freeze()
+}
