@@ -20,7 +20,8 @@ use crate::files;
 use crate::logging;
 use crate::places::{self, Places};
 use cluster::{Node, NodeConfig};
-use engine::env::{Disk, Env, real};
+use engine::disks::DiskAt;
+use engine::env::{Env, real};
 use engine::object::StoreStatus;
 use s3api::config::REGION_DEFAULT;
 use s3api::{Credentials, S3Config, Service};
@@ -94,7 +95,7 @@ async fn serve(config: Config) -> Result<u8, Failure> {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
         _ = signals.next() => return Ok(0),
-        node = open_node(&config, homes.dirs, env.clone()) => node?,
+        node = open_node(&config, env.clone()) => node?,
     };
     credentials::complete(homes.dirs, &root);
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
@@ -150,18 +151,19 @@ fn report_gaps(places: &Places) {
     }
 }
 
-/// Opens the store on its disks: the one place that knows how the node takes them.
-async fn open_node(config: &Config, dirs: &[&Path], env: Env) -> Result<Node, Failure> {
-    let mut disks: Vec<Arc<dyn Disk>> = Vec::new();
-    for dir in dirs {
-        let disk = real::RealDisk::open(*dir)
-            .map_err(|error| Failure::Refused(format!("cannot open {}: {error}", dir.display())))?;
-        disks.push(Arc::new(disk));
+/// Opens the store on its disks: the one place that knows how the node takes them. It is told of
+/// those that are not there, too: it takes them in when they come.
+async fn open_node(config: &Config, env: Env) -> Result<Node, Failure> {
+    let mut disks = Vec::new();
+    for dir in &config.dirs {
+        let place = dir.to_string_lossy().into_owned();
+        let disk = real::RealDisk::at(dir)
+            .map_err(|error| Failure::Broken(format!("cannot serve {place}: {error}")))?;
+        disks.push(DiskAt { place, disk: Arc::new(disk) });
     }
-    // Until the node takes it.
-    let _ = config.parity;
-    let shown = dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    Node::open(NodeConfig::default(), disks, env)
+    let node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
+    let shown = config.dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    Node::open(node_config, disks, env)
         .await
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
 }
