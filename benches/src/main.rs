@@ -5,9 +5,11 @@
 //! counts, because noise only ever adds. Whole-server figures are `benches/compare`.
 
 use bytes::{Bytes, BytesMut};
+use engine::erasure::{Geometry, code};
 use engine::format::batch::{self, BatchPlace, JournalRecord};
-use engine::format::record::{self, Owner, Seal};
+use engine::format::record::{self, ColumnLen, Layout, Owner, Shape};
 use engine::format::run::{FramePlace, Page, Pointer, Rows, key_hash, put_frame, put_row};
+use engine::format::segment::Seal;
 use engine::format::value::{Location, Value, VolumeId};
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,6 +22,7 @@ fn main() {
     println!("{:<44} {:>12} {:>12}", "path", "ns/call", "MB/s");
     journal();
     volumes();
+    codes();
     index();
 }
 
@@ -65,20 +68,38 @@ fn journal() {
 }
 
 fn volumes() {
-    let seal = Seal { deployment_id: 1, disk_id: 2, volume: VolumeId(3) };
+    let geometry = Geometry::SINGLE;
+    let (deployment_id, disk_id, volume) = (1, 2, VolumeId(3));
+    let seal = Seal { deployment_id, disk_id, volume, geometry, column: 0, epoch: 0 };
     let payload = Bytes::from(vec![7; record::PAYLOAD_LEN_MAX]);
     let owners = [Owner { len: payload.len() as u32, owner: Bytes::from_static(&[1; 60]) }];
-    time("volume: encode 1 MiB", payload.len(), || {
-        record::encode(&seal, 0, &owners, vec![payload.clone()])
-    });
-    let encoded = Bytes::from(record::encode(&seal, 0, &owners, vec![payload.clone()]).concat());
-    let start = record::data_start(&owners);
+    let table = record::encode_owners(&owners);
+    let column = ColumnLen { payload: payload.len() as u32, owners: table.len() as u32 };
+    let shape = Shape { layout: Layout::Rows, columns: vec![column] };
+    let encode = || record::encode(&seal, 0, &shape, vec![payload.clone()], &table);
+    time("volume: encode 1 MiB", payload.len(), encode);
+    let encoded = Bytes::from(encode().concat());
+    let start = record::header_len(1);
     for len in [4096, 65_536, record::PAYLOAD_LEN_MAX] {
         let place = record::covering(payload.len(), &(0..len));
         let stored = encoded.slice(start..start + place.end as usize);
         time(&format!("volume: verify {len}"), len, || {
             record::decode_range(&seal, start as u64, payload.len(), 0..len, &stored)
                 .expect("just encoded")
+        });
+    }
+}
+
+fn codes() {
+    for (data, parity) in [(4, 4), (6, 2), (12, 4)] {
+        let len = code::chunk_align((1 << 20) / data);
+        let columns: Vec<Vec<u8>> = (0..data).map(|index| vec![index as u8 + 1; len]).collect();
+        let name = format!("code: {data}+{parity}, 1 MiB");
+        time(&format!("{name}, encode"), data * len, || code::encode(&columns, parity));
+        let coded = code::encode(&columns, parity);
+        let all: Vec<_> = columns.into_iter().chain(coded).enumerate().collect();
+        time(&format!("{name}, rebuild one column"), data * len, || {
+            code::rebuild(data, parity, &all[1..=data], 0)
         });
     }
 }

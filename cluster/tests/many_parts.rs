@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
+use engine::disks::DiskAt;
 use engine::env::real::{RealDisk, env};
 use engine::object::upload::PART_NUMBER_MAX;
 use engine::object::{
@@ -63,7 +64,8 @@ async fn upload(store: &dyn ObjectStore) -> UploadId {
 async fn ten_thousand_parts_become_one_object() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(RealDisk::open(directory.path()).unwrap());
-    let node = Node::open(NodeConfig::default(), vec![disk], env()).await.unwrap();
+    let node =
+        Node::open(NodeConfig::default(), vec![DiskAt::new("disk", disk)], env()).await.unwrap();
     let store = node.store();
     let upload_id = upload(&*store).await;
     let page = PartPage { after: 8_999, limit: 1000 };

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
+use engine::disks::DiskAt;
 use engine::env::real::{RealDisk, env};
 use engine::object::{
     Body, BodyDigest, BodyError, BodySource, BucketName, CompleteRequest, CompletedPart,
@@ -62,7 +63,7 @@ fn key(text: &str) -> ObjectKey {
 
 async fn open(path: &Path, config: NodeConfig) -> Node {
     let disk = Arc::new(RealDisk::open(path).unwrap());
-    Node::open(config, vec![disk], env()).await.unwrap()
+    Node::open(config, vec![DiskAt::new("disk", disk)], env()).await.unwrap()
 }
 
 async fn put(

@@ -8,11 +8,14 @@
 )]
 
 use bytes::Bytes;
+use engine::erasure::Geometry;
 use engine::format::batch::{self, BatchPlace, JournalRecord};
 use engine::format::identity::Identity;
-use engine::format::manifest::{Manifest, VolumeUsage};
-use engine::format::record::{self, Owner, Seal};
+use engine::format::manifest::{Manifest, MemberEntry, VolumeEntry, VolumeUsage};
+use engine::format::record::{self, ColumnLen, Layout, Owner, Shape};
+use engine::format::roster::{DiskNumber, Roster, RosterDisk};
 use engine::format::run::{self, Footer, FramePlace, Page, Pointer, Rows};
+use engine::format::segment::Seal;
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use std::path::PathBuf;
 
@@ -44,11 +47,19 @@ fn check_flips(encoded: &Bytes, step: usize, decodes: impl Fn(&Bytes) -> bool) {
     }
 }
 
-const SEAL: Seal = Seal { deployment_id: 0x11, disk_id: 0x22, volume: VolumeId(3) };
+const SEAL: Seal = Seal {
+    deployment_id: 0x11,
+    disk_id: 0x22,
+    volume: VolumeId(3),
+    geometry: Geometry { data: 2, parity: 1 },
+    column: 0,
+    epoch: 7,
+};
 
 fn extent(start: u32, len: u32) -> Extent {
-    let (volume, offset) = (VolumeId(3), 4096 + 90);
-    Extent { volume, offset, record_len: 17_000, start, len, crc64: 0x0123_4567_89ab_cdef }
+    let column = (len < 100).then_some(1);
+    let crc64 = 0x0123_4567_89ab_cdef;
+    Extent { volume: VolumeId(3), offset: 4096, column, payload_len: 17_000, start, len, crc64 }
 }
 
 #[test]
@@ -60,6 +71,30 @@ fn identity() {
     check("identity", &encoded);
 }
 
+fn member(disk: u16, is_damaged: bool) -> MemberEntry {
+    MemberEntry { disk: DiskNumber(disk), epoch: 4, is_damaged }
+}
+
+#[test]
+fn roster() {
+    let disk = |number: u16| RosterDisk {
+        number: DiskNumber(number),
+        disk_id: 0x0102 << number,
+        place: format!("/mnt/disk{number}"),
+        is_active: number != 4,
+        is_leg: number == 1,
+    };
+    let disks = vec![disk(1), disk(4)];
+    let roster = Roster { epoch: 77, next_number: 5, parity: 1, disks };
+    let encoded = Bytes::from(roster.encode(0x22));
+    assert_eq!(Roster::decode(&encoded, 0x22), Ok(roster.clone()));
+    assert!(Roster::decode(&encoded, 0x23).is_err(), "another store's");
+    let reused = Roster { next_number: 4, ..roster };
+    assert!(Roster::decode(&reused.encode(0x22), 0x22).is_err(), "a number that is free is taken");
+    check_flips(&encoded, 1, |bytes| Roster::decode(bytes, 0x22).is_ok());
+    check("roster", &encoded);
+}
+
 #[test]
 fn manifest() {
     let manifest = Manifest {
@@ -69,11 +104,18 @@ fn manifest() {
         next_run_id: 70_000,
         next_volume_id: 5,
         runs: vec![69_999, 3],
-        volumes: vec![(VolumeId(2), VolumeUsage { live_len: 1 << 33, is_fenced: true })],
+        usage: vec![(VolumeId(2), VolumeUsage { live_len: 1 << 33, is_fenced: true })],
+        volumes: vec![VolumeEntry {
+            id: VolumeId(2),
+            geometry: Geometry { data: 1, parity: 1 },
+            epoch: 4,
+            sealed_len: Some(1 << 30),
+            members: vec![member(0, false), member(300, true)],
+        }],
     };
     let encoded = Bytes::from(manifest.encode(0x22));
     assert_eq!(Manifest::decode(&encoded, 0x22), Ok(manifest));
-    assert!(Manifest::decode(&encoded, 0x23).is_err(), "another disk's");
+    assert!(Manifest::decode(&encoded, 0x23).is_err(), "another store's");
     check_flips(&encoded, 1, |bytes| Manifest::decode(bytes, 0x22).is_ok());
     check("manifest", &encoded);
 }
@@ -131,32 +173,57 @@ fn record() {
         Owner { len: 16_000, owner: Bytes::from_static(b"row one") },
         Owner { len: 1_000, owner: Bytes::from_static(b"row two") },
     ];
+    let table = record::encode_owners(&owners);
     let payload: Vec<u8> = (0..17_000u32).map(|index| (index % 251) as u8).collect();
+    let column = ColumnLen { payload: 17_000, owners: table.len() as u32 };
+    let shape = Shape { layout: Layout::Rows, columns: vec![column, ColumnLen::default()] };
     let pieces = payload.chunks(777).map(Bytes::copy_from_slice).collect();
-    let encoded = concat(record::encode(&SEAL, 4096, &owners, pieces));
-    let header = record::decode_header(&SEAL, 4096, &encoded).unwrap();
-    assert_eq!(header.owners, owners);
-    assert_eq!(header.record_len(), encoded.len() as u64);
-    assert!(record::decode_header(&SEAL, 8192, &encoded).is_err(), "misplaced");
-    assert!(record::decode_header(&Seal { disk_id: 0, ..SEAL }, 4096, &encoded).is_err());
-    let header_bytes = encoded.slice(..header.data_start as usize);
-    check_flips(&header_bytes, 1, |bytes| record::decode_header(&SEAL, 4096, bytes).is_ok());
-    let data_offset = 4096 + header.data_start;
+    let encoded = concat(record::encode(&SEAL, 4096, &shape, pieces, &table));
+    assert_eq!(shape.record_len(0), encoded.len() as u64);
+    assert_eq!((shape.record_len(1), shape.stripe_len()), (0, encoded.len() as u64));
+    let header = encoded.slice(..record::header_len(2));
+    let decode_header = |seal: &Seal, offset| record::decode_header(seal, offset, &header);
+    assert_eq!(decode_header(&SEAL, 4096), Ok(shape.clone()));
+    assert!(decode_header(&SEAL, 8192).is_err(), "misplaced");
+    for wrong in [
+        Seal { disk_id: 0, ..SEAL },
+        Seal { column: 1, ..SEAL },
+        Seal { epoch: 6, ..SEAL },
+        Seal { volume: VolumeId(4), ..SEAL },
+    ] {
+        assert!(decode_header(&wrong, 4096).is_err(), "{wrong:?}");
+    }
+    check_flips(&header, 1, |bytes| record::decode_header(&SEAL, 4096, bytes).is_ok());
+    check_ranges(&encoded, &payload);
+    let range = shape.owners_range(0);
+    let tail = encoded.slice(range.start as usize..range.end as usize);
+    let verify = |bytes: &Bytes| record::verify_owners(&SEAL, 4096, &shape, bytes);
+    assert_eq!(record::decode_owners(&verify(&tail).unwrap()), Ok(owners.to_vec()));
+    check_flips(&tail, 1, |bytes| verify(bytes).is_ok());
+    check("record", &encoded);
+}
+
+fn check_ranges(encoded: &Bytes, payload: &[u8]) {
+    let first = record::header_len(2) as u64;
     for range in [0..17_000, 0..1, 16_383..16_385, 16_999..17_000, 5..5] {
         let covering = record::covering(17_000, &range);
-        let start = (header.data_start + covering.start) as usize;
+        let start = (first + covering.start) as usize;
         let bytes = encoded.slice(start..start + (covering.end - covering.start) as usize);
         let decode =
-            |bytes: &Bytes| record::decode_range(&SEAL, data_offset, 17_000, range.clone(), bytes);
+            |bytes: &Bytes| record::decode_range(&SEAL, 4096 + first, 17_000, range.clone(), bytes);
         assert_eq!(decode(&bytes).unwrap().concat(), payload[range.clone()]);
         if !range.is_empty() {
             check_flips(&bytes, 97, |bytes| decode(bytes).is_ok());
         }
     }
-    check("record", &[&SEAL.encode_segment()[..80], &encoded].concat());
-    let segment = SEAL.encode_segment();
-    assert_eq!(Seal::decode_segment(&segment), Ok(SEAL));
-    check_flips(&segment, 7, |bytes| Seal::decode_segment(bytes).is_ok());
+}
+
+#[test]
+fn segment() {
+    let segment = SEAL.encode();
+    assert_eq!(Seal::decode(&segment), Ok(SEAL));
+    check_flips(&segment, 7, |bytes| Seal::decode(bytes).is_ok());
+    check("segment", &segment[..80]);
 }
 
 #[test]

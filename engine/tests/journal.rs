@@ -40,7 +40,7 @@ async fn recover(
     generation: u64,
     checkpoint: u64,
 ) -> Result<Vec<u64>, String> {
-    let recovery = Recovery::open(disk.clone(), generation, checkpoint).await;
+    let recovery = Recovery::open(vec![disk.clone()], generation, checkpoint).await;
     let mut recovery = recovery.map_err(|error| error.to_string())?;
     let mut sequences = Vec::new();
     while let Some(batch) = recovery.next_batch().await.map_err(|error| error.to_string())? {

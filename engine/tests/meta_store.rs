@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 use bytes::Bytes;
+use engine::disks::DiskAt;
 use engine::env::real::{RealDisk, env};
 use engine::format::batch::JournalRecord;
 use engine::format::value::{Location, Value};
@@ -62,7 +63,8 @@ async fn apply(store: &MetaStore, sequence: u64, record: &JournalRecord) {
 
 async fn open(path: &Path) -> Arc<MetaStore> {
     let disk = Arc::new(RealDisk::open(path).unwrap());
-    let mut opening = MetaStore::open(disk, config(), env()).await.unwrap();
+    let disks = vec![DiskAt::new("disk", disk)];
+    let mut opening = MetaStore::open(disks, None, config(), env()).await.unwrap();
     while let Some(batch) = opening.next_batch().await.unwrap() {
         for record in &batch.records {
             apply(opening.store(), batch.sequence, record).await;

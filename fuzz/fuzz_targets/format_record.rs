@@ -1,11 +1,14 @@
 #![no_main]
-//! Volume records and segment headers: no bytes make a decoder panic; what was encoded is read
-//! back, whole and in any range; a changed byte of what is read is noticed.
+//! Volume records: no bytes make a decoder panic; what was encoded is read back, whole and in any
+//! range; a changed byte of what is read is noticed.
 
 use bytes::Bytes;
+use engine::erasure::Geometry;
 use engine::format::record::{
-    Owner, Seal, covering, decode_header, decode_range, encode, peek_header_len, sub_blocks_len,
+    ColumnLen, Layout, Owner, Shape, covering, decode_header, decode_owners, decode_range, encode,
+    encode_owners, header_len, sub_blocks_len, verify_owners,
 };
+use engine::format::segment::Seal;
 use engine::format::value::VolumeId;
 use libfuzzer_sys::fuzz_target;
 use stave_fuzz::{repaired, u64_at};
@@ -14,36 +17,40 @@ const OFFSET: u64 = 12_288;
 
 fuzz_target!(|data: &[u8]| {
     let volume = VolumeId(u64_at(data, 8).unwrap_or_default());
-    let seal = Seal { deployment_id: 1, disk_id: 2, volume };
+    let data_count = data.first().map_or(1, |byte| byte % 15 + 1);
+    let geometry = Geometry { data: data_count, parity: 1 };
+    let (deployment_id, disk_id) = (1, 2);
+    let seal = Seal { deployment_id, disk_id, volume, geometry, column: 0, epoch: 3 };
     headers(&seal, data);
-    segments(data);
+    let _ = decode_owners(&Bytes::copy_from_slice(data));
     round_trip(&seal, data);
 });
 
-fn headers(seal: &Seal, data: &[u8]) {
-    let _ = decode_header(seal, OFFSET, &Bytes::copy_from_slice(data));
-    let Ok(end) = peek_header_len(data) else { return };
-    let mut bytes = data.to_vec();
-    let Some(offset) = bytes.get_mut(16..24) else { return };
-    offset.copy_from_slice(&OFFSET.to_le_bytes());
+/// What every checksum of the segment begins with, as `format::segment` lays it out.
+fn seed(seal: &Seal) -> Vec<u8> {
     let mut seed = seal.deployment_id.to_le_bytes().to_vec();
     seed.extend(seal.disk_id.to_le_bytes());
     seed.extend(seal.volume.0.to_le_bytes());
     seed.extend(OFFSET.to_le_bytes());
-    let Some(bytes) = repaired(&bytes, 4, &seed, 8..end) else { return };
-    if let Ok(header) = decode_header(seal, OFFSET, &bytes.into()) {
-        assert_eq!(header.data_start, end as u64);
-        assert!(header.record_len() > header.data_start);
-    }
+    seed.extend(seal.epoch.to_le_bytes());
+    seed.extend([seal.column, seal.geometry.data, seal.geometry.parity]);
+    seed.resize(64, 0);
+    seed
 }
 
-fn segments(data: &[u8]) {
-    let _ = Seal::decode_segment(data);
-    let mut page = data.to_vec();
-    page.resize(4096, 0);
-    let Some(page) = repaired(&page, 8, &[], 12..4096) else { return };
-    if let Ok(seal) = Seal::decode_segment(&page) {
-        assert_eq!(Seal::decode_segment(&seal.encode_segment()), Ok(seal));
+fn headers(seal: &Seal, data: &[u8]) {
+    let _ = decode_header(seal, OFFSET, data);
+    let end = header_len(seal.geometry.data_count());
+    let mut bytes = data.to_vec();
+    let Some(fixed) = bytes.get_mut(..end) else { return };
+    fixed[..4].copy_from_slice(b"SVR0");
+    fixed[16..24].copy_from_slice(&OFFSET.to_le_bytes());
+    fixed[24] %= 2;
+    fixed[25..32].fill(0);
+    let Some(bytes) = repaired(&bytes, 4, &seed(seal), 8..end) else { return };
+    if let Ok(shape) = decode_header(seal, OFFSET, &bytes) {
+        assert_eq!(shape.columns.len(), seal.geometry.data_count());
+        assert!(shape.stripe_len() > end as u64);
     }
 }
 
@@ -60,19 +67,27 @@ fn round_trip(seal: &Seal, data: &[u8]) {
     let cut = usize::from(choice[1]) * payload.len() / 256;
     let owner = |len: usize, name: &'static [u8]| Owner { len: len as u32, owner: name.into() };
     let owners = [owner(cut, b"first"), owner(payload.len() - cut, b"second")];
+    let table = encode_owners(&owners);
+    let column = ColumnLen { payload: payload.len() as u32, owners: table.len() as u32 };
+    let mut columns = vec![ColumnLen::default(); seal.geometry.data_count()];
+    columns[0] = column;
+    let shape = Shape { layout: Layout::Rows, columns };
     let pieces = vec![payload.slice(..cut), payload.slice(cut..)];
-    let bytes = Bytes::from(encode(seal, OFFSET, &owners, pieces).concat());
-    let header = decode_header(seal, OFFSET, &bytes).expect("just encoded");
-    assert_eq!(header.owners, owners);
-    assert_eq!(header.record_len(), bytes.len() as u64);
+    let bytes = Bytes::from(encode(seal, OFFSET, &shape, pieces, &table).concat());
+    assert_eq!(decode_header(seal, OFFSET, &bytes).expect("just encoded"), shape);
+    assert_eq!(shape.record_len(0), bytes.len() as u64);
+    let place = shape.owners_range(0);
+    let tail = bytes.slice(place.start as usize..place.end as usize);
+    let verified = verify_owners(seal, OFFSET, &shape, &tail).expect("just encoded");
+    assert_eq!(decode_owners(&verified).expect("just encoded"), owners);
     let start = usize::from(choice[2]) * payload.len() / 256;
     let end = start + 1 + usize::from(choice[3]) * (payload.len() - start - 1) / 256;
     let place = covering(payload.len(), &(start..end));
-    let first = header.data_start as usize;
+    let first = header_len(seal.geometry.data_count());
     let stored = bytes.slice(first..first + sub_blocks_len(payload.len()));
     let mut read = stored[place.start as usize..place.end as usize].to_vec();
     let range = |bytes: Vec<u8>| {
-        decode_range(seal, OFFSET + header.data_start, payload.len(), start..end, &bytes.into())
+        decode_range(seal, OFFSET + first as u64, payload.len(), start..end, &bytes.into())
     };
     assert_eq!(range(read.clone()).expect("just encoded").concat(), payload[start..end]);
     let at = usize::from(choice[4]) * read.len() / 256;

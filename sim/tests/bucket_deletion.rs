@@ -8,6 +8,7 @@ mod common;
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
 use common::env;
+use engine::disks::DiskAt;
 use engine::env::Env;
 use engine::object::{
     BodyDigest, BodyError, BodySource, BucketName, CreateUploadRequest, ETag, ObjectAttributes,
@@ -47,7 +48,7 @@ fn key() -> ObjectKey {
 
 async fn open(disk: &SimDisk, env: &Env) -> Node {
     let config = NodeConfig { reclaim_interval: Duration::from_millis(1), ..NodeConfig::tiny() };
-    Node::open(config, vec![disk.attach()], env.clone()).await.unwrap()
+    Node::open(config, vec![DiskAt::new("disk", disk.attach())], env.clone()).await.unwrap()
 }
 
 /// A bucket with one upload of a small and a large part.

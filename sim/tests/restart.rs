@@ -6,6 +6,7 @@ mod common;
 
 use bytes::Bytes;
 use common::env;
+use engine::disks::DiskAt;
 use engine::env::Env;
 use engine::format::batch::JournalRecord;
 use engine::format::value::{Location, Value};
@@ -29,7 +30,8 @@ fn config() -> MetaConfig {
 
 /// One start: replay, then all that makes it durable anew.
 async fn start(disk: &SimDisk, env: &Env) -> engine::Result<Arc<MetaStore>> {
-    let mut opening = MetaStore::open(disk.attach(), config(), env.clone()).await?;
+    let disks = vec![DiskAt::new("disk", disk.attach())];
+    let mut opening = MetaStore::open(disks, None, config(), env.clone()).await?;
     while let Some(batch) = opening.next_batch().await? {
         for record in batch.records {
             let mut turn = opening.store().apply_turn().await;

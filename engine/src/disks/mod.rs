@@ -43,6 +43,13 @@ pub struct DiskAt {
     pub disk: Arc<dyn Disk>,
 }
 
+impl DiskAt {
+    /// A disk at a place.
+    pub fn new(place: impl Into<String>, disk: Arc<dyn Disk>) -> Self {
+        Self { place: place.into(), disk }
+    }
+}
+
 /// One disk of the node that is there. A disk that went and came back is another slot.
 pub struct Slot {
     /// Its number.

@@ -91,7 +91,7 @@ fn too_few_disks_do_not_start() {
     let roster = roster_of(4, 8, 4);
     let mut seen = complete(&roster);
     for place in 0..4 {
-        seen[usize::from(place)].finding = Finding::Unreadable("gone".into());
+        seen[place].finding = Finding::Unreadable("gone".into());
     }
     assert!(decide(&seen).is_ok(), "one leg and four disks are left");
     seen[5].finding = Finding::Unreadable("gone".into());
@@ -116,7 +116,7 @@ fn without_a_current_leg_nothing_starts() {
     let roster = roster_of(4, 16, 4);
     let mut seen = complete(&roster);
     for place in 0..5 {
-        seen[usize::from(place)].finding = Finding::Unreadable("gone".into());
+        seen[place].finding = Finding::Unreadable("gone".into());
     }
     let error = decide(&seen).unwrap_err().to_string();
     assert!(error.contains("11 of 16"), "{error}");

@@ -7,7 +7,7 @@ use super::place::Mounted;
 use super::state::{Operation, State, io_error};
 use super::{ENODEV, lock};
 use bytes::Bytes;
-use engine::env::{Disk, DiskFile, DiskSpace, Durability, IoFuture};
+use engine::env::{Device, Disk, DiskFile, DiskSpace, Durability, IoFuture};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -147,6 +147,10 @@ impl Disk for Mount {
 
     fn space(&self) -> IoFuture<DiskSpace> {
         self.run(Operation::Look, |state| Ok(state.space()))
+    }
+
+    fn device(&self) -> IoFuture<Device> {
+        self.run(Operation::Look, |_| Ok(Device::default()))
     }
 }
 

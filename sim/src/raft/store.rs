@@ -263,7 +263,7 @@ async fn recover(disk: &Arc<dyn Disk>) -> io::Result<(Images, u64)> {
     let Some(current) = read_current(&**disk).await? else {
         return Ok((images, 1));
     };
-    let recovery = Recovery::open(disk.clone(), current.generation, current.checkpoint);
+    let recovery = Recovery::open(vec![disk.clone()], current.generation, current.checkpoint);
     let mut recovery = recovery.await.map_err(io::Error::other)?;
     while let Some(batch) = recovery.next_batch().await.map_err(io::Error::other)? {
         for record in batch.records {

@@ -3,6 +3,7 @@
 use super::world::World;
 use crate::oracle::Violation;
 use cluster::{Node, NodeConfig};
+use engine::disks::DiskAt;
 use madsim::runtime::{Handle, NodeHandle};
 use s3api::config::{Credentials, S3Config};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -146,7 +147,9 @@ async fn serve(world: Arc<World>) {
 
 async fn serve_or_fail(world: &Arc<World>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let env = world.next_env();
-    let node = Node::open(NodeConfig::tiny(), vec![world.disk.attach()], env.clone()).await?;
+    let node =
+        Node::open(NodeConfig::tiny(), vec![DiskAt::new("disk", world.disk.attach())], env.clone())
+            .await?;
     let listener = TcpListener::bind(("0.0.0.0", ADDRESS.port())).await?;
     let credentials =
         Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
