@@ -150,7 +150,7 @@ impl Disk for Mount {
     }
 
     fn device(&self) -> IoFuture<Device> {
-        self.run(Operation::Look, |_| Ok(Device::default()))
+        self.run(Operation::Look, |state| Ok(state.device()))
     }
 }
 

@@ -13,6 +13,7 @@ const NEVER: u64 = u64::MAX;
 struct Inner {
     incarnation: AtomicU64,
     steps: AtomicU64,
+    devices: AtomicU64,
     /// Operations after which the process dies, counted as `steps`; `NEVER` plus one is 0.
     last_step: AtomicU64,
     waiting: Mutex<Option<Waker>>,
@@ -38,6 +39,11 @@ impl Machine {
     /// Operations of disks so far.
     pub fn steps(&self) -> u64 {
         self.0.steps.load(Ordering::Relaxed)
+    }
+
+    /// A number for another disk.
+    pub(super) fn next_device(&self) -> u64 {
+        self.0.devices.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The process dies: none of its operations has an effect any more.

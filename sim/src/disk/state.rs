@@ -9,7 +9,7 @@ use super::page::{PAGE, SECTOR, SectorFate, Survival};
 use super::{CAPACITY_DEFAULT, EIO, ENOSPC, EROFS};
 use crate::random::Random;
 use bytes::{Bytes, BytesMut};
-use engine::env::DiskSpace;
+use engine::env::{Device, DiskSpace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
@@ -77,6 +77,7 @@ pub(super) struct State {
     pub(super) is_lost: bool,
     pub(super) is_read_only: bool,
     pub(super) is_root: bool,
+    device_number: u64,
     /// Faults of the whole disk that no operation met yet, by bit.
     pub(super) armed: u32,
     /// What the next sync is to do wrong.
@@ -92,6 +93,7 @@ pub(super) fn io_error(code: i32) -> io::Error {
 impl State {
     pub(super) fn new(machine: Machine, random: Random, timing: Timing, manner: Manner) -> Self {
         Self {
+            device_number: machine.next_device(),
             random,
             process: machine.incarnation(),
             machine,
@@ -272,6 +274,12 @@ impl State {
         self.statistics.errors += 1;
         self.counts.strike(fault);
         io_error(code)
+    }
+
+    /// Every disk is a device of its own; the system has number 0.
+    pub(super) fn device(&self) -> Device {
+        let number = if self.is_root { 0 } else { self.device_number };
+        Device { number, is_root: self.is_root }
     }
 
     pub(super) fn space(&self) -> DiskSpace {
