@@ -113,6 +113,7 @@ pub struct Node {
     store: Arc<MetaStore>,
     coordinator: Arc<Coordinator>,
     upload_memory: Arc<UploadMemory>,
+    reclaim: Arc<tokio::sync::Mutex<Reclaim>>,
     background: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -136,11 +137,12 @@ impl Node {
         let log: Arc<dyn MetaLog> = Arc::new(LocalMetaLog::start(store.clone()));
         let readings = Readings::default();
         let reclaim = Reclaim::new(store.clone(), log.clone(), readings.clone());
+        let reclaim = Arc::new(tokio::sync::Mutex::new(reclaim));
         let healer = Healer::new(store.clone(), config.heal);
         let background = vec![
             tokio::spawn(checkpoints(store.clone())),
             tokio::spawn(merges(store.clone())),
-            tokio::spawn(reclaim.run(config.reclaim_interval)),
+            tokio::spawn(reclaim::run(reclaim.clone(), config.reclaim_interval)),
             tokio::spawn(healer.clone().run()),
             tokio::spawn(healer.clone().run_scrub()),
         ];
@@ -157,12 +159,19 @@ impl Node {
             healer,
         };
         let background = Mutex::new(background);
-        Ok(Self { store, coordinator: Arc::new(coordinator), upload_memory, background })
+        Ok(Self { store, coordinator: Arc::new(coordinator), upload_memory, reclaim, background })
     }
 
     /// The store that this node serves.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         self.coordinator.clone()
+    }
+
+    /// Looks at disks and volumes at once instead of at the next look of the background, and heals
+    /// what can be healed.
+    pub async fn look_after(&self) {
+        self.coordinator.healer.round().await;
+        self.reclaim.lock().await.round().await;
     }
 
     /// Stops the background work and writes a last checkpoint, so that the next start has nothing

@@ -42,6 +42,14 @@ const COMMIT_LEN_MAX: u64 = 8 << 20;
 /// Handles of a volume that are not a request's: the set's and this module's.
 const OWN_HANDLES: usize = 2;
 
+/// Runs rounds for ever.
+pub(crate) async fn run(reclaim: Arc<tokio::sync::Mutex<Reclaim>>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        reclaim.lock().await.round().await;
+    }
+}
+
 /// The background that makes room.
 pub(crate) struct Reclaim {
     store: Arc<MetaStore>,
@@ -56,18 +64,15 @@ impl Reclaim {
         Self { store, log, readings, skipped: BTreeMap::new() }
     }
 
-    /// Runs rounds for ever.
-    pub(crate) async fn run(mut self, interval: Duration) {
-        loop {
-            tokio::time::sleep(interval).await;
-            if let Err(error) = self.purge().await {
-                tracing::warn!(%error, "purge stopped early and will try again");
-            }
-            for volume in self.store.volumes().all() {
-                let id = volume.id;
-                if let Err(error) = self.reclaim(volume).await {
-                    tracing::warn!(%error, volume = id.0, "volume was not reclaimed");
-                }
+    /// One look at everything.
+    pub(crate) async fn round(&mut self) {
+        if let Err(error) = self.purge().await {
+            tracing::warn!(%error, "purge stopped early and will try again");
+        }
+        for volume in self.store.volumes().all() {
+            let id = volume.id;
+            if let Err(error) = self.reclaim(volume).await {
+                tracing::warn!(%error, volume = id.0, "volume was not reclaimed");
             }
         }
     }

@@ -2,16 +2,18 @@
 //! a restart; what is gone gives its room back.
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
+mod common;
+
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
+use common::{Pieces, body, check, content, key, name, put, put_if};
 use engine::disks::DiskAt;
 use engine::env::real::{RealDisk, env};
 use engine::object::{
-    Body, BodyDigest, BodyError, BodySource, BucketName, CompleteRequest, CompletedPart,
-    CreateUploadRequest, ETag, ListEntry, ListRequest, ObjectAttributes, ObjectKey, ObjectStore,
-    PartPage, PartRequest, PutOutcome, PutRequest, StoreError, UploadId, WriteCondition,
+    BodyDigest, BodyError, BodySource, CompleteRequest, CompletedPart, CreateUploadRequest, ETag,
+    ListEntry, ListRequest, ObjectAttributes, ObjectStore, PartPage, PartRequest, PutOutcome,
+    PutRequest, StoreError, UploadId, WriteCondition,
 };
-use futures_util::TryStreamExt;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,90 +21,9 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-struct Pieces {
-    pieces: VecDeque<Result<Bytes, BodyError>>,
-    etag: ETag,
-}
-
-impl BodySource for Pieces {
-    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        Poll::Ready(self.pieces.pop_front())
-    }
-
-    fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: self.etag.clone(), checksum: None }
-    }
-}
-
-/// A body of `len` bytes that depend on `seed`, in uneven pieces.
-fn content(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
-fn body(bytes: &[u8], etag: &str) -> Body {
-    let pieces = bytes.chunks(40_001).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    Box::new(Pieces { pieces, etag: ETag(etag.into()) })
-}
-
-fn name() -> BucketName {
-    BucketName::new("bucket").unwrap()
-}
-
-fn key(text: &str) -> ObjectKey {
-    ObjectKey::new(text).unwrap()
-}
-
 async fn open(path: &Path, config: NodeConfig) -> Node {
     let disk = Arc::new(RealDisk::open(path).unwrap());
     Node::open(config, vec![DiskAt::new("disk", disk)], env()).await.unwrap()
-}
-
-async fn put(
-    store: &dyn ObjectStore,
-    name_of: &str,
-    bytes: &[u8],
-) -> Result<PutOutcome, StoreError> {
-    put_if(store, name_of, bytes, WriteCondition::None).await
-}
-
-async fn put_if(
-    store: &dyn ObjectStore,
-    name_of: &str,
-    bytes: &[u8],
-    condition: WriteCondition,
-) -> Result<PutOutcome, StoreError> {
-    let request = PutRequest {
-        bucket: name(),
-        key: key(name_of),
-        attributes: ObjectAttributes::default(),
-        condition,
-        len: Some(bytes.len() as u64),
-    };
-    store.put(request, body(bytes, &format!("etag-{}", bytes.len()))).await
-}
-
-async fn read(store: &dyn ObjectStore, name_of: &str, range: std::ops::Range<u64>) -> Vec<u8> {
-    let reader = store.get(name(), key(name_of)).await.unwrap();
-    let pieces: Vec<Bytes> = reader.read(range).try_collect().await.unwrap();
-    pieces.concat()
-}
-
-async fn check(store: &dyn ObjectStore, name_of: &str, expected: &[u8]) {
-    let len = expected.len() as u64;
-    assert!(read(store, name_of, 0..len).await == expected, "{name_of} differs");
-    for range in [0..len.min(1), len / 3..len / 2, len / 2..len, len.saturating_sub(7)..len] {
-        let wanted = &expected[range.start as usize..range.end as usize];
-        assert!(read(store, name_of, range.clone()).await == wanted, "{name_of} {range:?}");
-    }
 }
 
 async fn names(store: &dyn ObjectStore, prefix: &str, delimiter: Option<&str>) -> Vec<String> {

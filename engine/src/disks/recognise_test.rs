@@ -90,9 +90,7 @@ fn a_disk_that_the_newest_roster_left_out_missed_changes() {
 fn too_few_disks_do_not_start() {
     let roster = roster_of(4, 8, 4);
     let mut seen = complete(&roster);
-    for place in 0..4 {
-        seen[place].finding = Finding::Unreadable("gone".into());
-    }
+    seen[..4].iter_mut().for_each(|seen| seen.finding = Finding::Unreadable("gone".into()));
     assert!(decide(&seen).is_ok(), "one leg and four disks are left");
     seen[5].finding = Finding::Unreadable("gone".into());
     assert!(decide(&seen).unwrap_err().to_string().contains("3 of 8 disks"));
@@ -115,9 +113,7 @@ fn stale_disks_alone_are_never_believed() {
 fn without_a_current_leg_nothing_starts() {
     let roster = roster_of(4, 16, 4);
     let mut seen = complete(&roster);
-    for place in 0..5 {
-        seen[place].finding = Finding::Unreadable("gone".into());
-    }
+    seen[..5].iter_mut().for_each(|seen| seen.finding = Finding::Unreadable("gone".into()));
     let error = decide(&seen).unwrap_err().to_string();
     assert!(error.contains("11 of 16"), "{error}");
     let mut old_legs = complete(&roster);

@@ -56,7 +56,7 @@ impl Geometry {
 
     /// Whether a reader may meet this geometry.
     pub fn is_valid(self) -> bool {
-        self.data >= 1 && self.width() <= WIDTH_MAX && usize::from(self.parity) <= WIDTH_MAX - 1
+        self.data >= 1 && self.width() <= WIDTH_MAX
     }
 
     /// Columns in all.

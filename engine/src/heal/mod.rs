@@ -79,12 +79,14 @@ pub struct Healer {
     store: Arc<MetaStore>,
     config: HealConfig,
     progress: Arc<Progress>,
+    /// One round at a time.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Healer {
     /// A healer of that store.
     pub fn new(store: Arc<MetaStore>, config: HealConfig) -> Self {
-        Self { store, config, progress: Arc::default() }
+        Self { store, config, progress: Arc::default(), turn: Arc::default() }
     }
 
     /// Looks after disks and volumes for ever.
@@ -101,6 +103,7 @@ impl Healer {
 
     /// One look at everything.
     pub async fn round(&self) {
+        let _turn = self.turn.lock().await;
         self.store.disks().watch().await;
         self.doubt_returned();
         if self.store.is_writable() {
@@ -115,6 +118,7 @@ impl Healer {
                 }
             }
         }
+        self.store.volumes().seal_unfit();
         self.warn_on(self.store.volumes().settle().await, "states of volumes are not written down");
         self.store.volumes().remove_retired().await;
         self.repair().await;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) struct MirrorFile {
     inner: Arc<Inner>,
     path: String,
-    handles: Arc<Vec<(Arc<Slot>, Arc<dyn DiskFile>)>>,
+    handles: Arc<Vec<Handle>>,
 }
 
 type Handle = (Arc<Slot>, Arc<dyn DiskFile>);

@@ -272,6 +272,16 @@ impl VolumeSet {
         Ok(())
     }
 
+    /// Seals the open volume when the disks allow a wider one, or it lost a disk.
+    pub fn seal_unfit(&self) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(volume) = current
+            && (self.wants_restripe(&volume) || !volume.health().is_whole())
+        {
+            volume.seal_up();
+        }
+    }
+
     /// Whether bodies are better off in another volume: this one is narrower than the disks allow, or
     /// lacks members for which there is no disk.
     pub fn wants_restripe(&self, volume: &Volume) -> bool {

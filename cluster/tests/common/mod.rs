@@ -1,0 +1,93 @@
+//! What the tests of a node share: bodies that depend on a seed, and the calls that all need.
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use bytes::Bytes;
+use engine::object::{
+    Body, BodyDigest, BodyError, BodySource, BucketName, ETag, ObjectAttributes, ObjectKey,
+    ObjectStore, PutOutcome, PutRequest, StoreError, WriteCondition,
+};
+use futures_util::TryStreamExt;
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+pub struct Pieces {
+    pub pieces: VecDeque<Result<Bytes, BodyError>>,
+    pub etag: ETag,
+}
+
+impl BodySource for Pieces {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        Poll::Ready(self.pieces.pop_front())
+    }
+
+    fn digest(&mut self) -> BodyDigest {
+        BodyDigest { etag: self.etag.clone(), checksum: None }
+    }
+}
+
+/// A body of `len` bytes that depend on `seed`, in uneven pieces.
+pub fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+pub fn body(bytes: &[u8], etag: &str) -> Body {
+    let pieces = bytes.chunks(40_001).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    Box::new(Pieces { pieces, etag: ETag(etag.into()) })
+}
+
+pub fn name() -> BucketName {
+    BucketName::new("bucket").unwrap()
+}
+
+pub fn key(text: &str) -> ObjectKey {
+    ObjectKey::new(text).unwrap()
+}
+
+pub async fn put(
+    store: &dyn ObjectStore,
+    name_of: &str,
+    bytes: &[u8],
+) -> Result<PutOutcome, StoreError> {
+    put_if(store, name_of, bytes, WriteCondition::None).await
+}
+
+pub async fn put_if(
+    store: &dyn ObjectStore,
+    name_of: &str,
+    bytes: &[u8],
+    condition: WriteCondition,
+) -> Result<PutOutcome, StoreError> {
+    let request = PutRequest {
+        bucket: name(),
+        key: key(name_of),
+        attributes: ObjectAttributes::default(),
+        condition,
+        len: Some(bytes.len() as u64),
+    };
+    store.put(request, body(bytes, &format!("etag-{}", bytes.len()))).await
+}
+
+pub async fn read(store: &dyn ObjectStore, name_of: &str, range: std::ops::Range<u64>) -> Vec<u8> {
+    let reader = store.get(name(), key(name_of)).await.unwrap();
+    let pieces: Vec<Bytes> = reader.read(range).try_collect().await.unwrap();
+    pieces.concat()
+}
+
+pub async fn check(store: &dyn ObjectStore, name_of: &str, expected: &[u8]) {
+    let len = expected.len() as u64;
+    assert!(read(store, name_of, 0..len).await == expected, "{name_of} differs");
+    for range in [0..len.min(1), len / 3..len / 2, len / 2..len, len.saturating_sub(7)..len] {
+        let wanted = &expected[range.start as usize..range.end as usize];
+        assert!(read(store, name_of, range.clone()).await == wanted, "{name_of} {range:?}");
+    }
+}
