@@ -1,5 +1,6 @@
 //! Many sequences, on several threads, and what is told of them.
 
+use super::log::Lines;
 use super::panics;
 use super::profile::Budget;
 use super::run::{Counts, Options, Outcome, run_seed};
@@ -46,8 +47,8 @@ pub struct Results {
 }
 
 impl Batch {
-    fn options(&self, seed: u64, is_logged: bool) -> Options {
-        Options { seed, disk_count: self.disk_count, budget: self.budget, is_logged }
+    fn options(&self, seed: u64, lines: Lines) -> Options {
+        Options { seed, disk_count: self.disk_count, budget: self.budget, lines }
     }
 
     /// The command that repeats a seed.
@@ -88,7 +89,7 @@ impl Batch {
             if seed >= self.first + self.count {
                 break;
             }
-            let outcome = run_seed(&self.options(seed, false));
+            let outcome = run_seed(&self.options(seed, Lines::None));
             counts.add(&outcome.counts);
             if let Some(text) = self.failure(seed, &outcome) {
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +106,8 @@ impl Batch {
         if !is_checked {
             return None;
         }
-        let again = run_seed(&self.options(seed, outcome.violation.is_some()));
+        let lines = if outcome.violation.is_some() { Lines::Kept } else { Lines::None };
+        let again = run_seed(&self.options(seed, lines));
         let mut text = match &outcome.violation {
             Some(violation) => format!("VIOLATION: {violation}\n"),
             None if again.hash == outcome.hash => return None,
