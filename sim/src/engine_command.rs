@@ -176,7 +176,8 @@ fn twice(seeds: &Seeds) -> anyhow::Result<bool> {
     panics::watch();
     let mut differing = 0;
     for seed in seeds.first..seeds.first + seeds.seeds {
-        let [first, second] = [(), ()].map(|()| run_seed(&options(&seeds.shape, seed, Lines::None)).hash);
+        let [first, second] =
+            [(), ()].map(|()| run_seed(&options(&seeds.shape, seed, Lines::None)).hash);
         if first != second {
             println!("seed {seed}: {first:016x} and {second:016x}");
             differing += 1;

@@ -1,8 +1,8 @@
 //! The machine that simulated disks are plugged into: its processes live and die for all of them at
 //! the same moment.
 
-use std::future::poll_fn;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};

@@ -68,7 +68,9 @@ impl Call {
     pub fn new(request: Request, patience: Option<u32>, model: &Model) -> Option<Self> {
         let mut call = Self { request, patience, upload: None, completion: None };
         match call.request {
-            Request::PutPart { upload, .. } | Request::Abort(upload) | Request::ListParts(upload) => {
+            Request::PutPart { upload, .. }
+            | Request::Abort(upload)
+            | Request::ListParts(upload) => {
                 let upload = model.uploads.get(upload)?;
                 call.upload = Some((upload.id, upload.slot));
             }
@@ -187,11 +189,7 @@ async fn put(
     store.put(request, body).await.map(Answer::Written)
 }
 
-async fn get(
-    store: &Store,
-    slot: Slot,
-    range: Option<(u16, u16)>,
-) -> Result<Answer, StoreError> {
+async fn get(store: &Store, slot: Slot, range: Option<(u16, u16)>) -> Result<Answer, StoreError> {
     let reader = store.get(bucket_name(slot.bucket), key_name(slot.key)).await?;
     let size = reader.info().size;
     let at = |per_mille: u16| size * u64::from(per_mille) / 1000;

@@ -48,12 +48,14 @@ pub struct Enumeration {
 }
 
 /// Runs a workload with one crash.
-pub fn run_point(profile: &Profile, workload: &Workload, point: CrashPoint, lines: Lines) -> Outcome {
-    let after = VecDeque::from([
-        Step::Verify,
-        Step::Stop { loss: Some(PowerLoss::Nothing) },
-        Step::Verify,
-    ]);
+pub fn run_point(
+    profile: &Profile,
+    workload: &Workload,
+    point: CrashPoint,
+    lines: Lines,
+) -> Outcome {
+    let after =
+        VecDeque::from([Step::Verify, Step::Stop { loss: Some(PowerLoss::Nothing) }, Step::Verify]);
     crash_at(profile.clone(), &workload.steps, (point.at, point.loss), after, lines)
 }
 

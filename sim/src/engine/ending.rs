@@ -21,7 +21,13 @@ pub fn beginning(profile: &Profile) -> VecDeque<Step> {
 pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
     if profile.budget == Budget::Over {
         let loss = Some(PowerLoss::Drawn);
-        return VecDeque::from([Step::Verify, crash(None), Step::Verify, crash(loss), Step::Verify]);
+        return VecDeque::from([
+            Step::Verify,
+            crash(None),
+            Step::Verify,
+            crash(loss),
+            Step::Verify,
+        ]);
     }
     let mut random = Random::new(seed, "ending");
     let mut steps = VecDeque::from([Step::Calm, Step::Heal, Step::Verify, crash(None)]);

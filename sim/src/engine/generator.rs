@@ -184,7 +184,10 @@ impl Generator {
                 let condition = self.condition(profile, model, slot);
                 // A deletion where nothing may be is no condition of S3.
                 let is_odd = condition == Condition::Absent;
-                Request::Delete { slot, condition: if is_odd { Condition::None } else { condition } }
+                Request::Delete {
+                    slot,
+                    condition: if is_odd { Condition::None } else { condition },
+                }
             }
             5 => {
                 let limit = *self.random.pick(&[1000, 1000, 7, 2]);

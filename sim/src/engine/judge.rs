@@ -16,7 +16,8 @@ pub struct Tolerance {
     pub writes_fail: bool,
     /// There may be no room.
     pub is_full: bool,
-    /// More was lost than anybody could notice: older states may show.
+    /// More was lost than anybody could notice: older states may show. Bytes are judged all the
+    /// same.
     pub is_forgetful: bool,
 }
 
@@ -64,6 +65,13 @@ impl Judge<'_> {
     pub fn judge(&mut self, call: &Call, answer: &Answer) -> Verdict {
         self.note_value(call);
         match answer {
+            Answer::Object(info, offset, bytes) if self.tolerance.is_forgetful => {
+                self.bytes(info, *offset, bytes)
+            }
+            _ if self.tolerance.is_forgetful => {
+                self.leave_open(call, false);
+                Ok(())
+            }
             Answer::Hung => broken(format!("K9: {:?} got no answer", call.request)),
             Answer::Died => {
                 self.leave_open(call, false);
@@ -143,7 +151,6 @@ impl Judge<'_> {
             StoreError::OutOfSpace | StoreError::Busy(_) | StoreError::Body(_) => {
                 self.unexpected(call, error)
             }
-            _ if self.tolerance.is_forgetful => Ok(()),
             _ => self.refusal(call, error),
         }
     }
@@ -219,9 +226,6 @@ impl Judge<'_> {
     }
 
     fn observe(&mut self, slot: Slot, state: ObjectState, request: &Request) -> Verdict {
-        if self.tolerance.is_forgetful {
-            return Ok(());
-        }
         let object = self.model.object(slot);
         let possible = object.possible();
         if object.observe(state) {
@@ -235,7 +239,7 @@ impl Judge<'_> {
     fn success(&mut self, call: &Call, answer: &Answer) -> Verdict {
         let bucket = bucket_of(&call.request, self.model);
         let creates = matches!(call.request, Request::CreateBucket(_) | Request::ListBuckets);
-        if let Some(bucket) = bucket.filter(|_| !creates && !self.tolerance.is_forgetful) {
+        if let Some(bucket) = bucket.filter(|_| !creates) {
             self.is_bucket_state(bucket, Existence::Live)?;
         }
         match (&call.request, answer) {
@@ -311,7 +315,7 @@ impl Judge<'_> {
     fn acknowledge(&mut self, slot: Slot, call: &Call) -> Verdict {
         let Some((_, effect)) = effect_of(call, self.model) else { return Ok(()) };
         let is_possible = self.model.object(slot).acknowledge(effect);
-        if is_possible || self.tolerance.is_forgetful {
+        if is_possible {
             return Ok(());
         }
         broken(format!("K1: the condition of {:?} does not hold and was met", call.request))
@@ -375,7 +379,7 @@ impl Judge<'_> {
             return broken(format!("K5: {request:?} shows value {value} wrongly: {info:?}"));
         }
         self.observe(slot, Some(value), request)?;
-        if self.tolerance.is_forgetful { Ok(()) } else { self.modified(slot, info.modified) }
+        self.modified(slot, info.modified)
     }
 
     /// Judges bytes of an object: K5.
@@ -464,9 +468,6 @@ impl Judge<'_> {
 
     /// K3: a listing shows what is there, in order, once.
     fn listing(&mut self, bucket: BucketNumber, is_rolled: bool, found: &[ListEntry]) -> Verdict {
-        if self.tolerance.is_forgetful {
-            return Ok(());
-        }
         if !found.windows(2).all(|pair| pair[0].name() < pair[1].name()) {
             return broken("K3: a listing is out of order or repeats");
         }
@@ -543,10 +544,7 @@ pub fn is_write(request: &Request) -> bool {
 /// Whether a request may be refused for want of room: what makes room never is.
 fn takes_room(request: &Request) -> bool {
     is_write(request)
-        && !matches!(
-            request,
-            Request::Delete { .. } | Request::Abort(_) | Request::DeleteBucket(_)
-        )
+        && !matches!(request, Request::Delete { .. } | Request::Abort(_) | Request::DeleteBucket(_))
 }
 
 fn is_breaking_off(request: &Request) -> bool {

@@ -1,11 +1,11 @@
 //! One life of the store: it starts, serves steps, and dies or stops.
 
 use super::client::{Answer, Call, bucket_name, key_name, perform, read};
+use super::generator::Drawn;
 use super::model::Existence;
 use super::plan::{Condition, Request, Slot, Step};
 use super::profile::Budget;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
-use super::generator::Drawn;
 use cluster::Node;
 use engine::object::{StoreError, StoreStatus};
 use futures_util::future::join_all;
@@ -387,7 +387,10 @@ impl Run {
 }
 
 /// Polls so many times at most.
-async fn impatient<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>, turns: u32) -> Option<T> {
+async fn impatient<T>(
+    mut future: std::pin::Pin<&mut impl Future<Output = T>>,
+    turns: u32,
+) -> Option<T> {
     let mut left = turns;
     poll_fn(|context| {
         if left == 0 {

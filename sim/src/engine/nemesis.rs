@@ -107,9 +107,8 @@ impl Nemesis {
         if self.unhealed(status).is_some() {
             return;
         }
-        self.bad.retain(|disk, bad| {
-            !bad.lasting.is_empty() || world.disks[*disk].faults().is_wild()
-        });
+        self.bad
+            .retain(|disk, bad| !bad.lasting.is_empty() || world.disks[*disk].faults().is_wild());
     }
 
     /// Why the store is not healed yet.
@@ -209,6 +208,8 @@ impl Nemesis {
         target.set_read_only(false);
         let is_gone = |damage: &Damage| matches!(damage, Damage::Lost | Damage::Dying);
         if lasting.iter().any(is_gone) {
+            // Whoever replaces a lone disk begins anew.
+            self.is_forgetful |= self.is_alone;
             let blank = world.make_disk();
             blank.arm(Fault::Blank);
             world.exchange(disk, blank);
@@ -224,7 +225,11 @@ impl Nemesis {
     pub fn calm(&mut self, world: &mut World) -> bool {
         self.set_room(world, None);
         let disks: Vec<usize> = self.bad.keys().copied().collect();
-        disks.into_iter().fold(false, |must_stop, disk| self.mend(world, disk) || must_stop)
+        let mut must_stop = false;
+        for disk in disks {
+            must_stop |= self.mend(world, disk);
+        }
+        must_stop
     }
 
     /// Sets how much room is left on every disk.
@@ -350,7 +355,9 @@ fn faults_of(faults: DiskFaults, damage: Damage) -> DiskFaults {
             is_reverted: per_mille % 2 == 1,
             ..faults
         },
-        Damage::Elsewhere(per_mille) => DiskFaults { read_elsewhere_per_mille: per_mille, ..faults },
+        Damage::Elsewhere(per_mille) => {
+            DiskFaults { read_elsewhere_per_mille: per_mille, ..faults }
+        }
         Damage::Unlisted(per_mille) => DiskFaults { unlisted_per_mille: per_mille, ..faults },
         _ => DiskFaults { dying_per_mille: 20, ..faults },
     }

@@ -208,12 +208,7 @@ fn uploads() -> Vec<Workload> {
         new().begin(1).part(0, 1, SMALL).part(0, 1, LARGE).complete(0).named("part overwritten"),
         new().begin(1).part(0, 1, LARGE).part(0, 2, SMALL).complete(0).named("complete"),
         new().put(1, LARGE).begin(1).part(0, 1, SMALL).complete(0).named("complete over an object"),
-        new()
-            .begin(1)
-            .part(0, 1, LARGE)
-            .ask(Request::Abort(0))
-            .wait(3000)
-            .named("abort"),
+        new().begin(1).part(0, 1, LARGE).ask(Request::Abort(0)).wait(3000).named("abort"),
         new()
             .begin(1)
             .part(0, 1, LARGE)
@@ -247,7 +242,12 @@ fn disks() -> Vec<Workload> {
             .mend(0)
             .heal()
             .disks("a stale disk returns"),
-        new().damage(0, Damage::Rot).damage(0, Damage::Rot).wait(5000).heal().disks("rot is repaired"),
+        new()
+            .damage(0, Damage::Rot)
+            .damage(0, Damage::Rot)
+            .wait(5000)
+            .heal()
+            .disks("rot is repaired"),
         new().damage(0, sync(Fault::SyncError)).put(3, SMALL).put(4, LARGE).disks("a sync fails"),
         new()
             .damage(0, sync(Fault::LostWrite))
@@ -256,7 +256,12 @@ fn disks() -> Vec<Workload> {
             .wait(5000)
             .heal()
             .disks("a write is lost"),
-        new().step(Step::Remember).put(1, LARGE).damage(0, Damage::Rollback).heal().disks("rollback"),
+        new()
+            .step(Step::Remember)
+            .put(1, LARGE)
+            .damage(0, Damage::Rollback)
+            .heal()
+            .disks("rollback"),
     ]
 }
 
