@@ -22,6 +22,7 @@
 
 pub mod content;
 pub mod damage;
+mod effects;
 pub mod fault;
 pub mod handle;
 pub mod machine;

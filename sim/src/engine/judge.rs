@@ -1,10 +1,10 @@
 //! The judge: holds answers against the model. Every broken promise is one sentence.
 
 use super::body::{etag, is_at};
-use super::client::{Answer, Call, attributes, bucket_name, key_name};
+use super::client::{Answer, Call, attributes, key_name};
 use super::model::{Effect, Existence, Model, ObjectState, ObjectValue, UploadModel};
 use super::plan::{BucketNumber, Condition, Request, Slot};
-use engine::object::{ListEntry, ObjectInfo, PartInfo, PutOutcome, StoreError, UploadInfo};
+use engine::object::{ObjectInfo, PutOutcome, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What may go wrong just now without breaking a promise.
@@ -24,7 +24,7 @@ pub struct Tolerance {
 /// A broken promise.
 pub type Verdict = Result<(), String>;
 
-fn broken(text: impl Into<String>) -> Verdict {
+pub(super) fn broken(text: impl Into<String>) -> Verdict {
     Err(text.into())
 }
 
@@ -225,7 +225,7 @@ impl Judge<'_> {
         broken(format!("K1: bucket {bucket} is {known:?} but shows as {existence:?}"))
     }
 
-    fn observe(&mut self, slot: Slot, state: ObjectState, request: &Request) -> Verdict {
+    pub(super) fn observe(&mut self, slot: Slot, state: ObjectState, request: &Request) -> Verdict {
         let object = self.model.object(slot);
         let possible = object.possible();
         if object.observe(state) {
@@ -307,7 +307,7 @@ impl Judge<'_> {
         }
     }
 
-    fn begin_upload(&mut self, slot: Slot, id: engine::object::UploadId) {
+    pub(super) fn begin_upload(&mut self, slot: Slot, id: engine::object::UploadId) {
         let (existence, parts) = (Existence::Live, BTreeMap::new());
         self.model.uploads.push(UploadModel { slot, id, existence, parts, completed: None });
     }
@@ -364,7 +364,7 @@ impl Judge<'_> {
     }
 
     /// Judges an object's metadata.
-    fn object(&mut self, slot: Slot, info: &ObjectInfo, request: &Request) -> Verdict {
+    pub(super) fn object(&mut self, slot: Slot, info: &ObjectInfo, request: &Request) -> Verdict {
         let value = u32::from_str_radix(&info.etag.0, 16).ok();
         let known = value.and_then(|value| Some((value, self.model.values.get(&value)?)));
         let Some((value, known)) = known else {
@@ -395,134 +395,6 @@ impl Judge<'_> {
         }
         let (key, etag, len) = (&info.key, &info.etag.0, bytes.len());
         broken(format!("K5: {len} bytes at {offset} of value {etag} of {key} are wrong"))
-    }
-
-    fn buckets(&self, names: &[String]) -> Verdict {
-        for (number, bucket) in &self.model.buckets {
-            let is_shown = names.contains(&bucket_name(*number).to_string());
-            let shown = if is_shown { Existence::Live } else { Existence::Gone };
-            if bucket.existence != Existence::Unsure && bucket.existence != shown {
-                return broken(format!("K3: bucket {number} is {:?}: {names:?}", bucket.existence));
-            }
-        }
-        Ok(())
-    }
-
-    fn parts(&mut self, upload: usize, parts: &[PartInfo]) -> Verdict {
-        let model = &mut self.model.uploads[upload];
-        if model.existence == Existence::Gone {
-            return broken(format!("K8: upload {upload} is still there"));
-        }
-        let shown: BTreeMap<u16, &PartInfo> =
-            parts.iter().map(|part| (part.number, part)).collect();
-        for (number, states) in &mut model.parts {
-            let part = shown.get(number);
-            let is_it = |state: &Option<super::body::Piece>| match (state, part) {
-                (None, None) => true,
-                (Some(piece), Some(part)) => {
-                    part.etag == etag(piece.body) && part.size == u64::from(piece.len)
-                }
-                _ => false,
-            };
-            if !states.iter().any(is_it) {
-                return broken(format!("K8: part {number} of {upload}: {part:?}, not {states:?}"));
-            }
-        }
-        match shown.keys().find(|number| !model.parts.contains_key(number)) {
-            Some(number) => broken(format!("K8: part {number} of {upload} was never written")),
-            None => Ok(()),
-        }
-    }
-
-    fn uploads(&mut self, bucket: BucketNumber, found: &[UploadInfo]) -> Verdict {
-        for (index, upload) in self.model.uploads.iter().enumerate() {
-            let is_shown = found.iter().any(|info| info.upload_id == upload.id);
-            let is_wrong = match upload.existence {
-                _ if upload.slot.bucket != bucket => is_shown,
-                Existence::Live => !is_shown,
-                Existence::Gone => is_shown,
-                Existence::Unsure => false,
-            };
-            if is_wrong {
-                return broken(format!("K8: upload {index} is {:?}", upload.existence));
-            }
-        }
-        for info in found {
-            if self.model.uploads.iter().any(|upload| upload.id == info.upload_id) {
-                continue;
-            }
-            let model = self.model.buckets.get_mut(&bucket);
-            let keys = model.map(|bucket| &mut bucket.phantoms);
-            let phantom = keys.and_then(|keys| {
-                keys.iter_mut().find(|(key, left)| key_name(**key) == info.key && **left > 0)
-            });
-            let Some((key, left)) = phantom else {
-                return broken(format!("K8: nobody began upload {info:?}"));
-            };
-            *left -= 1;
-            let slot = Slot { bucket, key: *key };
-            self.begin_upload(slot, info.upload_id);
-        }
-        Ok(())
-    }
-
-    /// K3: a listing shows what is there, in order, once.
-    fn listing(&mut self, bucket: BucketNumber, is_rolled: bool, found: &[ListEntry]) -> Verdict {
-        if !found.windows(2).all(|pair| pair[0].name() < pair[1].name()) {
-            return broken("K3: a listing is out of order or repeats");
-        }
-        let slots: BTreeMap<String, Slot> = self
-            .model
-            .objects
-            .keys()
-            .filter(|slot| slot.bucket == bucket)
-            .map(|slot| (key_name(slot.key).as_str().to_owned(), *slot))
-            .collect();
-        let mut objects = BTreeMap::new();
-        let mut prefixes = BTreeSet::new();
-        for entry in found {
-            match entry {
-                ListEntry::Object(info) => objects.insert(info.key.as_str(), info),
-                ListEntry::Prefix(prefix) => {
-                    prefixes.insert(prefix.as_str());
-                    None
-                }
-            };
-        }
-        let request = Request::List { bucket, limit: 0, is_rolled };
-        if let Some(name) = objects.keys().find(|name| !slots.contains_key(**name)) {
-            return broken(format!("K3: {request:?}: nobody wrote {name}"));
-        }
-        let mut rolled: BTreeMap<String, (bool, bool)> = BTreeMap::new();
-        for (name, slot) in &slots {
-            match name.split_once('/').filter(|_| is_rolled) {
-                Some((folder, _)) => {
-                    let possible = self.model.object(*slot).possible();
-                    let entry = rolled.entry(format!("{folder}/")).or_default();
-                    entry.0 |= !possible.contains(&None);
-                    entry.1 |= possible.iter().any(Option::is_some);
-                }
-                None => match objects.get(name.as_str()) {
-                    Some(info) => self.object(*slot, info, &request)?,
-                    None => self.observe(*slot, None, &request)?,
-                },
-            }
-        }
-        check_prefixes(&prefixes, &rolled)
-    }
-}
-
-/// Each common prefix by whether it must show and whether it may.
-fn check_prefixes(shown: &BTreeSet<&str>, rolled: &BTreeMap<String, (bool, bool)>) -> Verdict {
-    for (prefix, (must, may)) in rolled {
-        let is_shown = shown.contains(prefix.as_str());
-        if (is_shown && !may) || (!is_shown && *must) {
-            return broken(format!("K3: the prefix {prefix} is shown: {is_shown}"));
-        }
-    }
-    match shown.iter().find(|prefix| !rolled.contains_key(**prefix)) {
-        Some(prefix) => broken(format!("K3: nothing was ever written below {prefix}")),
-        None => Ok(()),
     }
 }
 

@@ -5,10 +5,10 @@
 //! - G2: every answer is judged; what nobody knows is kept as a set of possibilities.
 //! - G3: a fault counts when the store met it.
 //!
-//! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`] (drawing
-//! one), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what may be),
-//! [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence), [`batch`] (many),
-//! [`workloads`] and [`crashpoints`].
+//! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`]
+//! (drawing one), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what
+//! may be), [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence),
+//! [`batch`] (many), [`workloads`] and [`crashpoints`] (written ones, cut off everywhere).
 
 pub mod batch;
 pub mod body;
@@ -17,6 +17,7 @@ pub mod crashpoints;
 mod ending;
 pub mod generator;
 pub mod judge;
+mod judge_lists;
 mod life;
 pub mod log;
 pub mod model;
