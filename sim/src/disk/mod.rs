@@ -391,5 +391,5 @@ fn plan(state: &mut State, loss: PowerLoss) -> Survival {
 
 #[cfg(test)]
 mod disk_test;
-#[cfg(test)]
+#[cfg(all(test, not(madsim)))]
 mod fault_test;
