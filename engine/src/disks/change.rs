@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 impl DiskSet {
     /// Begins an epoch without those disks as active ones or legs.
@@ -31,6 +31,15 @@ impl DiskSet {
             }
         })
         .await
+    }
+
+    /// Begins an epoch in which those disks, which lack some of the metadata, are no legs.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] when too few disks are left.
+    pub async fn drop_lame_legs(&self, lame: &[Arc<Slot>]) -> Result<()> {
+        lame.iter().for_each(|slot| slot.make_stale());
+        self.change(|_| {}).await
     }
 
     /// Makes a disk with a complete copy of the metadata a leg.

@@ -10,8 +10,8 @@
 //! - Q1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
 //! - Q2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
 //!   a start believes the newest one it sees only with [`quorum::start_count`] of its active disks.
-//! - Q3: numbers of disks are never reused; a disk that comes back with an older roster is no leg
-//!   and its members are verified before they count.
+//! - Q3: numbers of disks are never reused; members on a disk that has not got the newest roster are
+//!   verified before they count, and a leg that lacks what the newest manifest names is no leg.
 //! - Q4: a disk that failed a write or sync gets no more writes until it passed a trial, and what
 //!   it holds counts as damaged until it is verified.
 
@@ -70,8 +70,10 @@ pub struct Slot {
     health: Mutex<(DiskState, String)>,
     errors: AtomicU64,
     rot: AtomicU64,
-    /// Times that it failed a write.
+    /// Times that it became a suspect.
     strikes: AtomicU64,
+    /// Looks since then without a trial.
+    waited: AtomicU64,
 }
 
 impl Slot {
@@ -203,8 +205,7 @@ impl DiskSet {
             changed: Notify::new(),
         };
         let next = set.take_roles(&plan).await?;
-        let is_source =
-            |slot: &Arc<Slot>| is_new || !slot.is_unverified && is_leg(&plan.roster, slot.number);
+        let is_source = |slot: &Arc<Slot>| is_new || is_leg(&plan.roster, slot.number);
         let sources: Vec<_> = set.slots().into_iter().filter(is_source).collect();
         if let Err(error) = set.change(|roster| *roster = next).await {
             if is_new || set.roster_len() == 1 {
@@ -235,12 +236,19 @@ impl DiskSet {
                 Role::Member { number, is_current } => {
                     let disk = entry(&mut roster, *number);
                     disk.place = at.place.clone();
-                    disk.is_leg &= is_current;
-                    let disk_id = disk.disk_id;
-                    self.add_slot(at, (*number, disk_id), !is_current);
+                    let (disk_id, is_leg) = (disk.disk_id, disk.is_leg);
+                    let slot = self.add_slot(at, (*number, disk_id), !is_current);
+                    // Whoever is a leg in the newest roster has what was acknowledged under it, also
+                    // when it has not got that roster itself: a change of it was cut off.
+                    slot.is_stale.store(!is_leg, Ordering::Release);
                 }
                 Role::Newcomer(identity) => {
-                    self.admit(&mut roster, at, *identity).await?;
+                    let admitted = self.admit(&mut roster, at, *identity).await;
+                    match admitted {
+                        Err(error) if plan.roster.disks.is_empty() => return Err(error),
+                        Err(error) => self.leave(at, DiskState::Suspect, &error.to_string()),
+                        Ok(()) => {}
+                    }
                 }
                 Role::Unused(state, reason) => self.leave(at, *state, reason),
             }
@@ -254,7 +262,12 @@ impl DiskSet {
         Ok(roster)
     }
 
-    fn add_slot(&self, at: &DiskAt, (number, disk_id): (DiskNumber, u128), is_unverified: bool) {
+    fn add_slot(
+        &self,
+        at: &DiskAt,
+        (number, disk_id): (DiskNumber, u128),
+        is_unverified: bool,
+    ) -> Arc<Slot> {
         let slot = Slot {
             number,
             disk_id,
@@ -267,12 +280,15 @@ impl DiskSet {
             errors: AtomicU64::new(0),
             rot: AtomicU64::new(0),
             strikes: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
         };
         if is_unverified {
             tracing::warn!(disk = at.place, "disk missed changes; what it holds is verified");
         }
+        let slot = Arc::new(slot);
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.insert(number, Arc::new(slot));
+        slots.insert(number, slot.clone());
+        slot
     }
 
     /// Makes a blank disk one of ours. The lost disk whose place it took is expected no longer.
@@ -389,7 +405,9 @@ impl DiskSet {
     /// Takes note of a failed write or sync: the disk gets no more writes (Q4).
     pub fn suspect(&self, slot: &Slot, error: &io::Error) {
         slot.count_error();
-        slot.strikes.fetch_add(1, Ordering::Relaxed);
+        if slot.is_healthy() {
+            slot.strikes.fetch_add(1, Ordering::Relaxed);
+        }
         let state = match error.kind() {
             io::ErrorKind::ReadOnlyFilesystem => DiskState::ReadOnly,
             _ => DiskState::Suspect,

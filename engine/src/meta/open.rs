@@ -250,6 +250,7 @@ async fn find_manifest(
         (None, Some(error)) => return Err(error),
         (None, None) => return Err(EngineError::corrupt("manifest", MANIFEST_PATH, 0)),
     };
+    drop_lame_legs(disks, &manifest).await;
     // What this manifest does not name is removed next: first nothing may bring an older one back,
     // on any leg. A process may have died between the rename of this one and its sync.
     manifest.sequence += 1;
@@ -258,6 +259,27 @@ async fn find_manifest(
     let bytes = manifest.encode(deployment_id);
     write_replacing(mirror, MANIFEST_NEW_PATH, MANIFEST_PATH, bytes).await?;
     Ok(manifest)
+}
+
+/// A leg without all the runs that the newest manifest names was put back to an older state: it is
+/// read past, and filled anew later.
+async fn drop_lame_legs(disks: &DiskSet, manifest: &Manifest) {
+    let mut lame = Vec::new();
+    for slot in disks.legs() {
+        let names = slot.disk.list(RUN_DIR).await.unwrap_or_default();
+        let is_whole = manifest.runs.iter().all(|id| names.contains(&format!("{id:016x}")));
+        if !is_whole {
+            tracing::warn!(disk = slot.place, "its copy of the metadata lacks files");
+            lame.push(slot);
+        }
+    }
+    if lame.is_empty() || lame.len() == disks.legs().len() {
+        return;
+    }
+    // When that fails nothing is acknowledged: it is enough that they are read past.
+    if let Err(error) = disks.drop_lame_legs(&lame).await {
+        tracing::warn!(%error, "the roster stays as it is");
+    }
 }
 
 async fn load_manifest(disk: &dyn Disk, deployment_id: u128) -> Result<Manifest> {
