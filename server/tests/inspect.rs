@@ -169,7 +169,10 @@ fn clean_stores_are_intact() {
         let text = check(&[], &store.dirs, 0, &["would_start=true", "role=current", "lost=0"]);
         assert!(!text.contains("nothing names it"), "{text}");
         check(&["--verify"], &store.dirs, 0, &["intact: "]);
-        check(&["--records"], &store.dirs, 0, &["row_kind=object", "key=3500000", "key=small/"]);
+        check(&["--records"], &store.dirs, 0, &["row_kind=object", "key=3500000"]);
+        if end == End::Shutdown {
+            check(&["--records"], &store.dirs, 0, &["key=small/", "row_kind=bucket"]);
+        }
         let (_, text) = store.inspect(&["--json"]);
         let items = items(&text);
         assert_eq!(of_kind(&items, "place").count(), disk_count);
@@ -238,7 +241,7 @@ fn rot_in_the_journal_is_told_from_a_torn_tail() {
     flip(&path, offset + 70);
     let (path, offset) = tail_batch(&store, 0);
     flip(&path, offset + 70);
-    check(&[], &store.dirs, 0, &["a torn tail, or damage"]);
+    check(&[], &store.dirs, 0, &["torn, or damage"]);
     check(&[], std::slice::from_ref(&path), 0, &["torn or older bytes"]);
 }
 
@@ -264,7 +267,10 @@ fn margins_count_what_is_there() {
     check(&[], &store.dirs[..2], 0, &["margin=0", "would_start=true"]);
     flip(&files_in(&store.dirs[0].join("volumes"))[0], 4096 + 200);
     check(&[], &store.dirs[..2], 1, &["stripe lost: 1 members of 2 needed", "margin=-"]);
-    check(&[], &store.dirs[..1], 1, &["is refused: 1 of 4 disks are there", "one disk of several"]);
+    let blank = tempfile::tempdir().unwrap();
+    let with_blank = [&store.dirs[1..], &[blank.path().to_owned()]].concat();
+    check(&[], &with_blank, 0, &["role=new", "margin=1", "empty: no disk yet"]);
+    check(&[], &store.dirs[..1], 1, &["1 of 4 disks are there", "one disk of several"]);
 }
 
 /// Puts the pieces of every object together in their order; the index is checked on the way.
@@ -296,12 +302,14 @@ fn volumes_alone_give_every_body_without_one_disk() {
         let flags = ["--rebuild", target.to_str().unwrap()];
         check(&flags, &dirs, 0, &["rebuilt volumes=", "unverified=0 lost=0", "cannot be known"]);
         let bodies = assemble(&target);
-        for len in LENS {
+        // The engine leaves the smallest bodies in the index.
+        for len in LENS.into_iter().filter(|len| *len > 64) {
             assert!(bodies[&len.to_string()] == content(len), "{len} differs without {lost}");
         }
         assert!(fs::read_to_string(target.join("README.txt")).unwrap().contains("deleted"));
-        let line = common::refused(common::command(&target));
-        assert!(line.contains("holds other files"), "{line}");
+        let output = common::command(&target).output().unwrap();
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && line.contains("holds other files"), "{line}");
     }
 }
 
@@ -343,7 +351,7 @@ fn directory_of_a_running_server_is_refused_unless_forced() {
 
 #[test]
 fn any_bytes_are_answered() {
-    let store = Store::make(1, End::Crash);
+    let store = Store::make(1, End::Shutdown);
     let mut sources: Vec<PathBuf> =
         ["journal", "runs", "volumes"].map(|it| store.files(it)[0].clone()).into();
     sources.extend(["stave.disk", "stave.roster", "manifest"].map(|it| store.dirs[0].join(it)));
@@ -403,7 +411,7 @@ const SMALL_SEGMENT: &str = "\
 FILE
   segment volume=0000000000000003 epoch=4 geometry=2+1 column=0 \
 deployment_id=00000000000000000000000000000001 disk_id=00000000000000000000000000000002
-  record offset=4096 layout=rows columns=150+94,7+40 len=4096 owners=2
+  record offset=4096 layout=rows columns=150+92,7+40 len=4096 owners=2
   owner start=0 len=100 row=\\x00\\x00\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x06one\
 \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00 row_kind=object incarnation=0000000000000006 \
 key=one write_id=00000000000000000000000000000005

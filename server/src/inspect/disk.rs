@@ -45,6 +45,18 @@ pub type Segments = BTreeMap<(VolumeId, u32), (PathBuf, Segment)>;
 impl DiskView {
     /// Reads the small files of a directory.
     pub fn open(report: &mut Report<'_>, dir: &Path, lock: Option<DirLock>) -> Self {
+        if map::list(dir).is_ok_and(|names| names.iter().all(|name| name.starts_with('.'))) {
+            report.begin(&dir.display().to_string());
+            report.note("empty: no disk yet");
+            return Self {
+                dir: dir.to_owned(),
+                _lock: lock,
+                identity: None,
+                roster: None,
+                manifest: None,
+                finding: Finding::Blank,
+            };
+        }
         let identity = small(report, dir, IDENTITY_PATH, true)
             .and_then(|bytes| small::check_identity(report, &bytes));
         let store = identity.map(|identity| identity.deployment_id);

@@ -1,9 +1,9 @@
 //! Files of the journal: which batches are intact, and whether what is not is rot or a torn tail.
 //!
-//! Batch `n + 1` is written only after batch `n` is durable (B2 of `engine::format::batch`): a batch
-//! that is missing before a later intact one is damage; bytes behind the last one are a torn tail,
-//! which a crash leaves and which nobody was promised. Files are used again and again: behind the
-//! newest batch of a file there may be older ones, which are over.
+//! Batch `n + 1` is written only after batch `n` is durable (B2 of `engine::format::batch`): a
+//! batch that is missing before a later intact one is damage; bytes behind the last one are a torn
+//! tail, which a crash leaves and which nobody was promised. Files are used again and again: behind
+//! the newest batch of a file there may be older ones, which are over.
 //!
 //! A file alone shows gaps within itself; the journal of a disk also those between its files, and
 //! counts from the checkpoint on ([`check_tail`]).
@@ -141,8 +141,8 @@ pub fn check_tail(
     last
 }
 
-/// Batches between `last` and `next` are missing. They lay behind `last`, or, where nothing is known
-/// of that one, before `next`.
+/// Batches between `last` and `next` are missing. They lay behind `last`, or, where nothing is
+/// known of that one, before `next`.
 fn tell_gap(
     report: &mut Report<'_>,
     files: &BTreeMap<u32, (String, Vec<Found>)>,

@@ -1,8 +1,8 @@
 //! The door to what is looked at: files mapped read-only, directories listed. Nothing is written.
 //!
 //! A map lets files of any size be read as one slice. Its price: a file that shrinks under it, or a
-//! sector that cannot be read, ends the process with SIGBUS. So directories that a server has locked
-//! are refused, and a dying disk is to be copied first.
+//! sector that cannot be read, ends the process with SIGBUS. So directories that a server has
+//! locked are refused, and a dying disk is to be copied first.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "see the module header")]
 
 use bytes::Bytes;

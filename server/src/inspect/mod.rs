@@ -207,7 +207,7 @@ fn tell_short_journals(
     for (disk, last) in ends.into_iter().filter(|(_, last)| *last < longest) {
         report.begin(&disk.dir.display().to_string());
         report.note(&format!(
-            "its journal ends with batch {last}, another copy with {longest}: a torn tail, or damage"
+            "its journal ends with batch {last}, another copy with {longest}: torn, or damage"
         ));
     }
 }

@@ -1,7 +1,7 @@
 //! What is printed: items with fields, damage with its place, and what the exit code is made of.
 //!
-//! As text an item is its kind and `name=value` pairs below the name of its file; with `--json` each
-//! is an object on a line of its own, which names the file, too.
+//! As text an item is its kind and `name=value` pairs below the name of its file; with `--json`
+//! each is an object on a line of its own, which names the file, too.
 
 use crate::config::Detail;
 use serde_json::Value;

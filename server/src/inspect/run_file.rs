@@ -71,9 +71,9 @@ impl Walk<'_, '_> {
         let mut start = 0;
         for (index, section) in sections.iter().enumerate() {
             self.section(index, section, start);
-            start = section.offset + u64::from(section.len);
+            start = section.offset.saturating_add(section.len.into());
         }
-        let end = footer.top_offset + u64::from(footer.top_len);
+        let end = footer.top_offset.saturating_add(footer.top_len.into());
         if start != footer.top_offset || end != footer_start as u64 {
             self.report.damage(start, "bytes between the frames");
         }
@@ -109,7 +109,7 @@ impl Walk<'_, '_> {
             if block.offset != next {
                 self.report.damage(next, "bytes between the frames");
             }
-            next = block.offset + u64::from(block.len);
+            next = block.offset.saturating_add(block.len.into());
             match self.frame(block.offset, block.len) {
                 Some(content) => self.block(block.offset, content, Some((&page, block))),
                 None => self.report.damage(block.offset, "block of rows"),

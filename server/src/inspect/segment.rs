@@ -2,8 +2,8 @@
 //!
 //! Pages of zeros are nothing: columns without bytes are not written, nor is what follows a column
 //! that is shorter than the others. Whether a record is missing there is known to the other members
-//! of the volume only ([`volumes`](super::volumes)). Any other page that begins no record is damage,
-//! or the end of a write that a crash cut off: one segment cannot tell which.
+//! of the volume only ([`volumes`](super::volumes)). Any other page that begins no record is
+//! damage, or the end of a write that a crash cut off: one segment cannot tell which.
 
 use super::key;
 use super::report::{Field, Report, hex64, hex128};

@@ -6,7 +6,8 @@
 //! TARGET/quarantine/BUCKET/VOLUME/OFFSET-COLUMN-START
 //! ```
 //!
-//! No `stave.disk` is written: a server refuses the directory. Files may be read by their owner only.
+//! No `stave.disk` is written: a server refuses the directory. Files may be read by their owner
+//! only.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "see the module header")]
 
 use std::fs::{self, File, OpenOptions};
