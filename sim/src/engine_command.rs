@@ -2,10 +2,13 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sim::engine::batch::Batch;
+use sim::engine::crashpoints::enumerate;
+use sim::engine::log::Lines;
 use sim::engine::panics;
 use sim::engine::profile;
 use sim::engine::run::{Options, run_seed};
 use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter as Level;
 
 /// The simulation of Stave's engine, without network.
 #[derive(Parser)]
@@ -23,6 +26,8 @@ enum Command {
     Replay(One),
     /// Run sequences twice and compare the hashes.
     Twice(Seeds),
+    /// Cut every written sequence off at every operation of its disks.
+    Crashpoints(Points),
     /// Hunt every deliberate bug of the engine.
     #[cfg(mutants)]
     Mutants(Seeds),
@@ -54,6 +59,12 @@ struct Seeds {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Failures after which it ends.
+    #[arg(long, default_value_t = 5)]
+    failures: usize,
+    /// Show only the first line of each failure.
+    #[arg(long)]
+    brief: bool,
     #[command(flatten)]
     shape: Shape,
 }
@@ -63,8 +74,27 @@ struct One {
     /// The seed.
     #[arg(long)]
     seed: u64,
+    /// Print events as they happen, between the lines that the store logs.
+    #[arg(long)]
+    live: bool,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Args, Clone)]
+struct Points {
+    /// Disks of the node.
+    #[arg(long, default_value_t = 1)]
+    disks: usize,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Only workloads whose name contains this.
+    #[arg(long)]
+    workload: Option<String>,
+    /// A deliberate bug to switch on.
+    #[arg(long)]
+    mutant: Option<String>,
 }
 
 #[derive(Args, Clone)]
@@ -89,7 +119,8 @@ impl Seeds {
             disk_count: self.shape.disks,
             budget: self.shape.budget.into(),
             mutant: self.shape.mutant.clone(),
-            is_ended_by_failure: false,
+            failures_max: self.failures,
+            is_brief: self.brief,
         }
     }
 }
@@ -114,21 +145,28 @@ pub fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Replay(one) => replay(&one)?,
         Command::Twice(seeds) => twice(&seeds)?,
+        Command::Crashpoints(points) => crash_points(&points)?,
         #[cfg(mutants)]
         Command::Mutants(seeds) => hunt(&seeds),
     };
     Ok(if is_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn options(shape: &Shape, seed: u64, is_logged: bool) -> Options {
-    Options { seed, disk_count: shape.disks, budget: shape.budget.into(), is_logged }
+fn options(shape: &Shape, seed: u64, lines: Lines) -> Options {
+    Options { seed, disk_count: shape.disks, budget: shape.budget.into(), lines }
 }
 
 fn replay(one: &One) -> anyhow::Result<bool> {
     one.shape.switch_on()?;
     panics::watch();
-    let outcome = run_seed(&options(&one.shape, one.seed, true));
-    outcome.lines.iter().for_each(|line| println!("{line}"));
+    if one.live {
+        tracing_subscriber::fmt().without_time().with_max_level(Level::DEBUG).init();
+    }
+    let lines = if one.live { Lines::Live } else { Lines::Kept };
+    let outcome = run_seed(&options(&one.shape, one.seed, lines));
+    if !one.live {
+        outcome.lines.iter().for_each(|line| println!("{line}"));
+    }
     println!("hash {:016x}", outcome.hash);
     Ok(outcome.violation.is_none())
 }
@@ -138,7 +176,7 @@ fn twice(seeds: &Seeds) -> anyhow::Result<bool> {
     panics::watch();
     let mut differing = 0;
     for seed in seeds.first..seeds.first + seeds.seeds {
-        let [first, second] = [(), ()].map(|()| run_seed(&options(&seeds.shape, seed, false)).hash);
+        let [first, second] = [(), ()].map(|()| run_seed(&options(&seeds.shape, seed, Lines::None)).hash);
         if first != second {
             println!("seed {seed}: {first:016x} and {second:016x}");
             differing += 1;
@@ -148,6 +186,24 @@ fn twice(seeds: &Seeds) -> anyhow::Result<bool> {
     Ok(differing == 0)
 }
 
+fn crash_points(points: &Points) -> anyhow::Result<bool> {
+    if let Some(name) = &points.mutant {
+        sim::mutants::switch_on(name)?;
+    }
+    let sum = enumerate(points.disks, points.workload.as_deref(), points.jobs);
+    sum.failures.iter().for_each(|text| println!("{text}"));
+    println!(
+        "{} workloads on {} disks, {} crash points, {} runs, {} workloads failed, {:.1} s",
+        sum.workloads,
+        points.disks,
+        sum.points,
+        sum.runs,
+        sum.failures.len(),
+        sum.elapsed.as_secs_f64()
+    );
+    Ok(sum.failures.is_empty())
+}
+
 /// Runs seeds until each deliberate bug is caught. Returns whether all were.
 #[cfg(mutants)]
 fn hunt(seeds: &Seeds) -> bool {
@@ -155,7 +211,7 @@ fn hunt(seeds: &Seeds) -> bool {
     for (mutant, name) in engine::mutant::Mutant::ALL {
         engine::mutant::set(mutant);
         let mut batch = seeds.batch();
-        (batch.mutant, batch.is_ended_by_failure) = (Some(name.to_owned()), true);
+        (batch.mutant, batch.failures_max) = (Some(name.to_owned()), 1);
         let results = batch.run();
         let first = results.failures.first_key_value();
         match first.and_then(|(seed, text)| Some((seed, text.lines().next()?))) {

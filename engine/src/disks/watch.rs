@@ -64,8 +64,9 @@ impl DiskSet {
         if is_tired {
             return;
         }
-        gone.push(slot.number);
-        if try_writing(&*slot.disk).await.is_ok() {
+        if try_writing(&*slot.disk).await.is_err() {
+            gone.push(slot.number);
+        } else {
             // What it holds is verified first; it is another slot from now on.
             let at = DiskAt { place: slot.place.clone(), disk: slot.disk.clone() };
             if let Err(error) = self.demote(&[slot.number]).await {

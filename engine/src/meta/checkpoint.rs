@@ -71,7 +71,7 @@ impl MetaStore {
             self.index.freeze(*applied)
         };
         if mutant::is(Mutant::ReleaseEarly)
-            && let Some(journal) = self.journal.get()
+            && let Some(journal) = self.journal()
         {
             journal.release(frozen.sequence);
         }
@@ -97,7 +97,7 @@ impl MetaStore {
         }
         drop(volumes);
         self.checkpointed.store(frozen.sequence, Ordering::Release);
-        if let Some(journal) = self.journal.get() {
+        if let Some(journal) = self.journal() {
             journal.release(frozen.sequence);
         }
         self.grown.notify_one();

@@ -319,6 +319,11 @@ impl SimDisk {
         Ok(state.file(inode).content.read(0, usize::MAX))
     }
 
+    /// Operations whose effects are not synced.
+    pub fn unsynced_count(&self) -> usize {
+        self.lock().stamps().len()
+    }
+
     /// Whether nothing at all has a name.
     pub fn is_blank(&self) -> bool {
         self.lock().names.is_empty()

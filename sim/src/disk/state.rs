@@ -168,6 +168,15 @@ impl State {
         Ok(())
     }
 
+    /// For whoever watches the machine.
+    pub(super) fn note(&self, what: &str, path: &str, error: Option<&io::Error>) {
+        let disk = self.device_number;
+        self.machine.note(|| match error {
+            None => format!("disk {disk} {what} {path}"),
+            Some(error) => format!("disk {disk} {what} {path}: {error}"),
+        });
+    }
+
     /// A fault of the whole disk was made; counted as met once.
     pub(super) fn arm(&mut self, fault: Fault) {
         self.counts.inject(fault);

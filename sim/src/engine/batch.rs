@@ -1,5 +1,6 @@
 //! Many sequences, on several threads, and what is told of them.
 
+use super::log::Lines;
 use super::panics;
 use super::profile::Budget;
 use super::run::{Counts, Options, Outcome, run_seed};
@@ -9,9 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Failures after which a batch ends.
-const FAILURES_MAX: usize = 5;
 
 /// One sequence of so many runs twice: its hashes must be equal.
 const TWICE_EVERY: u64 = 50;
@@ -31,8 +29,10 @@ pub struct Batch {
     pub budget: Budget,
     /// Name of the deliberate bug that is on.
     pub mutant: Option<String>,
-    /// Whether the first failure ends it.
-    pub is_ended_by_failure: bool,
+    /// Failures after which it ends.
+    pub failures_max: usize,
+    /// Whether failures are shown by their first line only.
+    pub is_brief: bool,
 }
 
 /// What came of a batch.
@@ -47,8 +47,8 @@ pub struct Results {
 }
 
 impl Batch {
-    fn options(&self, seed: u64, is_logged: bool) -> Options {
-        Options { seed, disk_count: self.disk_count, budget: self.budget, is_logged }
+    fn options(&self, seed: u64, lines: Lines) -> Options {
+        Options { seed, disk_count: self.disk_count, budget: self.budget, lines }
     }
 
     /// The command that repeats a seed.
@@ -89,13 +89,12 @@ impl Batch {
             if seed >= self.first + self.count {
                 break;
             }
-            let outcome = run_seed(&self.options(seed, false));
+            let outcome = run_seed(&self.options(seed, Lines::None));
             counts.add(&outcome.counts);
             if let Some(text) = self.failure(seed, &outcome) {
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.failures.insert(seed, text);
-                let limit = if self.is_ended_by_failure { 1 } else { FAILURES_MAX };
-                is_over.fetch_or(results.failures.len() >= limit, Ordering::Relaxed);
+                is_over.fetch_or(results.failures.len() >= self.failures_max, Ordering::Relaxed);
             }
         }
         results.lock().unwrap_or_else(PoisonError::into_inner).counts.add(&counts);
@@ -107,7 +106,8 @@ impl Batch {
         if !is_checked {
             return None;
         }
-        let again = run_seed(&self.options(seed, outcome.violation.is_some()));
+        let lines = if outcome.violation.is_some() { Lines::Kept } else { Lines::None };
+        let again = run_seed(&self.options(seed, lines));
         let mut text = match &outcome.violation {
             Some(violation) => format!("VIOLATION: {violation}\n"),
             None if again.hash == outcome.hash => return None,
@@ -116,8 +116,10 @@ impl Batch {
         if again.hash != outcome.hash && outcome.violation.is_some() {
             text += "K15 as well: two runs of the seed differ\n";
         }
-        let lines = again.lines.len().saturating_sub(super::log::LINES_MAX);
-        again.lines[lines..].iter().for_each(|line| text += &format!("  {line}\n"));
+        let end = again.lines.iter().rposition(|line| line.contains("VIOLATION"));
+        let end = end.map_or(again.lines.len(), |last| last + 1);
+        let lines = end.saturating_sub(super::log::LINES_MAX);
+        again.lines[lines..end].iter().for_each(|line| text += &format!("  {line}\n"));
         text += &format!("reproduce: {}", self.replay_line(seed));
         Some(text)
     }
@@ -126,7 +128,11 @@ impl Batch {
     /// that was made was also met.
     pub fn print(&self, results: &Results) -> bool {
         for (seed, text) in &results.failures {
-            println!("---- seed {seed} failed\n{text}");
+            let first = text.lines().next().unwrap_or_default();
+            match self.is_brief {
+                true => println!("seed {seed}: {first}"),
+                false => println!("---- seed {seed} failed\n{text}"),
+            }
         }
         let counts = &results.counts;
         let seconds = results.elapsed.as_secs_f64().max(0.001);

@@ -20,7 +20,7 @@ use std::time::Duration;
 const ANSWER_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store heals.
-const HEAL_MAX: Duration = Duration::from_secs(1800);
+const HEAL_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);
@@ -338,7 +338,8 @@ impl Run {
             match self.nemesis.unhealed(&status) {
                 None => return Ok(()),
                 Some(reason) if begin.elapsed() > HEAL_MAX => {
-                    return Err(format!("K9: not healed in time: {reason}"));
+                    let all = self.nemesis.describe(&status);
+                    return Err(format!("K9: not healed in time: {reason}: {all}"));
                 }
                 Some(_) => tokio::time::sleep(Duration::from_secs(2)).await,
             }

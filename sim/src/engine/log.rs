@@ -7,19 +7,33 @@ use std::collections::VecDeque;
 /// Lines that a failure shows.
 pub const LINES_MAX: usize = 40;
 
+/// What becomes of lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lines {
+    /// They are never written.
+    #[default]
+    None,
+    /// They are kept until the end.
+    Kept,
+    /// They are printed at once as well.
+    Live,
+}
+
 /// The log of a run.
 #[derive(Default)]
 pub struct Log {
     hash: u64,
     count: u64,
     is_kept: bool,
+    is_live: bool,
     lines: VecDeque<String>,
 }
 
 impl Log {
-    /// An empty log; `is_kept`: with lines.
-    pub fn new(is_kept: bool) -> Self {
-        Self { is_kept, ..Self::default() }
+    /// An empty log.
+    pub fn new(lines: Lines) -> Self {
+        let (is_kept, is_live) = (lines != Lines::None, lines == Lines::Live);
+        Self { is_kept, is_live, ..Self::default() }
     }
 
     /// Adds an event: numbers for the hash, a line for a reader.
@@ -29,13 +43,12 @@ impl Log {
             self.hash = mix(self.hash.rotate_left(5) ^ number);
         }
         if self.is_kept {
-            let line = line();
-            self.hash_free_line(line);
+            let line = format!("{:>4} {}", self.count, line());
+            if self.is_live {
+                println!("{line}");
+            }
+            self.lines.push_back(line);
         }
-    }
-
-    fn hash_free_line(&mut self, line: String) {
-        self.lines.push_back(format!("{:>4} {line}", self.count));
     }
 
     /// Hash over everything so far.

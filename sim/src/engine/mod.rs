@@ -7,20 +7,23 @@
 //!
 //! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`] (drawing
 //! one), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what may be),
-//! [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence), [`batch`] (many).
+//! [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence), [`batch`] (many),
+//! [`workloads`] and [`crashpoints`].
 
 pub mod batch;
 pub mod body;
 pub mod client;
+pub mod crashpoints;
 mod ending;
 pub mod generator;
 pub mod judge;
 mod life;
-mod log;
+pub mod log;
 pub mod model;
 pub mod nemesis;
 pub mod panics;
 pub mod plan;
 pub mod profile;
 pub mod run;
+pub mod workloads;
 pub mod world;

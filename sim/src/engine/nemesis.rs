@@ -24,13 +24,12 @@ enum Exchange {
 }
 
 /// What is wrong with a disk, and since when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Bad {
-    damage: Damage,
-    /// Rounds of scrub that were complete at the damage.
+    /// Damage that goes on until somebody makes it good.
+    lasting: Vec<Damage>,
+    /// Rounds of scrub that were complete at the last damage.
     rounds: u64,
-    /// Whether it is still being broken.
-    is_lasting: bool,
 }
 
 /// The breaker of disks.
@@ -108,7 +107,9 @@ impl Nemesis {
         if self.unhealed(status).is_some() {
             return;
         }
-        self.bad.retain(|disk, bad| bad.is_lasting || world.disks[*disk].faults().is_wild());
+        self.bad.retain(|disk, bad| {
+            !bad.lasting.is_empty() || world.disks[*disk].faults().is_wild()
+        });
     }
 
     /// Why the store is not healed yet.
@@ -130,10 +131,36 @@ impl Nemesis {
         None
     }
 
+    /// How the store says that it is, in one line.
+    pub fn describe(&self, status: &StoreStatus) -> String {
+        let disk = |disk: &engine::object::DiskStatus| {
+            let leg = if disk.is_leg { " leg" } else { "" };
+            format!("{} {}{leg} ({})", disk.place, disk.state.word(), disk.reason)
+        };
+        let disks: Vec<String> = status.disks.iter().map(disk).collect();
+        let volume = |at: &engine::object::VolumesAtMargin| {
+            format!("{}x{:?}{}", at.count, at.margin, if at.is_degraded { "!" } else { "" })
+        };
+        let volumes: Vec<String> = status.volumes.iter().map(volume).collect();
+        format!(
+            "margin {:?} of {}, {} volumes left, scrub {}, disks [{}], volumes [{}], bad {:?}",
+            status.margin,
+            status.margin_full,
+            status.repair.volumes_left,
+            status.scrub.rounds,
+            disks.join(", "),
+            volumes.join(", "),
+            self.bad
+        )
+    }
+
     /// Breaks a disk. Returns whether the machine must go down for it.
     pub fn break_disk(&mut self, world: &mut World, disk: usize, damage: Damage) -> bool {
-        let (rounds, is_lasting) = (self.rounds, is_lasting(damage));
-        self.bad.insert(disk, Bad { damage, rounds, is_lasting });
+        let bad = self.bad.entry(disk).or_default();
+        bad.rounds = self.rounds;
+        if is_lasting(damage) {
+            bad.lasting.push(damage);
+        }
         self.is_over |= self.bad.len() > self.margin;
         self.is_forgetful |= self.is_over && !is_noticeable(damage);
         let target = &world.disks[disk];
@@ -174,20 +201,21 @@ impl Nemesis {
     pub fn mend(&mut self, world: &mut World, disk: usize) -> bool {
         let Some(bad) = self.bad.get_mut(&disk) else { return false };
         bad.rounds = self.rounds;
-        bad.is_lasting = false;
+        let lasting = std::mem::take(&mut bad.lasting);
         let target = &world.disks[disk];
         target.plan_sync(None);
-        target.set_faults(DiskFaults { capacity: target.faults().capacity, ..DiskFaults::default() });
+        let capacity = target.faults().capacity;
+        target.set_faults(DiskFaults { capacity, ..DiskFaults::default() });
         target.set_read_only(false);
-        match bad.damage {
-            Damage::Absent(_) => world.places[disk].mount(Some(target)),
-            Damage::Lost | Damage::Dying => {
-                let blank = world.make_disk();
-                blank.arm(Fault::Blank);
-                world.exchange(disk, blank);
-            }
-            Damage::Away => self.exchanges.push_back(Exchange::Return(disk)),
-            _ => {}
+        let is_gone = |damage: &Damage| matches!(damage, Damage::Lost | Damage::Dying);
+        if lasting.iter().any(is_gone) {
+            let blank = world.make_disk();
+            blank.arm(Fault::Blank);
+            world.exchange(disk, blank);
+        } else if lasting.contains(&Damage::Away) {
+            self.exchanges.push_back(Exchange::Return(disk));
+        } else if lasting.iter().any(|damage| matches!(damage, Damage::Absent(_))) {
+            world.places[disk].mount(Some(target));
         }
         !self.exchanges.is_empty()
     }
@@ -221,6 +249,14 @@ impl Nemesis {
         self.images = world.disks.iter().map(SimDisk::image).collect();
     }
 
+    /// What is wrong with a disk goes where the disk goes.
+    fn swap_bad(&mut self, disk: usize, other: usize) {
+        self.images.clear();
+        let [first, second] = [disk, other].map(|index| self.bad.remove(&index));
+        self.bad.extend(first.map(|bad| (other, bad)));
+        self.bad.extend(second.map(|bad| (disk, bad)));
+    }
+
     /// The machine is down: disks are exchanged.
     pub fn between(&mut self, world: &mut World, log: &mut Log) {
         for exchange in std::mem::take(&mut self.exchanges) {
@@ -230,12 +266,20 @@ impl Nemesis {
                     let blank = world.make_disk();
                     blank.arm(Fault::Blank);
                     world.exchange(disk, blank);
+                    // Whatever was wrong with the old one went with it.
+                    if let Some(bad) = self.bad.get_mut(&disk) {
+                        bad.lasting.clear();
+                    }
                 }
                 Exchange::Swap(disk) => {
                     let other = (disk + 1) % world.disks.len();
                     world.disks.swap(disk, other);
+                    self.swap_bad(disk, other);
                     for index in [disk, other] {
                         world.disks[index].arm(Fault::Swapped);
+                        if let Some(bad) = self.bad.get_mut(&index) {
+                            bad.lasting.retain(|damage| !is_unmounted(*damage));
+                        }
                         world.places[index].mount(Some(&world.disks[index]));
                     }
                 }
@@ -253,6 +297,11 @@ impl Nemesis {
             }
         }
     }
+}
+
+/// Whether a disk is not in its place.
+fn is_unmounted(damage: Damage) -> bool {
+    matches!(damage, Damage::Away | Damage::Absent(_))
 }
 
 /// Whether damage goes on until somebody makes it good.

@@ -10,6 +10,9 @@ use engine::meta::MetaConfig;
 use engine::volume::VolumeConfig;
 use std::time::Duration;
 
+/// Room that is never taken from outside: a quarter of it and a new volume's room fit.
+const RESERVE_LEN: u64 = 8 << 20;
+
 /// How many faults there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
@@ -133,6 +136,27 @@ fn rare(random: &mut Random, usual: u32) -> u32 {
 }
 
 impl Profile {
+    /// What written sequences run on: small sizes, nothing drawn.
+    pub fn plain(disk_count: usize) -> Self {
+        let mut profile = Self::draw(0, disk_count, Budget::Strict);
+        (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
+        let tiny = NodeConfig::tiny();
+        profile.config = NodeConfig {
+            meta: MetaConfig {
+                journal: JournalConfig { file_len: 68 << 10, file_count_max: 3 },
+                volume: VolumeConfig { volume_len_max: 32 << 10 },
+                memtable_len_max: 2 << 10,
+                cache_len_max: 4 << 10,
+                reserve_len: RESERVE_LEN,
+            },
+            inline_len_max: 1024,
+            reclaim_interval: Duration::from_millis(700),
+            heal: HealConfig { scrub_rate_min: 4 << 20, ..tiny.heal },
+            ..tiny
+        };
+        profile
+    }
+
     /// What a seed draws for a node of so many disks.
     pub fn draw(seed: u64, disk_count: usize, budget: Budget) -> Self {
         let random = &mut Random::new(seed, "profile");
@@ -205,7 +229,7 @@ fn draw_config(random: &mut Random) -> NodeConfig {
             volume: VolumeConfig { volume_len_max: *random.pick(&[32 << 10, 64 << 10, 256 << 10]) },
             memtable_len_max: *random.pick(&[2 << 10, 6 << 10, 16 << 10, 64 << 10]),
             cache_len_max: *random.pick(&[0, 4 << 10, 64 << 10]),
-            reserve_len: 6 * file_len,
+            reserve_len: RESERVE_LEN,
         },
         inline_len_max: *random.pick(&[0, 256, 1024, 2048]),
         reclaim_interval: Duration::from_millis(*random.pick(&[100, 700, 3000])),

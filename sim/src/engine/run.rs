@@ -10,13 +10,13 @@
 use super::client::{Answer, Call};
 use super::generator::Generator;
 use super::judge::{Judge, Tolerance};
-use super::log::Log;
+use super::log::{Lines, Log};
 use super::model::Model;
 use super::nemesis::Nemesis;
 use super::plan::{Cut, Step};
 use super::profile::{Budget, Profile};
 use super::world::World;
-use crate::disk::{Fault, FaultCounts, PowerLoss};
+use crate::disk::{Fault, FaultCounts, PowerLoss, SimDisk};
 use engine::object::ObjectReader;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,6 +27,9 @@ use tokio::runtime::Builder;
 /// Steps after which a crash that waits for operations comes anyway.
 pub(super) const CRASH_PATIENCE: u32 = 6;
 
+/// Operations of disks that a sequence has at most.
+const OPERATIONS_MAX: u64 = 1_000_000;
+
 /// How a sequence is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -36,8 +39,8 @@ pub struct Options {
     pub disk_count: usize,
     /// How many faults there may be.
     pub budget: Budget,
-    /// Whether lines are kept.
-    pub is_logged: bool,
+    /// What becomes of its lines.
+    pub lines: Lines,
 }
 
 /// What happened in one sequence, or in many.
@@ -95,6 +98,8 @@ pub struct Outcome {
     pub violation: Option<String>,
     /// The lines, if they were kept.
     pub lines: Vec<String>,
+    /// Operations whose effects were not synced at the last planned crash.
+    pub unsynced: usize,
 }
 
 /// A request that runs.
@@ -138,25 +143,40 @@ pub(super) struct Run {
     pub(super) cuts: VecDeque<Cut>,
     /// Steps that a crash still waits for its operation.
     pub(super) crash_patience: Option<u32>,
+    /// The one planned crash: after so many operations in all, what it takes, and what follows.
+    planned: Option<Planned>,
+    unsynced: usize,
+}
+
+struct Planned {
+    at: u64,
+    loss: Option<PowerLoss>,
+    after: VecDeque<Step>,
 }
 
 impl Run {
-    pub(super) fn new(profile: Profile, seed: u64, is_logged: bool) -> Self {
+    pub(super) fn new(profile: Profile, seed: u64, lines: Lines) -> Self {
+        let world = World::new(seed, &profile);
+        if lines != Lines::None {
+            world.machine.watch();
+        }
         Self {
             seed,
-            world: World::new(seed, &profile),
+            world,
             model: Model::default(),
             nemesis: Nemesis::new(seed, &profile),
             generator: None,
             queue: VecDeque::new(),
             ending: VecDeque::new(),
-            log: Log::new(is_logged),
+            log: Log::new(lines),
             counts: Counts::default(),
             in_flight: Rc::default(),
             held: VecDeque::new(),
             loss: None,
             cuts: VecDeque::new(),
             crash_patience: None,
+            planned: None,
+            unsynced: 0,
             profile,
         }
     }
@@ -188,6 +208,7 @@ impl Run {
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
         let machine = self.world.machine.clone();
         let process = machine.incarnation();
+        machine.kill_at(self.planned.as_ref().map_or(OPERATIONS_MAX, |planned| planned.at));
         let life = async {
             let begin = tokio::time::Instant::now();
             let end = tokio::select! {
@@ -200,6 +221,9 @@ impl Run {
         let (end, elapsed_ms) = runtime.block_on(life);
         // What a dead process says does not count.
         let end = if machine.incarnation() == process { end } else { Ok(End::Died) };
+        if machine.steps() >= OPERATIONS_MAX {
+            return Err(format!("K18: {OPERATIONS_MAX} operations of disks and no end"));
+        }
         self.held.clear();
         machine.kill();
         drop(runtime);
@@ -220,6 +244,11 @@ impl Run {
             self.judge(&flight.call, &answer)?;
         }
         self.counts.crashes += u64::from(end == End::Died);
+        let steps = self.world.machine.steps();
+        if let Some(planned) = self.planned.take_if(|planned| steps >= planned.at) {
+            self.unsynced = self.world.disks.iter().map(SimDisk::unsynced_count).sum();
+            (self.loss, self.queue) = (planned.loss, planned.after);
+        }
         self.crash_patience = None;
         if let Some(loss) = self.loss.take() {
             self.counts.power_losses += 1;
@@ -300,9 +329,9 @@ fn show(answer: &Answer) -> String {
 
 /// Runs a drawn sequence.
 pub fn run_seed(options: &Options) -> Outcome {
-    let Options { seed, disk_count, budget, is_logged } = *options;
+    let Options { seed, disk_count, budget, lines } = *options;
     let profile = Profile::draw(seed, disk_count, budget);
-    let mut run = Run::new(profile, seed, is_logged);
+    let mut run = Run::new(profile, seed, lines);
     run.generator = Some(Generator::new(seed, &run.profile));
     run.queue = super::ending::beginning(&run.profile);
     run.ending = super::ending::ending(seed, &run.profile);
@@ -310,9 +339,23 @@ pub fn run_seed(options: &Options) -> Outcome {
 }
 
 /// Runs a written sequence.
-pub fn run_steps(profile: Profile, seed: u64, steps: &[Step], is_logged: bool) -> Outcome {
-    let mut run = Run::new(profile, seed, is_logged);
+pub fn run_steps(profile: Profile, seed: u64, steps: &[Step], lines: Lines) -> Outcome {
+    let mut run = Run::new(profile, seed, lines);
     run.queue = steps.iter().cloned().collect();
+    finish(run)
+}
+
+/// Runs a written sequence that is cut off, and what comes after.
+pub fn crash_at(
+    profile: Profile,
+    steps: &[Step],
+    (at, loss): (u64, Option<PowerLoss>),
+    after: VecDeque<Step>,
+    lines: Lines,
+) -> Outcome {
+    let mut run = Run::new(profile, 0, lines);
+    run.queue = steps.iter().cloned().collect();
+    run.planned = Some(Planned { at, loss, after });
     finish(run)
 }
 
@@ -337,5 +380,10 @@ fn finish(mut run: Run) -> Outcome {
         None => "the end".to_owned(),
     });
     let hash = run.log.hash();
-    Outcome { hash, counts: run.counts, violation, lines: run.log.into_lines() }
+    if violation.is_some() {
+        let notes = run.world.machine.notes();
+        notes.into_iter().for_each(|note| run.log.event(&[], || note));
+    }
+    let unsynced = run.unsynced;
+    Outcome { hash, counts: run.counts, violation, lines: run.log.into_lines(), unsynced }
 }
