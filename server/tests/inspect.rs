@@ -107,7 +107,8 @@ async fn fill(dirs: &[PathBuf], end: End) {
     let node = Node::open(NodeConfig::tiny(), disks, env()).await.unwrap();
     let store = node.store();
     let bucket = BucketName::new("bucket").unwrap();
-    store.create_bucket(bucket.clone()).await.unwrap();
+    // The second time it is there.
+    store.create_bucket(bucket.clone()).await.ok();
     let bodies = LENS.map(|len| (len.to_string(), content(len)));
     let small = (0..5).map(|index| (format!("small/{index}"), content(index + 1)));
     for (key, bytes) in bodies.into_iter().chain(small) {
@@ -258,6 +259,25 @@ fn what_the_manifest_names_must_be_there() {
     let path = store.files("volumes")[0].clone();
     fs::copy(&path, path.with_file_name("00000000000000ff-00000001")).unwrap();
     check(&[], &store.dirs, 0, &["nothing names it"]);
+}
+
+#[test]
+fn write_that_was_cut_off_is_no_damage_until_its_volume_is_sealed() {
+    for (end, code, what) in [
+        (End::Crash, 0, "is not complete: cut off, or damage"),
+        (End::Shutdown, 1, "that other members know is missing"),
+    ] {
+        let store = Store::make(4, end);
+        if end == End::Shutdown {
+            // The next start seals what was open.
+            let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(fill(&store.dirs, end));
+        }
+        let segments = files_in(&store.dirs[0].join("volumes"));
+        let cut = if end == End::Crash { segments.last() } else { segments.first() }.unwrap();
+        fs::write(cut, &fs::read(cut).unwrap()[..4096]).unwrap();
+        check(&[], &store.dirs, code, &[what]);
+    }
 }
 
 #[test]

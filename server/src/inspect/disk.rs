@@ -1,7 +1,7 @@
 //! One disk: all its files, and whether they are those that roster and manifest name.
 
 use super::report::Report;
-use super::segment::Segment;
+use super::segment::{Expected, Segment};
 use super::{journal, map, run_file, segment, small};
 use crate::config::Detail;
 use crate::files::DirLock;
@@ -165,16 +165,16 @@ impl DiskView {
         for name in self.list(report, VOLUME_DIR) {
             let path = self.dir.join(VOLUME_DIR).join(&name);
             let id = segment::parse_name(&name);
-            let seal = id.and_then(|id| expected.remove(&id));
+            let wanted = id.and_then(|id| expected.remove(&id));
             if let Some(bytes) = open(report, &path) {
-                let found = segment::check(report, &bytes, seal);
+                let found = segment::check(report, &bytes, wanted);
                 segments.extend(
                     found.map(|found| {
                         ((found.seal.volume, found.seal.epoch), (path.clone(), found))
                     }),
                 );
             }
-            tell_unnamed(report, seal.is_some() || manifest.is_none());
+            tell_unnamed(report, wanted.is_some() || manifest.is_none());
         }
         for (volume, epoch) in expected.into_keys() {
             self.tell_missing(report, VOLUME_DIR, &format!("{:016x}-{epoch:08x}", volume.0));
@@ -187,7 +187,7 @@ impl DiskView {
         &self,
         manifest: Option<&Manifest>,
         number: Option<DiskNumber>,
-    ) -> BTreeMap<(VolumeId, u32), Seal> {
+    ) -> BTreeMap<(VolumeId, u32), Expected> {
         let Some(((manifest, number), identity)) = manifest.zip(number).zip(self.identity) else {
             return BTreeMap::new();
         };
@@ -203,7 +203,9 @@ impl DiskView {
         for entry in &manifest.volumes {
             let members = entry.members.iter().enumerate();
             for (column, member) in members.filter(|(_, member)| member.disk == number) {
-                expected.insert((entry.id, member.epoch), seal(entry, (column, member)));
+                let seal = seal(entry, (column, member));
+                let is_open = entry.sealed_len.is_none();
+                expected.insert((entry.id, member.epoch), Expected { seal, is_open });
             }
         }
         expected

@@ -91,7 +91,7 @@ fn load(report: &mut Report<'_>, dirs: &[PathBuf]) -> BTreeMap<(u128, VolumeId),
     for dir in dirs {
         let directory = dir.join(VOLUME_DIR);
         report.begin(&directory.display().to_string());
-        let names = map::is_dir(&directory).and_then(|_| map::list(&directory));
+        let names = map::is_dir(dir).and_then(|_| map::list(&directory));
         let names = names.unwrap_or_else(|error| {
             report.unreadable(&error.to_string());
             Vec::new()

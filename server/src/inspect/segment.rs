@@ -4,6 +4,7 @@
 //! that is shorter than the others. Whether a record is missing there is known to the other members
 //! of the volume only ([`volumes`](super::volumes)). Any other page that begins no record is
 //! damage, or the end of a write that a crash cut off: one segment cannot tell which.
+//! In a volume that the manifest calls open, a record whose end was never written is a note.
 
 use super::key;
 use super::report::{Field, Report, hex64, hex128};
@@ -19,12 +20,32 @@ use engine::format::value::VolumeId;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// What the manifest says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Whose bytes it should hold.
+    pub seal: Seal,
+    /// Whether stripes may have been on their way into it when the manifest was written.
+    pub is_open: bool,
+}
+
+/// What became of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordState {
+    /// Everything verified.
+    Intact,
+    /// The end is missing, in a volume that was open: a write that a crash cut off, or damage.
+    CutOff,
+    /// Something did not verify.
+    Damaged,
+}
+
 /// What a segment holds.
 pub struct Segment {
     /// Whose bytes these are.
     pub seal: Seal,
-    /// Its records, by offset: the form of the stripe, and whether this member's share is intact.
-    pub records: BTreeMap<u64, (Shape, bool)>,
+    /// Its records, by offset: the form of the stripe, and what became of this member's share.
+    pub records: BTreeMap<u64, (Shape, RecordState)>,
 }
 
 /// Volume and epoch of a segment, from its name.
@@ -37,9 +58,14 @@ pub fn parse_name(name: &str) -> Option<(VolumeId, u32)> {
 
 /// Looks at a segment. `expected` is what the manifest says of it: with that, records are verified
 /// even behind a damaged first page.
-pub fn check(report: &mut Report<'_>, bytes: &Bytes, expected: Option<Seal>) -> Option<Segment> {
+pub fn check(
+    report: &mut Report<'_>,
+    bytes: &Bytes,
+    expected: Option<Expected>,
+) -> Option<Segment> {
     let first = bytes.get(..PAGE_LEN as usize).unwrap_or(bytes);
-    let seal = match (Seal::decode(first), expected) {
+    let is_open = expected.is_some_and(|expected| expected.is_open);
+    let seal = match (Seal::decode(first), expected.map(|expected| expected.seal)) {
         (Ok(seal), None) => seal,
         (Ok(seal), Some(expected)) => {
             if seal != expected {
@@ -57,10 +83,11 @@ pub fn check(report: &mut Report<'_>, bytes: &Bytes, expected: Option<Seal>) -> 
         }
     };
     report.item(Detail::Items, "segment", &seal_fields(&seal));
-    let mut walk = Walk { report, seal, bytes, records: BTreeMap::new(), bad: None };
+    let mut walk = Walk { report, seal, bytes, records: BTreeMap::new(), bad: None, is_open };
     walk.run();
     let Walk { records, .. } = walk;
-    let intact_count = records.values().filter(|(_, is_intact)| *is_intact).count();
+    let is_intact = |record: &&(Shape, RecordState)| record.1 == RecordState::Intact;
+    let intact_count = records.values().filter(is_intact).count();
     report.item(
         Detail::Items,
         "records",
@@ -85,9 +112,10 @@ struct Walk<'a, 'b> {
     report: &'a mut Report<'b>,
     seal: Seal,
     bytes: &'a Bytes,
-    records: BTreeMap<u64, (Shape, bool)>,
+    records: BTreeMap<u64, (Shape, RecordState)>,
     /// Pages that are no record and not zero.
     bad: Option<Range<u64>>,
+    is_open: bool,
 }
 
 impl Walk<'_, '_> {
@@ -98,9 +126,9 @@ impl Walk<'_, '_> {
             match decode_header(&self.seal, offset, &rest) {
                 Ok(shape) => {
                     self.tell_bad();
-                    let is_intact = self.record(offset, &shape, &rest);
+                    let state = self.record(offset, &shape, &rest);
                     let len = shape.stripe_len();
-                    self.records.insert(offset, (shape, is_intact));
+                    self.records.insert(offset, (shape, state));
                     offset += len;
                 }
                 Err(_) => {
@@ -130,13 +158,19 @@ impl Walk<'_, '_> {
     }
 
     /// Verifies everything of a record; `rest` begins with it.
-    fn record(&mut self, offset: u64, shape: &Shape, rest: &Bytes) -> bool {
+    fn record(&mut self, offset: u64, shape: &Shape, rest: &Bytes) -> RecordState {
+        if self.is_open && is_cut_off(shape.record_len(self.seal.column.into()), rest) {
+            self.report.note(&format!(
+                "record at {offset} ends in nothing: a write that was cut off, or damage"
+            ));
+            return RecordState::CutOff;
+        }
         let before = self.report.damage_count();
         let column = usize::from(self.seal.column);
         let lens = shape.column(column);
         if lens.is_empty() {
             self.report.damage(offset, "a record of a column that has no bytes");
-            return false;
+            return RecordState::Damaged;
         }
         self.sub_blocks(offset, lens, shape, rest);
         let owners = self.owners(offset, shape, rest);
@@ -146,7 +180,11 @@ impl Walk<'_, '_> {
             self.report.damage(offset + end as u64, "bytes behind the record's end");
         }
         self.show(offset, shape, owners.as_deref());
-        self.report.damage_count() == before
+        if self.report.damage_count() == before {
+            RecordState::Intact
+        } else {
+            RecordState::Damaged
+        }
     }
 
     fn sub_blocks(&mut self, offset: u64, lens: ColumnLen, shape: &Shape, rest: &Bytes) {
@@ -205,6 +243,12 @@ impl Walk<'_, '_> {
             start += u64::from(owner.len);
         }
     }
+}
+
+/// Whether the last page of a record, which ends with a checksum, is missing or zeros.
+fn is_cut_off(record_len: u64, rest: &Bytes) -> bool {
+    let end = record_len as usize;
+    rest.get(end.saturating_sub(PAGE_LEN as usize)..end).is_none_or(is_zero)
 }
 
 /// Bytes of the bodies that the table of owners of a data column lists.

@@ -1,9 +1,13 @@
 //! Volumes over several disks: which stripes still have enough members, and what that leaves of the
 //! margin. What the segments themselves hold was verified before; here they are compared.
+//!
+//! In a volume that the manifest calls open, records that are missing or end in nothing may be those
+//! of writes that a crash cut off, which nobody was promised; or they were lost. Only the index knows,
+//! so that such stripes are counted apart and told as a note.
 
 use super::disk::Segments;
 use super::report::{Report, hex64};
-use super::segment::Segment;
+use super::segment::{RecordState, Segment};
 use crate::config::Detail;
 use engine::erasure::Geometry;
 use engine::format::manifest::Manifest;
@@ -13,85 +17,126 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A volume's segments by column; of one column there may be an older one, too.
-type Members<'a> = BTreeMap<u8, Vec<(&'a Path, &'a Segment)>>;
+struct Members<'a> {
+    geometry: Geometry,
+    is_open: bool,
+    segments: BTreeMap<u8, Vec<(&'a Path, &'a Segment)>>,
+}
+
+/// Stripes of a volume.
+struct Counts {
+    stripes: u64,
+    cut_off: u64,
+    degraded: u64,
+    lost: u64,
+    /// Members that a stripe has, at least.
+    present_min: usize,
+    /// Columns that every stripe has.
+    whole: Vec<bool>,
+}
 
 /// Compares the segments of all volumes.
 pub fn check(report: &mut Report<'_>, manifest: Option<&Manifest>, disks: &[Segments]) {
-    let mut volumes: BTreeMap<VolumeId, (Geometry, Members<'_>)> = BTreeMap::new();
+    let mut volumes: BTreeMap<VolumeId, Members<'_>> = BTreeMap::new();
+    for entry in manifest.iter().flat_map(|manifest| &manifest.volumes) {
+        let is_open = entry.sealed_len.is_none();
+        let segments = BTreeMap::new();
+        volumes.insert(entry.id, Members { geometry: entry.geometry, is_open, segments });
+    }
     for (path, segment) in disks.iter().flat_map(Segments::values) {
-        let seal = segment.seal;
-        let entry = volumes.entry(seal.volume).or_insert((seal.geometry, Members::new()));
-        if entry.0 == seal.geometry {
-            entry.1.entry(seal.column).or_default().push((path, segment));
+        let geometry = segment.seal.geometry;
+        let unnamed = || Members { geometry, is_open: false, segments: BTreeMap::new() };
+        let members = volumes.entry(segment.seal.volume).or_insert_with(unnamed);
+        if members.geometry == geometry {
+            members.segments.entry(segment.seal.column).or_default().push((path, segment));
         }
     }
-    for entry in manifest.iter().flat_map(|manifest| &manifest.volumes) {
-        volumes.entry(entry.id).or_insert((entry.geometry, Members::new()));
-    }
-    for (id, (geometry, members)) in volumes {
-        check_volume(report, id, geometry, &members);
+    for (id, members) in volumes {
+        let counts = count(report, id, &members);
+        show(report, id, &members, &counts);
     }
 }
 
-fn check_volume(report: &mut Report<'_>, id: VolumeId, geometry: Geometry, members: &Members<'_>) {
+fn count(report: &mut Report<'_>, id: VolumeId, members: &Members<'_>) -> Counts {
+    let geometry = members.geometry;
     let mut stripes: BTreeMap<u64, &Shape> = BTreeMap::new();
-    for (_, segment) in members.values().flatten() {
+    for (_, segment) in members.segments.values().flatten() {
         stripes.extend(segment.records.iter().map(|(offset, (shape, _))| (*offset, shape)));
     }
-    let (mut degraded, mut lost) = (0u64, 0u64);
-    let mut present_min = members.len();
-    let mut intact = vec![true; geometry.width()];
-    for (offset, shape) in &stripes {
-        let present = present_columns(report, geometry, members, (*offset, shape));
-        let count = present.iter().filter(|is_present| **is_present).count();
-        intact.iter_mut().zip(&present).for_each(|(intact, present)| *intact &= present);
-        present_min = present_min.min(count);
-        degraded += u64::from(count < geometry.width());
-        if count < geometry.data_count() {
-            lost += 1;
-            report.begin(&format!("volume {:016x}", id.0));
+    let mut counts = Counts {
+        stripes: stripes.len() as u64,
+        cut_off: 0,
+        degraded: 0,
+        lost: 0,
+        present_min: members.segments.len(),
+        whole: (0..geometry.width()).map(|it| members.segments.contains_key(&(it as u8))).collect(),
+    };
+    for (offset, shape) in stripes {
+        let states = states(report, members, (offset, shape));
+        report.begin(&format!("volume {:016x}", id.0));
+        if states.contains(&Some(RecordState::CutOff)) {
+            counts.cut_off += 1;
+            report.note(&format!("stripe at {offset} is not complete: cut off, or damage"));
+            continue;
+        }
+        let is_intact = |state: &Option<RecordState>| *state == Some(RecordState::Intact);
+        let present = states.iter().filter(|state| is_intact(state)).count();
+        counts.whole.iter_mut().zip(&states).for_each(|(whole, it)| *whole &= is_intact(it));
+        counts.present_min = counts.present_min.min(present);
+        counts.degraded += u64::from(present < geometry.width());
+        if present < geometry.data_count() {
+            counts.lost += 1;
             let needed = geometry.data_count();
-            report.damage(*offset, &format!("stripe lost: {count} members of {needed} needed"));
+            report.damage(offset, &format!("stripe lost: {present} members of {needed} needed"));
         }
     }
-    let columns = 0..geometry.width();
-    let whole = columns.filter(|it| intact[*it] && members.contains_key(&(*it as u8))).count();
+    counts
+}
+
+fn show(report: &mut Report<'_>, id: VolumeId, members: &Members<'_>, counts: &Counts) {
     report.begin(&format!("volume {:016x}", id.0));
     let fields = [
         ("id", hex64(id.0)),
-        ("geometry", geometry.to_string().into()),
-        ("members_there", members.len().into()),
-        ("members_whole", whole.into()),
-        ("stripes", stripes.len().into()),
-        ("degraded", degraded.into()),
-        ("lost", lost.into()),
-        ("margin", geometry.margin(present_min).into()),
+        ("geometry", members.geometry.to_string().into()),
+        ("members_there", members.segments.len().into()),
+        ("members_whole", counts.whole.iter().filter(|is_whole| **is_whole).count().into()),
+        ("stripes", counts.stripes.into()),
+        ("cut_off", counts.cut_off.into()),
+        ("degraded", counts.degraded.into()),
+        ("lost", counts.lost.into()),
+        ("margin", members.geometry.margin(counts.present_min).into()),
     ];
     report.item(Detail::Items, "volume", &fields);
 }
 
-/// Which columns of a stripe are there and intact; those without bytes are as long as their member
-/// is. Tells of records that a member lacks without a trace: of others it was told before.
-fn present_columns(
+/// What the members have of a stripe, by column; `None` where no member is there. Columns without
+/// bytes are as good as their member. Tells of records that a member lacks without a trace: of
+/// others it was told before.
+fn states(
     report: &mut Report<'_>,
-    geometry: Geometry,
     members: &Members<'_>,
     (offset, shape): (u64, &Shape),
-) -> Vec<bool> {
-    let is_present = |column: usize| {
-        let Some(segments) = members.get(&(column as u8)) else { return false };
+) -> Vec<Option<RecordState>> {
+    let mut state = |column: usize| {
+        let segments = members.segments.get(&(column as u8))?;
         if shape.column(column).is_empty() {
-            return true;
+            return Some(RecordState::Intact);
         }
-        let newest = segments.iter().max_by_key(|(_, segment)| segment.seal.epoch);
-        if let Some((path, segment)) = newest
-            && !segment.records.contains_key(&offset)
-        {
-            report.begin(&path.display().to_string());
-            report.damage(offset, "the record of a stripe that other members know is missing");
+        let records = segments.iter().filter_map(|(_, segment)| segment.records.get(&offset));
+        let found: Vec<RecordState> = records.map(|(_, state)| *state).collect();
+        if found.contains(&RecordState::Intact) {
+            return Some(RecordState::Intact);
         }
-        let mut records = segments.iter().filter_map(|(_, segment)| segment.records.get(&offset));
-        records.any(|(_, is_intact)| *is_intact)
+        match found.first() {
+            Some(state) => Some(*state),
+            None if members.is_open => Some(RecordState::CutOff),
+            None => {
+                let newest = segments.iter().max_by_key(|(_, segment)| segment.seal.epoch)?;
+                report.begin(&newest.0.display().to_string());
+                report.damage(offset, "the record of a stripe that other members know is missing");
+                Some(RecordState::Damaged)
+            }
+        }
     };
-    (0..geometry.width()).map(is_present).collect()
+    (0..members.geometry.width()).map(&mut state).collect()
 }
