@@ -1,4 +1,4 @@
-//! Changing the roster: durably on enough disks, or not at all (K2).
+//! Changing the roster: durably on enough disks, or not at all (Q2).
 
 use super::recognise::{IDENTITY_PATH, ROSTER_NEW_PATH, ROSTER_PATH};
 use super::{DiskSet, Slot, quorum, write_replacing};
@@ -48,12 +48,15 @@ impl DiskSet {
         .await
     }
 
-    /// Changes the roster, durably on enough disks (K2). Disks that fail on the way are left out.
+    /// Changes the roster, durably on enough disks (Q2). Disks that fail on the way are left out.
     pub(super) async fn change(&self, edit: impl FnOnce(&mut Roster)) -> Result<()> {
         let mut tried = self.turn.lock().await;
         let mut base = self.roster();
         let mut next = base.clone();
         edit(&mut next);
+        for disk in &mut next.disks {
+            disk.is_leg &= self.slot(disk.number).is_none_or(|slot| !slot.is_stale());
+        }
         loop {
             *tried = (*tried).max(base.epoch) + 1;
             next.epoch = *tried;

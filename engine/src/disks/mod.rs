@@ -7,12 +7,12 @@
 //!           a disk comes or comes back -> new roster with it -> what it holds is verified or filled
 //! ```
 //!
-//! - K1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
-//! - K2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
+//! - Q1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
+//! - Q2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
 //!   a start believes the newest one it sees only with [`quorum::start_count`] of its active disks.
-//! - K3: numbers of disks are never reused; a disk that comes back with an older roster is no leg
+//! - Q3: numbers of disks are never reused; a disk that comes back with an older roster is no leg
 //!   and its members are verified before they count.
-//! - K4: a disk that failed a write or sync gets no more writes until it passed a trial, and what
+//! - Q4: a disk that failed a write or sync gets no more writes until it passed a trial, and what
 //!   it holds counts as damaged until it is verified.
 
 mod change;
@@ -61,7 +61,7 @@ pub struct Slot {
     pub place: String,
     /// What to read and write.
     pub disk: Arc<dyn Disk>,
-    /// Whether what it holds must be verified before it counts (K3).
+    /// Whether what it holds must be verified before it counts (Q3).
     pub is_unverified: bool,
     /// Whether its copy of the metadata, if any, is not current.
     is_stale: AtomicBool,
@@ -109,6 +109,15 @@ impl Slot {
         !self.doubted.swap(true, Ordering::AcqRel)
     }
 
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Acquire)
+    }
+
+    /// Its copy of the metadata missed a change.
+    pub fn make_stale(&self) {
+        self.is_stale.store(true, Ordering::Release);
+    }
+
     /// Counts an operation that failed.
     pub fn count_error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
@@ -144,11 +153,13 @@ pub struct DiskSet {
     env: Env,
     slots: RwLock<BTreeMap<DiskNumber, Arc<Slot>>>,
     unused: Mutex<Vec<UnusedPlace>>,
-    /// The newest roster that counts (K2).
+    /// The newest roster that counts (Q2).
     roster: RwLock<Roster>,
     /// Held while the roster changes; the newest epoch that was tried.
     turn: tokio::sync::Mutex<u64>,
     writable: AtomicBool,
+    /// Whether the start is over: from then on writes are acknowledged.
+    serving: AtomicBool,
     /// Rung when a disk came, went or failed.
     changed: Notify,
 }
@@ -188,6 +199,7 @@ impl DiskSet {
             roster: RwLock::new(plan.roster.clone()),
             turn: tokio::sync::Mutex::new(epoch),
             writable: AtomicBool::new(true),
+            serving: AtomicBool::new(false),
             changed: Notify::new(),
         };
         let next = set.take_roles(&plan).await?;
@@ -195,7 +207,7 @@ impl DiskSet {
             |slot: &Arc<Slot>| is_new || !slot.is_unverified && is_leg(&plan.roster, slot.number);
         let sources: Vec<_> = set.slots().into_iter().filter(is_source).collect();
         if let Err(error) = set.change(|roster| *roster = next).await {
-            if is_new || set.slots().len() == 1 {
+            if is_new || set.roster_len() == 1 {
                 return Err(error);
             }
             tracing::error!(%error, "the disks are served without taking writes");
@@ -348,6 +360,16 @@ impl DiskSet {
         self.writable.load(Ordering::Acquire) && leg_count >= needed
     }
 
+    /// The start is over.
+    pub fn begin_serving(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    /// Whether the start is over.
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
     /// Whether the last change of the roster came through: else too few disks are left.
     pub fn is_changeable(&self) -> bool {
         self.writable.load(Ordering::Acquire)
@@ -364,7 +386,7 @@ impl DiskSet {
         self.changed.notified().await;
     }
 
-    /// Takes note of a failed write or sync: the disk gets no more writes (K4).
+    /// Takes note of a failed write or sync: the disk gets no more writes (Q4).
     pub fn suspect(&self, slot: &Slot, error: &io::Error) {
         slot.count_error();
         slot.strikes.fetch_add(1, Ordering::Relaxed);

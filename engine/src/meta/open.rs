@@ -117,6 +117,7 @@ impl Opening {
         store.checkpoint_as(Some(generation)).await?;
         store.remove_unnamed(generation).await?;
         store.remove_unused_volumes().await?;
+        store.disks.begin_serving();
         Ok(Arc::new(store))
     }
 }
@@ -127,6 +128,7 @@ async fn resume_unsynced(store: MetaStore, recovery: Recovery) -> Result<Arc<Met
     let (disk, config) = (Arc::new(store.mirror.clone()), store.config.journal);
     let journal = Journal::resume_unsynced(disk, config, &recovery).await?;
     store.set_journal(journal);
+    store.disks.begin_serving();
     Ok(Arc::new(store))
 }
 

@@ -125,7 +125,7 @@ impl Volume {
         health
     }
 
-    /// Members on disks that may have missed changes are damaged until proven whole (K3).
+    /// Members on disks that may have missed changes are damaged until proven whole (Q3).
     pub(super) fn doubt_unverified(&self) {
         if self.geometry.parity == 0 {
             return;
