@@ -1,9 +1,9 @@
 //! Volumes over several disks: which stripes still have enough members, and what that leaves of the
 //! margin. What the segments themselves hold was verified before; here they are compared.
 //!
-//! In a volume that the manifest calls open, records that are missing or end in nothing may be those
-//! of writes that a crash cut off, which nobody was promised; or they were lost. Only the index knows,
-//! so that such stripes are counted apart and told as a note.
+//! In a volume that the manifest calls open, records that are missing or end in nothing may be
+//! those of writes that a crash cut off, which nobody was promised; or they were lost. Only the
+//! index knows, so such stripes are counted apart and told as a note.
 
 use super::disk::Segments;
 use super::report::{Report, hex64};
