@@ -320,10 +320,14 @@ def fill(server, count_mib, pool, judge, seed):
 
 def verify(server, keys, judge):
     """Reads every key whole, and the whole listing."""
-    share(server, keys, lambda client, key: Reader(client, judge, random).read_whole(key), judge)
+    read_all(server, keys, judge)
     client = server.client()
     check_listing(client, "", keys, judge)
     client.close()
+
+
+def read_all(server, keys, judge):
+    share(server, keys, lambda client, key: Reader(client, judge, random).read_whole(key), judge)
 
 
 def share(server, items, act, judge, connections=4):
