@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import time
 
+import damage
 import support
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -21,7 +22,7 @@ class Store:
         self.binary, self.root, self.judge = binary, pathlib.Path(root), judge
         self.dirs = [self.root / f"d{number}" for number in range(1, count + 1)]
         self.options = () if parity is None else ("--parity", parity)
-        self.server, self.keys = None, None
+        self.server, self.keys, self.strays = None, None, 0
 
     def start(self):
         self.server = support.Server(self.binary, self.dirs, options=self.options).wait_until_ready()
@@ -49,14 +50,23 @@ class Store:
         last = None
         while True:
             status = self.status()
+            self.clear_strays(status)
             if is_done(status):
                 return time.monotonic() - began
             seen = (status["repair"]["rebuilt_bytes"], status["margin"], disk_states(status))
             moved, last = (moved, last) if seen == last else (time.monotonic(), seen)
             if time.monotonic() - moved > PROGRESS_SECONDS_MAX or self.judge.is_enough():
-                self.judge.find(f"stuck: waiting until {what}: {summary(status)}")
+                status["metrics"] = None
+                self.judge.find(f"stuck: waiting until {what}: {summary(status)}\n{json.dumps(status)}")
                 return time.monotonic() - began
             time.sleep(POLL_SECONDS)
+
+    def clear_strays(self, status):
+        """Empties a directory again where the server wrote before it noticed that the disk was gone."""
+        for disk in status["disks"]:
+            if "other files" in disk["reason"]:
+                self.strays += 1
+                damage.empty(pathlib.Path(disk["place"]))
 
     def wait_until_healed(self):
         return self.wait("redundancy is back", lambda status: is_healed(status, len(self.dirs)))
