@@ -107,7 +107,9 @@ class Server:
             env={**clean, **(environment or {})},
             text=True,
         )
-        self.endpoint = None
+        self.endpoint, given = None, environment or {}
+        is_given = "STAVE_ROOT_USER" in given
+        self.given = (given["STAVE_ROOT_USER"], given["STAVE_ROOT_PASSWORD"]) if is_given else None
 
     def wait_until_ready(self):
         """Reads the banner. Raises when the process ends instead."""
@@ -119,13 +121,17 @@ class Server:
         if self.endpoint is None:
             code = self.process.wait()
             raise RuntimeError(f"the server ended with {code} instead of serving:\n{self.tail()}")
+        self.access_key, self.secret_key = self.given or self.kept_keys()
+        return self
+
+    def kept_keys(self):
+        """The root keys that the server made itself."""
         keys = dict(
             (part.strip() for part in line.split("=", 1))
             for line in self.credentials_path().read_text().splitlines()
             if "=" in line
         )
-        self.access_key, self.secret_key = keys["aws_access_key_id"], keys["aws_secret_access_key"]
-        return self
+        return keys["aws_access_key_id"], keys["aws_secret_access_key"]
 
     def credentials_path(self):
         """The first copy of the root keys; disks that are not there have none."""

@@ -23,9 +23,11 @@ class Store:
         self.dirs = [self.root / f"d{number}" for number in range(1, count + 1)]
         self.options = () if parity is None else ("--parity", parity)
         self.server, self.keys, self.strays = None, None, 0
+        self.environment, self.clears_strays = {}, False
 
     def start(self):
-        self.server = support.Server(self.binary, self.dirs, options=self.options).wait_until_ready()
+        server = support.Server(self.binary, self.dirs, environment=self.environment, options=self.options)
+        self.server = server.wait_until_ready()
         keys = (self.server.access_key, self.server.secret_key)
         if self.keys not in (None, keys):
             self.judge.find("the server made other root keys at a later start")
@@ -50,7 +52,8 @@ class Store:
         last = None
         while True:
             status = self.status()
-            self.clear_strays(status)
+            if self.clears_strays:
+                self.clear_strays(status)
             if is_done(status):
                 return time.monotonic() - began
             seen = (status["repair"]["rebuilt_bytes"], status["margin"], disk_states(status))
