@@ -248,10 +248,38 @@ def damaged_identity(case):
     case.stop()
 
 
-def every_roster_but_one_damaged(case):
-    for disk in case.dirs[:3]:
+def rosters_damaged(case):
+    """One roster is not enough to believe; without any, the disks are not taken for new ones."""
+    for disk in case.dirs[:2]:
         damage.flip(disk / "stave.roster", 64, random.Random(1))
-    case.refused(case.dirs, "disks are there")
+    case.start()
+    case.heal(COUNT)
+    case.stop()
+    kept = [disk / "stave.roster" for disk in case.dirs[:3]]
+    for path in kept:
+        path.rename(path.with_name(".roster"))
+    case.refused(case.dirs, "")
+    (case.dirs[3] / "stave.roster").rename(case.dirs[3] / ".roster")
+    case.refused(case.dirs[::-1], "")
+    for path in [*kept, case.dirs[3] / "stave.roster"]:
+        case.expect(not path.exists(), "a refused start wrote a roster")
+        path.with_name(".roster").rename(path)
+    case.start()
+    case.stop()
+
+
+def legs_damaged(case):
+    """Of three copies of the metadata any one is enough, whatever the others lack."""
+    for name in ("journal", "runs", "manifest"):
+        legs = [disk for disk in case.dirs if damage.is_leg(disk)]
+        case.expect(len(legs) == 3, f"{len(legs)} disks hold the metadata")
+        for disk in legs[:2]:
+            part = disk / name
+            part.unlink() if part.is_file() else shutil.rmtree(part)
+        case.start()
+        case.heal(COUNT)
+        case.write([MIB])
+        case.stop()
 
 
 def read_only(case):
@@ -297,7 +325,8 @@ RULES = [
     blank_in_place,
     rolled_back,
     damaged_identity,
-    every_roster_but_one_damaged,
+    rosters_damaged,
+    legs_damaged,
     read_only,
     missing_and_back,
 ]
