@@ -55,8 +55,8 @@ def flip_segments(directory, chance):
 
 
 def flip_metadata(directory, chance):
-    paths = [*sorted((directory / "runs").glob("*")), *sorted((directory / "journal").glob("*")), directory / "manifest"]
-    return flip_all(paths, METADATA_STRETCH, chance)
+    paths = [path for name in ("runs", "journal") for path in sorted((directory / name).glob("*"))]
+    return flip_all([*paths, directory / "manifest"], METADATA_STRETCH, chance)
 
 
 def flip_all(paths, stretch, chance):

@@ -279,7 +279,8 @@ class Load:
             reader.read(chance.choice(self.kept))
 
     def run_writer(self, client, chance, number):
-        writer, keys, began, sent = Writer(client, self.judge, chance, self.halt), self.owned[number], time.monotonic(), 0
+        writer = Writer(client, self.judge, chance, self.halt)
+        keys, began, sent = self.owned[number], time.monotonic(), 0
         while not self.halt.is_set() and not self.judge.is_enough():
             key, draw = chance.choice(keys), chance.random()
             if draw < 0.02:
