@@ -83,7 +83,7 @@ impl NodeConfig {
                 volume: VolumeConfig { volume_len_max: 512 << 10 },
                 memtable_len_max: 96 << 10,
                 cache_len_max: 64 << 10,
-                reserve_len: 256 << 10,
+                reserve_len: 2 << 20,
             },
             inline_len_max: 16 << 10,
             upload_memory_max: 512 << 10,
@@ -102,6 +102,7 @@ impl NodeConfig {
         let is_valid = self.inline_len_max <= 64 << 10
             && self.upload_memory_max >= 512 << 10
             && self.meta.journal.file_count_max >= 2
+            && self.meta.reserve_len >= self.meta.start_len()
             && self.meta.journal.batch_payload_max() > self.inline_len_max + (64 << 10);
         let reason = || StoreError::Unavailable("node configuration is out of range".into());
         if is_valid { Ok(()) } else { Err(reason()) }
@@ -122,8 +123,8 @@ impl Node {
     /// background work.
     ///
     /// # Errors
-    /// `Unavailable` when too few disks can be read or they hold something else; `Corrupt` when what
-    /// they hold is damaged beyond what the others make good.
+    /// `Unavailable` when too few disks can be read or they hold something else; `Corrupt` when
+    /// what they hold is damaged beyond what the others make good.
     pub async fn open(
         config: NodeConfig,
         disks: Vec<DiskAt>,
@@ -189,6 +190,10 @@ impl Node {
         }
         if let Err(error) = self.store.checkpoint().await {
             tracing::warn!(%error, "no last checkpoint; the next start replays the journal");
+        }
+        self.store.volumes().seal_all();
+        if let Err(error) = self.store.volumes().settle().await {
+            tracing::warn!(%error, "the next start verifies the volumes that were open");
         }
     }
 }

@@ -57,11 +57,13 @@ pub(crate) struct Reclaim {
     readings: Readings,
     /// Volumes that were not worth a copy, and how much of each was live then.
     skipped: BTreeMap<VolumeId, u64>,
+    /// Volumes with bodies that could not be moved, and how much of each was live then.
+    stuck: BTreeMap<VolumeId, u64>,
 }
 
 impl Reclaim {
     pub(crate) fn new(store: Arc<MetaStore>, log: Arc<dyn MetaLog>, readings: Readings) -> Self {
-        Self { store, log, readings, skipped: BTreeMap::new() }
+        Self { store, log, readings, skipped: BTreeMap::new(), stuck: BTreeMap::new() }
     }
 
     /// One look at everything.
@@ -117,13 +119,14 @@ impl Reclaim {
         self.log.propose(Command::FenceVolume { volume: id }, Bytes::new()).await?;
         let live_len = self.live_len(id);
         if live_len > 0 && !mutant::is(Mutant::ReclaimWithoutCopy) {
-            self.skipped.insert(id, live_len);
+            self.stuck.insert(id, live_len);
             tracing::warn!(volume = id.0, live_len, "volume is still referred to");
             return Ok(());
         }
         self.store.volumes().remove(id).await?;
         self.store.index().forget(id);
         self.skipped.remove(&id);
+        self.stuck.remove(&id);
         tracing::info!(volume = id.0, "volume reclaimed");
         Ok(())
     }
@@ -142,9 +145,10 @@ impl Reclaim {
             self.store.volumes().seal_open(volume);
         }
         let is_idle = volume.is_sealed() && Arc::strong_count(volume) <= OWN_HANDLES;
-        let is_known = self.skipped.get(&volume.id) == Some(&live_len);
         let is_restriped = volume.is_sealed() && self.store.volumes().wants_restripe(volume);
         let is_dead = live_len.saturating_mul(2) < volume.data_len();
+        let is_known = self.stuck.get(&volume.id) == Some(&live_len)
+            || !is_restriped && self.skipped.get(&volume.id) == Some(&live_len);
         if !is_idle || is_known || !(is_dead || is_restriped) {
             return Ok(false);
         }

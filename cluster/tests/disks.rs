@@ -111,8 +111,8 @@ async fn as_many_disks_as_there_is_parity_may_be_lost_and_come_back_new() {
         let store = node.store();
         store.create_bucket(name()).await.unwrap();
         put_all(&*store, "before").await;
-        for lost in 0..usize::from(parity) {
-            fs::remove_dir_all(&places[lost]).unwrap();
+        for (lost, place) in places.iter().take(parity.into()).enumerate() {
+            fs::remove_dir_all(place).unwrap();
             check_all(&*store, "before").await;
             node.look_after().await;
             check_all(&*store, "before").await;
@@ -121,14 +121,12 @@ async fn as_many_disks_as_there_is_parity_may_be_lost_and_come_back_new() {
         let degraded = status(&node).await;
         let absent = degraded.disks.iter().filter(|disk| disk.state == DiskState::Absent).count();
         assert_eq!(absent, usize::from(parity), "{degraded:?}");
-        for lost in 0..usize::from(parity) {
-            fs::create_dir_all(&places[lost]).unwrap();
-        }
+        let (lost_places, rest) = places.split_at(parity.into());
+        lost_places.iter().for_each(|place| fs::create_dir_all(place).unwrap());
         let healed = heal(&node).await;
         assert!(healed.disks.iter().all(|disk| disk.state == DiskState::Healthy), "{healed:?}");
         // The others go: what is read now was rebuilt.
-        let others = usize::from(parity)..usize::from(parity) * 2;
-        for place in &places[others] {
+        for place in rest.iter().take(parity.into()) {
             fs::remove_dir_all(place).unwrap();
             node.look_after().await;
         }

@@ -99,7 +99,11 @@ impl Banner<'_> {
             let _ = writeln!(text, "  {}", gap.reason);
         }
         let Some(status) = self.status else { return };
+        let is_told = |place: &str| self.gaps.iter().any(|gap| gap.dir.as_os_str() == place);
         for disk in status.disks.iter().filter(|disk| disk.state != DiskState::Healthy) {
+            if is_told(&disk.place) {
+                continue;
+            }
             let place = if disk.place.is_empty() { &disk.disk_id } else { &disk.place };
             let _ = writeln!(text, "  disk {place} is {}: {}", disk.state.word(), disk.reason);
         }
@@ -283,7 +287,13 @@ mod tests {
             reason: "takes no writes".into(),
             ..DiskStatus::default()
         };
-        let mut status = StoreStatus { margin: Some(1), disks: vec![disk], ..healthy() };
+        let gone = DiskStatus {
+            place: "/d4".into(),
+            state: DiskState::Absent,
+            reason: "told by its gap".into(),
+            ..DiskStatus::default()
+        };
+        let mut status = StoreStatus { margin: Some(1), disks: vec![disk, gone], ..healthy() };
         status.repair.volumes_left = 7;
         check_disks(
             3,

@@ -42,6 +42,7 @@ pub enum Origin {
 }
 
 /// Root keys and where they come from.
+#[derive(Clone)]
 pub struct Root {
     /// The keys.
     pub keys: RootKeys,
@@ -150,9 +151,9 @@ fn write_first(homes: Homes<'_>, keys: &RootKeys) -> Result<PathBuf, String> {
     }
 }
 
-/// Gives the disks that lack a copy one (C4): those that were replaced, and those that joined. A
-/// directory that is no disk of a store by now is left alone.
-pub fn complete(dirs: &[&Path], root: &Root) {
+/// Gives the disks that lack a copy one (C4): those that were replaced, and those that joined. The
+/// caller knows that they are disks of this store; one that went away meanwhile is left alone.
+pub fn complete(dirs: &[PathBuf], root: &Root) {
     if root.origin == Origin::Given {
         return;
     }
@@ -277,7 +278,7 @@ mod tests {
         let homes = Homes { dirs: &[root.path()], are_new: true };
         let given = obtain(homes, Some(keys), &Counter::default()).unwrap();
         assert_eq!(given.origin, Origin::Given);
-        complete(homes.dirs, &given);
+        complete(&[root.path().to_owned()], &given);
         assert!(!path_in(root.path()).exists());
     }
 
@@ -312,7 +313,7 @@ mod tests {
         let kept = obtain_in(&paths(&dirs), false).unwrap();
         assert_eq!((kept.origin, kept.path.as_deref()), (Origin::Kept, first.path.as_deref()));
         assert!(!path_in(&dirs[0]).exists(), "nothing is written before the start");
-        complete(&paths(&dirs), &kept);
+        complete(&dirs, &kept);
         for dir in &dirs[..3] {
             assert!(obtain_in(&[dir], false).unwrap().keys == kept.keys);
         }

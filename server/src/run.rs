@@ -22,13 +22,13 @@ use crate::places::{self, Places};
 use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
 use engine::env::{Env, real};
-use engine::object::StoreStatus;
+use engine::object::{DiskState, DiskStatus, ObjectStore, StoreStatus};
 use s3api::config::REGION_DEFAULT;
 use s3api::{Credentials, S3Config, Service};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -42,6 +42,9 @@ const DRAIN_MAX_MS: u64 = 20_000;
 
 /// How long the store may take to tell its status for the banner.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often disks are looked at for copies of the root keys that they lack.
+const COPY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why the process ends with a complaint.
 pub enum Failure {
@@ -95,17 +98,20 @@ async fn serve(config: Config) -> Result<u8, Failure> {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
         _ = signals.next() => return Ok(0),
-        node = open_node(&config, homes.dirs, env.clone()) => node?,
+        node = open_node(&config, env.clone()) => node?,
     };
-    credentials::complete(homes.dirs, &root);
+    let status = status_of(&*node.store()).await;
+    copy_keys(status.as_ref(), &root).await;
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
     let mut s3_config = s3_config(&config, root.keys.clone());
     s3_config.limits.connections_max = s3_config.limits.connections_max.min(connections_max);
     s3_config.validate().map_err(Failure::Refused)?;
     let service = Service::new(s3_config, node.store(), env);
     let endpoint = Endpoint { address, is_secure: tls.is_some() };
-    announce(&config, &root, &endpoint, (&places, status_of(&node).await));
+    announce(&config, &root, &endpoint, (&places, status));
+    let copying = tokio::spawn(keep_keys_copied(node.store(), root));
     let code = serve_until_signal(Front { listener, service, tls }, &mut signals, &node).await;
+    copying.abort();
     // The directories are ours until the store is shut.
     drop(places);
     code
@@ -151,23 +157,48 @@ fn report_gaps(places: &Places) {
     }
 }
 
-/// Opens the store on its disks: the one place that knows how the node takes them.
-async fn open_node(config: &Config, dirs: &[&Path], env: Env) -> Result<Node, Failure> {
+/// Opens the store on its disks: the one place that knows how the node takes them. It is told of
+/// those that are not there, too: it takes them in when they come.
+async fn open_node(config: &Config, env: Env) -> Result<Node, Failure> {
     let mut disks = Vec::new();
-    for dir in dirs {
-        let disk = real::RealDisk::at(*dir)
-            .map_err(|error| Failure::Refused(format!("cannot open {}: {error}", dir.display())))?;
-        disks.push(DiskAt::new(dir.to_string_lossy(), Arc::new(disk)));
+    for dir in &config.dirs {
+        let place = dir.to_string_lossy().into_owned();
+        let disk = real::RealDisk::at(dir)
+            .map_err(|error| Failure::Broken(format!("cannot serve {place}: {error}")))?;
+        disks.push(DiskAt { place, disk: Arc::new(disk) });
     }
-    let shown = dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
+    let shown = config.dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
     Node::open(node_config, disks, env)
         .await
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
 }
 
-async fn status_of(node: &Node) -> Option<StoreStatus> {
-    let store = node.store();
+/// Disks are replaced while the server runs. Were all of them, one after the other, the keys would
+/// be gone with the last old one.
+async fn keep_keys_copied(store: Arc<dyn ObjectStore>, root: Root) {
+    loop {
+        tokio::time::sleep(COPY_INTERVAL).await;
+        copy_keys(status_of(&*store).await.as_ref(), &root).await;
+    }
+}
+
+/// Only the store knows which directories are disks of its own: one of another store must not get
+/// these keys.
+async fn copy_keys(status: Option<&StoreStatus>, root: &Root) {
+    let disks = status.map(|status| status.disks.as_slice()).unwrap_or_default();
+    let is_ours = |disk: &&DiskStatus| disk.state == DiskState::Healthy && !disk.place.is_empty();
+    let dirs: Vec<_> = disks.iter().filter(is_ours).map(|it| PathBuf::from(&it.place)).collect();
+    let root = root.clone();
+    // A disk that hangs must not hold a thread that answers requests.
+    let copied = tokio::task::spawn_blocking(move || credentials::complete(&dirs, &root));
+    let in_time = tokio::time::timeout(STATUS_TIMEOUT, copied).await;
+    if !matches!(in_time, Ok(Ok(()))) {
+        tracing::warn!("the root keys were not copied: a disk does not answer");
+    }
+}
+
+async fn status_of(store: &dyn ObjectStore) -> Option<StoreStatus> {
     let status = tokio::time::timeout(STATUS_TIMEOUT, store.status()).await.ok()?;
     status.inspect_err(|error| tracing::error!(%error, "the store does not tell its status")).ok()
 }

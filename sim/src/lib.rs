@@ -1,6 +1,8 @@
 //! The deterministic simulator: drives the whole store under faults. See DESIGN.md beside this
 //! crate.
 pub mod disk;
+#[cfg(not(madsim))]
+pub mod engine;
 pub mod harness;
 pub mod http;
 pub mod mutants;

@@ -1,4 +1,5 @@
 //! The command line of the simulator: `cargo sim soak --seeds N`, `cargo sim replay --seed S`, ...
+//! with the simulated network, `cargo engine-sim soak --seeds N`, ... for the engine alone.
 
 #[cfg(madsim)]
 mod command;
@@ -9,7 +10,9 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
 }
 
 #[cfg(not(madsim))]
-fn main() {
-    eprintln!("built without the simulator; run it as `cargo sim soak --seeds 100`");
-    std::process::exit(2);
+mod engine_command;
+
+#[cfg(not(madsim))]
+fn main() -> anyhow::Result<std::process::ExitCode> {
+    engine_command::run()
 }

@@ -1,6 +1,5 @@
 //! What the tests of a node share: bodies that depend on a seed, and the calls that all need.
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
-#![allow(dead_code, reason = "each test uses its own part")]
 
 use bytes::Bytes;
 use engine::object::{

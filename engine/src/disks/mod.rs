@@ -7,14 +7,15 @@
 //!           a disk comes or comes back -> new roster with it -> what it holds is verified or filled
 //! ```
 //!
-//! - K1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
-//! - K2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
+//! - Q1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
+//! - Q2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
 //!   a start believes the newest one it sees only with [`quorum::start_count`] of its active disks.
-//! - K3: numbers of disks are never reused; a disk that comes back with an older roster is no leg
-//!   and its members are verified before they count.
-//! - K4: a disk that failed a write or sync gets no more writes until it passed a trial, and what it
-//!   holds counts as damaged until it is verified.
+//! - Q3: numbers of disks are never reused; members on a disk that has not got the newest roster are
+//!   verified before they count, and a leg that lacks what the newest manifest names is no leg.
+//! - Q4: a disk that failed a write or sync gets no more writes until it passed a trial, and what
+//!   it holds counts as damaged until it is verified.
 
+mod change;
 pub mod quorum;
 pub mod recognise;
 mod watch;
@@ -27,7 +28,7 @@ use crate::format::roster::{DISK_COUNT_MAX, DiskNumber, Roster, RosterDisk};
 use crate::object::status::DiskState;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use recognise::{IDENTITY_NEW_PATH, IDENTITY_PATH, Plan, ROSTER_NEW_PATH, ROSTER_PATH, Role, Seen};
+use recognise::{IDENTITY_NEW_PATH, IDENTITY_PATH, Plan, Role, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -60,7 +61,7 @@ pub struct Slot {
     pub place: String,
     /// What to read and write.
     pub disk: Arc<dyn Disk>,
-    /// Whether what it holds must be verified before it counts (K3).
+    /// Whether what it holds must be verified before it counts (Q3).
     pub is_unverified: bool,
     /// Whether its copy of the metadata, if any, is not current.
     is_stale: AtomicBool,
@@ -69,8 +70,10 @@ pub struct Slot {
     health: Mutex<(DiskState, String)>,
     errors: AtomicU64,
     rot: AtomicU64,
-    /// Times that it failed a write.
+    /// Times that it became a suspect.
     strikes: AtomicU64,
+    /// Looks since then without a trial.
+    waited: AtomicU64,
 }
 
 impl Slot {
@@ -108,6 +111,15 @@ impl Slot {
         !self.doubted.swap(true, Ordering::AcqRel)
     }
 
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Acquire)
+    }
+
+    /// Its copy of the metadata missed a change.
+    pub fn make_stale(&self) {
+        self.is_stale.store(true, Ordering::Release);
+    }
+
     /// Counts an operation that failed.
     pub fn count_error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
@@ -143,11 +155,13 @@ pub struct DiskSet {
     env: Env,
     slots: RwLock<BTreeMap<DiskNumber, Arc<Slot>>>,
     unused: Mutex<Vec<UnusedPlace>>,
-    /// The newest roster that counts (K2).
+    /// The newest roster that counts (Q2).
     roster: RwLock<Roster>,
     /// Held while the roster changes; the newest epoch that was tried.
     turn: tokio::sync::Mutex<u64>,
     writable: AtomicBool,
+    /// Whether the start is over: from then on writes are acknowledged.
+    serving: AtomicBool,
     /// Rung when a disk came, went or failed.
     changed: Notify,
 }
@@ -187,14 +201,14 @@ impl DiskSet {
             roster: RwLock::new(plan.roster.clone()),
             turn: tokio::sync::Mutex::new(epoch),
             writable: AtomicBool::new(true),
+            serving: AtomicBool::new(false),
             changed: Notify::new(),
         };
         let next = set.take_roles(&plan).await?;
-        let is_source =
-            |slot: &Arc<Slot>| is_new || !slot.is_unverified && is_leg(&plan.roster, slot.number);
+        let is_source = |slot: &Arc<Slot>| is_new || is_leg(&plan.roster, slot.number);
         let sources: Vec<_> = set.slots().into_iter().filter(is_source).collect();
         if let Err(error) = set.change(|roster| *roster = next).await {
-            if is_new || set.slots().len() == 1 {
+            if is_new || set.roster_len() == 1 {
                 return Err(error);
             }
             tracing::error!(%error, "the disks are served without taking writes");
@@ -222,12 +236,19 @@ impl DiskSet {
                 Role::Member { number, is_current } => {
                     let disk = entry(&mut roster, *number);
                     disk.place = at.place.clone();
-                    disk.is_leg &= is_current;
-                    let disk_id = disk.disk_id;
-                    self.add_slot(at, (*number, disk_id), !is_current);
+                    let (disk_id, is_leg) = (disk.disk_id, disk.is_leg);
+                    let slot = self.add_slot(at, (*number, disk_id), !is_current);
+                    // Whoever is a leg in the newest roster has what was acknowledged under it, also
+                    // when it has not got that roster itself: a change of it was cut off.
+                    slot.is_stale.store(!is_leg, Ordering::Release);
                 }
                 Role::Newcomer(identity) => {
-                    self.admit(&mut roster, at, *identity).await?;
+                    let admitted = self.admit(&mut roster, at, *identity).await;
+                    match admitted {
+                        Err(error) if plan.roster.disks.is_empty() => return Err(error),
+                        Err(error) => self.leave(at, DiskState::Suspect, &error.to_string()),
+                        Ok(()) => {}
+                    }
                 }
                 Role::Unused(state, reason) => self.leave(at, *state, reason),
             }
@@ -241,7 +262,12 @@ impl DiskSet {
         Ok(roster)
     }
 
-    fn add_slot(&self, at: &DiskAt, (number, disk_id): (DiskNumber, u128), is_unverified: bool) {
+    fn add_slot(
+        &self,
+        at: &DiskAt,
+        (number, disk_id): (DiskNumber, u128),
+        is_unverified: bool,
+    ) -> Arc<Slot> {
         let slot = Slot {
             number,
             disk_id,
@@ -254,12 +280,15 @@ impl DiskSet {
             errors: AtomicU64::new(0),
             rot: AtomicU64::new(0),
             strikes: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
         };
         if is_unverified {
             tracing::warn!(disk = at.place, "disk missed changes; what it holds is verified");
         }
+        let slot = Arc::new(slot);
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.insert(number, Arc::new(slot));
+        slots.insert(number, slot.clone());
+        slot
     }
 
     /// Makes a blank disk one of ours. The lost disk whose place it took is expected no longer.
@@ -294,10 +323,14 @@ impl DiskSet {
 
     fn leave(&self, at: &DiskAt, state: DiskState, reason: &str) {
         let place = at.place.clone();
-        tracing::error!(disk = place, state = state.word(), reason, "disk is not used");
+        let new = UnusedPlace { place, state, reason: reason.to_owned() };
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
-        unused.retain(|known| known.place != place);
-        unused.push(UnusedPlace { place, state, reason: reason.to_owned() });
+        if unused.contains(&new) {
+            return;
+        }
+        tracing::error!(disk = new.place, state = state.word(), reason, "disk is not used");
+        unused.retain(|known| known.place != new.place);
+        unused.push(new);
     }
 
     /// The store that the disks belong to.
@@ -343,6 +376,21 @@ impl DiskSet {
         self.writable.load(Ordering::Acquire) && leg_count >= needed
     }
 
+    /// The start is over.
+    pub fn begin_serving(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    /// Whether the start is over.
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    /// Whether the last change of the roster came through: else too few disks are left.
+    pub fn is_changeable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+
     /// The geometry that volumes have when all disks are well.
     pub fn geometry_full(&self) -> Geometry {
         let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
@@ -354,10 +402,12 @@ impl DiskSet {
         self.changed.notified().await;
     }
 
-    /// Takes note of a failed write or sync: the disk gets no more writes (K4).
+    /// Takes note of a failed write or sync: the disk gets no more writes (Q4).
     pub fn suspect(&self, slot: &Slot, error: &io::Error) {
         slot.count_error();
-        slot.strikes.fetch_add(1, Ordering::Relaxed);
+        if slot.is_healthy() {
+            slot.strikes.fetch_add(1, Ordering::Relaxed);
+        }
         let state = match error.kind() {
             io::ErrorKind::ReadOnlyFilesystem => DiskState::ReadOnly,
             _ => DiskState::Suspect,
@@ -372,99 +422,6 @@ impl DiskSet {
         self.roster.read().unwrap_or_else(PoisonError::into_inner).disks.len()
     }
 
-    /// Begins an epoch without those disks as active ones or legs.
-    ///
-    /// # Errors
-    /// [`EngineError::Closed`] when too few disks are left: then nothing may be acknowledged.
-    pub async fn demote(&self, numbers: &[DiskNumber]) -> Result<()> {
-        let is_known = |disk: &RosterDisk| numbers.contains(&disk.number) && disk.is_active;
-        if self.roster_len() == 1 {
-            return Err(EngineError::Closed("a lone disk has nobody to go on with".into()));
-        }
-        if !self.roster().disks.iter().any(is_known) {
-            return Ok(());
-        }
-        self.change(|roster| {
-            for disk in roster.disks.iter_mut().filter(|disk| numbers.contains(&disk.number)) {
-                (disk.is_active, disk.is_leg) = (false, false);
-            }
-        })
-        .await
-    }
-
-    /// Makes a disk with a complete copy of the metadata a leg.
-    ///
-    /// # Errors
-    /// [`EngineError::Closed`] when too few disks are left.
-    pub async fn promote(&self, slot: &Slot) -> Result<()> {
-        let number = slot.number;
-        slot.is_stale.store(false, Ordering::Release);
-        self.change(|roster| {
-            for disk in roster.disks.iter_mut().filter(|disk| disk.number == number) {
-                disk.is_leg = disk.is_active;
-            }
-        })
-        .await
-    }
-
-    /// Changes the roster, durably on enough disks (K2). Disks that fail on the way are left out.
-    async fn change(&self, edit: impl FnOnce(&mut Roster)) -> Result<()> {
-        let mut tried = self.turn.lock().await;
-        let mut base = self.roster();
-        let mut next = base.clone();
-        edit(&mut next);
-        loop {
-            *tried = (*tried).max(base.epoch) + 1;
-            next.epoch = *tried;
-            let written = self.write_roster(&next).await;
-            if let Err(error) = check_change(&base, &next, &written) {
-                self.writable.store(false, Ordering::Release);
-                return Err(error);
-            }
-            *self.roster.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-            base = next.clone();
-            let is_lost = |disk: &RosterDisk| disk.is_active && !written.contains(&disk.number);
-            if !next.disks.iter().any(is_lost) {
-                break;
-            }
-            for disk in next.disks.iter_mut().filter(|disk| is_lost(disk)) {
-                (disk.is_active, disk.is_leg) = (false, false);
-            }
-        }
-        self.writable.store(true, Ordering::Release);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// Writes a roster to its active disks, the legs first: a leg that has the newest one is what a
-    /// start recovers from. Returns who has it.
-    async fn write_roster(&self, roster: &Roster) -> BTreeSet<DiskNumber> {
-        let bytes = Bytes::from(roster.encode(self.deployment_id));
-        let mut written = BTreeSet::new();
-        for is_leg in [true, false] {
-            let targets =
-                roster.disks.iter().filter(|disk| disk.is_active && disk.is_leg == is_leg);
-            let slots = targets.filter_map(|disk| self.slot(disk.number));
-            let writes = slots.map(|slot| {
-                let bytes = bytes.clone();
-                async move {
-                    let result = write_roster_to(&slot, bytes).await;
-                    (slot, result)
-                }
-            });
-            for (slot, result) in join_all(writes).await {
-                match result {
-                    Ok(()) => {
-                        written.insert(slot.number);
-                    }
-                    Err(EngineError::Io { source, .. }) => self.suspect(&slot, &source),
-                    Err(error) => self.suspect(&slot, &io::Error::other(error.to_string())),
-                }
-            }
-        }
-        written
-    }
-
     /// Room on the disks that take writes.
     pub async fn spaces(&self) -> Vec<(Arc<Slot>, Option<DiskSpace>)> {
         let looks = self.slots().into_iter().map(|slot| async move {
@@ -473,40 +430,6 @@ impl DiskSet {
         });
         join_all(looks).await
     }
-}
-
-/// The directory must still be this disk's: where a mount went, a roster would land on whatever is
-/// below.
-async fn write_roster_to(slot: &Slot, bytes: Bytes) -> Result<()> {
-    let file =
-        slot.disk.open(IDENTITY_PATH).await.map_err(EngineError::io("open", IDENTITY_PATH))?;
-    let read = file.read(0, crate::format::identity::IDENTITY_LEN + 1);
-    let found = read.await.map_err(EngineError::io("read", IDENTITY_PATH))?;
-    let is_ours = Identity::decode(&found).is_ok_and(|identity| identity.disk_id == slot.disk_id);
-    if !is_ours {
-        return Err(EngineError::Foreign(format!("{} is no longer this disk", slot.place)));
-    }
-    write_replacing(&*slot.disk, ROSTER_NEW_PATH, ROSTER_PATH, bytes).await
-}
-
-fn check_change(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) -> Result<()> {
-    let (have, needed) = match base.disks.is_empty() {
-        true => (written.len(), next.disks.len()),
-        false => {
-            let active = base.disks.iter().filter(|disk| disk.is_active);
-            let have = active.filter(|disk| written.contains(&disk.number)).count();
-            (have, quorum::change_count(base))
-        }
-    };
-    let still = next.disks.iter().filter(|disk| written.contains(&disk.number)).count();
-    let leg = next.disks.iter().any(|disk| disk.is_leg && written.contains(&disk.number));
-    if have >= needed && still >= quorum::start_count(next) && leg {
-        return Ok(());
-    }
-    Err(EngineError::Closed(format!(
-        "too few disks: {have} of {needed} took the new roster, {still} of {} are left",
-        next.disks.len()
-    )))
 }
 
 fn is_leg(roster: &Roster, number: DiskNumber) -> bool {

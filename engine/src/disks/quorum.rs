@@ -7,8 +7,8 @@
 //!
 //! A start needs as few disks as bodies do. With half of the disks as parity (4+4, 2+2, 1+1) a
 //! change then needs one disk more than half: when exactly half of the disks vanish within one
-//! instant, the node goes on reading but takes no writes until one comes back, as MinIO does with its
-//! write quorum. When they vanish one after the other, it goes on writing.
+//! instant, the node goes on reading but takes no writes until one comes back, as MinIO does with
+//! its write quorum. When they vanish one after the other, it goes on writing.
 
 use crate::format::roster::Roster;
 

@@ -4,9 +4,9 @@
 //! |---|---|
 //! | nothing anywhere, all places blank | a new store begins on them |
 //! | a disk of the newest roster, active | used; a leg only if it has that roster itself |
-//! | a disk of the newest roster that missed changes (was absent, or is an older copy) | used for what it still holds, which is verified first; never a leg as it is |
-//! | a blank directory, its old disk missing | becomes a new disk, unless it lies on the system's device and others do not |
-//! | a second copy of a disk | the one at the place where the roster saw it, else the first; the other is refused |
+//! | a disk of that roster that missed changes (absent, an older copy) | used once verified; no leg |
+//! | a blank directory | a new disk, unless it alone lies on the system's device |
+//! | a second copy of a disk | the newer one, the one in its old place, the first; no other |
 //! | a disk that the roster no longer knows | refused: it was replaced |
 //! | a disk of another store, or other files | refused |
 //! | a directory that cannot be read, or is missing | absent |
@@ -18,8 +18,12 @@ use crate::env::{Device, Disk};
 use crate::error::{EngineError, Result};
 use crate::format::identity::Identity;
 use crate::format::roster::{DiskNumber, Roster};
+use crate::index::RUN_DIR;
+use crate::journal::JOURNAL_DIR;
+use crate::meta::{MANIFEST_NEW_PATH, MANIFEST_PATH};
 use crate::mutant::{self, Mutant};
 use crate::object::status::DiskState;
+use crate::volume::VOLUME_DIR;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +34,10 @@ pub(super) const IDENTITY_NEW_PATH: &str = "stave.disk.tmp";
 /// File that names the disks of the node.
 pub const ROSTER_PATH: &str = "stave.roster";
 pub(super) const ROSTER_NEW_PATH: &str = "stave.roster.tmp";
+
+/// Files of ours that say nothing without an identity.
+const LEFT_BEHIND: [&str; 5] =
+    [IDENTITY_NEW_PATH, ROSTER_PATH, ROSTER_NEW_PATH, MANIFEST_PATH, MANIFEST_NEW_PATH];
 
 /// Bytes that an identity or a roster has at most.
 const SMALL_FILE_LEN_MAX: usize = 1 << 20;
@@ -121,13 +129,20 @@ async fn find_disk(disk: &dyn Disk, identity: Identity) -> Finding {
     }
 }
 
-/// Files whose names begin with a dot are not ours.
+/// Files whose names begin with a dot are not ours. What a running node may have written into a
+/// directory that was emptied under it is as good as nothing; what holds data is not.
 async fn find_blank(disk: &dyn Disk) -> Finding {
     let names = match disk.list("").await {
         Ok(names) => names,
         Err(error) => return Finding::Unreadable(error.to_string()),
     };
-    let is_foreign = |name: &&String| !name.starts_with('.') && *name != IDENTITY_NEW_PATH;
+    for directory in [VOLUME_DIR, JOURNAL_DIR, RUN_DIR] {
+        if disk.list(directory).await.is_ok_and(|names| !names.is_empty()) {
+            let reason = format!("it has no {IDENTITY_PATH} but holds files in {directory}");
+            return Finding::Foreign(reason);
+        }
+    }
+    let is_foreign = |name: &&String| !name.starts_with('.') && !LEFT_BEHIND.contains(&&***name);
     match names.iter().find(is_foreign) {
         Some(name) => {
             Finding::Foreign(format!("it has no {IDENTITY_PATH} but holds other files ({name})"))

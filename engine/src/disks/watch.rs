@@ -14,8 +14,8 @@ use std::sync::{Arc, PoisonError};
 /// File that a trial writes.
 const TRIAL_PATH: &str = ".stave-trial";
 
-/// Failed writes after which a disk gets no more trials in this life.
-const STRIKES_MAX: u64 = 5;
+/// A suspect waits twice as many looks for its trial each time, up to this power of two.
+const BACKOFF_MAX: u64 = 7;
 
 impl DiskSet {
     /// Looks at every place once: demotes disks that went, takes in those that came or came back,
@@ -44,6 +44,7 @@ impl DiskSet {
         for (at, seen) in self.places.iter().zip(&seen) {
             self.take_in(at, seen).await;
         }
+        self.activate().await;
     }
 
     /// Demotes disks that failed since the last look, whoever saw it.
@@ -60,12 +61,14 @@ impl DiskSet {
         if slot.is_healthy() {
             return;
         }
-        let is_tired = slot.strikes.load(Ordering::Relaxed) >= STRIKES_MAX;
-        if is_tired {
+        let strikes = slot.strikes.load(Ordering::Relaxed).min(BACKOFF_MAX);
+        if slot.waited.fetch_add(1, Ordering::Relaxed) + 1 < 1 << strikes.saturating_sub(1) {
             return;
         }
-        gone.push(slot.number);
-        if try_writing(&*slot.disk).await.is_ok() {
+        slot.waited.store(0, Ordering::Relaxed);
+        if try_writing(&*slot.disk).await.is_err() {
+            gone.push(slot.number);
+        } else {
             // What it holds is verified first; it is another slot from now on.
             let at = DiskAt { place: slot.place.clone(), disk: slot.disk.clone() };
             if let Err(error) = self.demote(&[slot.number]).await {
@@ -106,6 +109,30 @@ impl DiskSet {
                 }
             }
             Finding::Disk { .. } | Finding::Foreign(_) | Finding::Unreadable(_) => {}
+        }
+    }
+
+    /// Disks that are well but were left out by a change that did not come through take part again.
+    async fn activate(&self) {
+        let roster = self.roster();
+        let is_active = |slot: &Slot| {
+            roster.disks.iter().any(|disk| disk.number == slot.number && disk.is_active)
+        };
+        let slots = self.slots().into_iter();
+        let numbers: Vec<DiskNumber> = slots
+            .filter(|slot| slot.is_healthy() && !is_active(slot))
+            .map(|slot| slot.number)
+            .collect();
+        if numbers.is_empty() && self.is_changeable() {
+            return;
+        }
+        let changed = self.change(|roster| {
+            for disk in roster.disks.iter_mut().filter(|disk| numbers.contains(&disk.number)) {
+                disk.is_active = true;
+            }
+        });
+        if let Err(error) = changed.await {
+            tracing::debug!(%error, "not all disks take part yet");
         }
     }
 

@@ -1,10 +1,11 @@
 //! The code: parity from data, and what is missing from what is there. The one door to
 //! `reed-solomon-simd`; a segment names its code ([`CODE`]), so that a faster one can join.
 //!
-//! Reed-Solomon over GF(2^16) in the FFT form of Lin, Chung and Han (2014), systematic: data columns
-//! are stored as they are. Bytes of different 64-byte chunks never mix (Z1), so that a piece of a
-//! column can be rebuilt from the same piece of `k` others. With one data column the parity columns
-//! are copies of it: every code does that, and a mirror is read without any arithmetic.
+//! Reed-Solomon over GF(2^16) in the FFT form of Lin, Chung and Han (2014), systematic: data
+//! columns are stored as they are. Bytes of different 64-byte chunks never mix (Z1), so that a
+//! piece of a column can be rebuilt from the same piece of `k` others. With one data column the
+//! parity columns are copies of it: every code does that, and a mirror is read without any
+//! arithmetic.
 //!
 //! One call has a fixed price of some tens of microseconds to encode and some hundreds to rebuild:
 //! callers hand over pieces as long as they have them.

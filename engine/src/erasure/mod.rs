@@ -7,8 +7,8 @@
 //! k columns     --> m parity columns  (code)
 //! ```
 //!
-//! - Z1: from any `k` of the `k + m` columns of a stripe, cut anywhere at multiples of 64 bytes, the
-//!   others follow.
+//! - Z1: from any `k` of the `k + m` columns of a stripe, cut anywhere at multiples of 64 bytes,
+//!   the others follow.
 //! - Z2: a geometry on several disks has parity, unless somebody asked for none.
 
 pub mod code;

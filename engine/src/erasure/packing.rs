@@ -1,9 +1,9 @@
 //! Packing: how bodies are laid into the data columns of a stripe.
 //!
-//! Two layouts: in *rows* each body lies whole in one column, so that one disk answers a read; *cut*,
-//! all bodies together are cut evenly over all columns. Rows cost as much parity as their fullest
-//! column, so they pay only where bodies fill the columns evenly. Whatever writes fewest bytes wins;
-//! rows win a tie, and a little more than a tie.
+//! Two layouts: in *rows* each body lies whole in one column, so that one disk answers a read;
+//! *cut*, all bodies together are cut evenly over all columns. Rows cost as much parity as their
+//! fullest column, so they pay only where bodies fill the columns evenly. Whatever writes fewest
+//! bytes wins; rows win a tie, and a little more than a tie.
 
 use super::Geometry;
 

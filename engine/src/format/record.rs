@@ -16,8 +16,8 @@
 //!
 //! The payload of this column follows in sub-blocks of [`SUB_BLOCK_LEN`] bytes (the last one
 //! shorter), each followed by its CRC-32, which covers seal, place and bytes. Then the table of
-//! owners of this column with its CRC-32: per body `len: u32`, `owner_len: u16`, `owner` (opaque: the
-//! row that refers to it). Zeros up to the next page.
+//! owners of this column with its CRC-32: per body `len: u32`, `owner_len: u16`, `owner` (opaque:
+//! the row that refers to it). Zeros up to the next page.
 //!
 //! A parity column holds the parity of the payloads and the parity of the tables, each as long as
 //! the longest column's, rounded up to 64 bytes; shorter columns count as followed by zeros. So
@@ -113,7 +113,8 @@ pub fn cut_len(payload_len: usize, data_count: usize) -> usize {
 }
 
 impl Shape {
-    /// Lengths of a column by its index; parity columns are as long as the longest, in whole chunks.
+    /// Lengths of a column by its index; parity columns are as long as the longest, in whole
+    /// chunks.
     pub fn column(&self, index: usize) -> ColumnLen {
         match self.columns.get(index) {
             Some(column) => *column,
@@ -256,8 +257,8 @@ fn push_sub_blocks(seal: &Seal, data_offset: u64, payload: Vec<Bytes>, buffers: 
     }
 }
 
-/// Decodes the header of the record at `offset`; `bytes` begins there and holds [`header_len`] bytes
-/// at least.
+/// Decodes the header of the record at `offset`; `bytes` begins there and holds [`header_len`]
+/// bytes at least.
 ///
 /// # Errors
 /// [`Malformed`] when no intact header lies there.

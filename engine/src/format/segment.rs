@@ -13,7 +13,7 @@
 //! |     57 |    1 | `data`          | data columns of the volume |
 //! |     58 |    1 | `parity`        | parity columns |
 //! |     59 |    1 | `code`          | 0 none, else `erasure::code::CODE` |
-//! |     60 |    4 | `epoch`         | of the volume when this member was made; a rebuilt one has a later |
+//! |     60 |    4 | `epoch`         | of the volume when this member was made |
 //! |     64 | 4032 | reserved        | zero, and a reader refuses anything else |
 
 use super::{FORMAT_VERSION, Fields, Malformed, PAGE_LEN, value::VolumeId};

@@ -93,6 +93,8 @@ impl Healer {
     pub async fn run(self) {
         loop {
             self.round().await;
+            // What cannot be healed now rings all the time.
+            tokio::time::sleep(self.config.watch_interval / 10).await;
             let tick = std::pin::pin!(tokio::time::sleep(self.config.watch_interval));
             let changed = std::pin::pin!(self.store.disks().wait_for_change());
             let unwell = std::pin::pin!(self.store.volumes().wait_unwell());
@@ -106,18 +108,17 @@ impl Healer {
         let _turn = self.turn.lock().await;
         self.store.disks().watch().await;
         self.doubt_returned();
-        if self.store.is_writable() {
-            loop {
-                match self.store.tend_legs().await {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "no copy of the metadata was added");
-                        break;
-                    }
+        loop {
+            match self.store.tend_legs().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "no copy of the metadata was added");
+                    break;
                 }
             }
         }
+        self.warn_on(self.store.revive().await, "the journal is not taken up again");
         self.store.volumes().seal_unfit();
         self.warn_on(self.store.volumes().settle().await, "states of volumes are not written down");
         self.store.volumes().remove_retired().await;

@@ -92,6 +92,8 @@ pub struct JournalStats {
     pub written_len: AtomicU64,
     /// Files of the ring that hold batches which no checkpoint contains.
     pub files_used: AtomicU64,
+    /// The newest batch that is durable.
+    pub last_sequence: AtomicU64,
     /// Whether a write failed (J4).
     pub is_failed: AtomicBool,
 }
@@ -136,6 +138,7 @@ impl Journal {
         let (queue, requests) = mpsc::channel(QUEUE_LEN_MAX);
         let (released, released_watch) = watch::channel(first_sequence - 1);
         let stats = Arc::new(JournalStats::default());
+        stats.last_sequence.store(first_sequence - 1, Ordering::Release);
         let writer = Writer {
             ring,
             requests,
@@ -202,6 +205,11 @@ impl Journal {
     /// Whether a write failed: nothing is appended any more (J4).
     pub fn is_failed(&self) -> bool {
         self.stats.is_failed.load(Ordering::Relaxed)
+    }
+
+    /// The newest batch that is durable.
+    pub fn last_sequence(&self) -> u64 {
+        self.stats.last_sequence.load(Ordering::Acquire)
     }
 
     /// Counters, for metrics.
@@ -291,6 +299,7 @@ impl Writer {
         let buffers = batch::encode(place, sequence, records);
         self.ring.write(place, sequence, buffers, durability()).await?;
         self.next_sequence += 1;
+        self.stats.last_sequence.store(sequence, Ordering::Release);
         self.stats.batches.fetch_add(1, Ordering::Relaxed);
         self.stats.records.fetch_add(records.len() as u64, Ordering::Relaxed);
         self.stats.written_len.fetch_add(len, Ordering::Relaxed);

@@ -71,7 +71,7 @@ impl MetaStore {
             self.index.freeze(*applied)
         };
         if mutant::is(Mutant::ReleaseEarly)
-            && let Some(journal) = self.journal.get()
+            && let Some(journal) = self.journal()
         {
             journal.release(frozen.sequence);
         }
@@ -97,7 +97,7 @@ impl MetaStore {
         }
         drop(volumes);
         self.checkpointed.store(frozen.sequence, Ordering::Release);
-        if let Some(journal) = self.journal.get() {
+        if let Some(journal) = self.journal() {
             journal.release(frozen.sequence);
         }
         self.grown.notify_one();
@@ -105,7 +105,14 @@ impl MetaStore {
     }
 
     async fn write_out(&self, frozen: &Frozen) -> Result<WrittenOut> {
-        let (destaged, volumes) = self.destage(&frozen.rows).await?;
+        let (destaged, volumes) = match self.destage(&frozen.rows).await {
+            // Too few disks for a volume: bodies stay in their rows, which have copies enough.
+            Err(EngineError::Closed(reason)) => {
+                tracing::warn!(reason, "bodies are not moved to volumes");
+                (BTreeMap::new(), Held::new())
+            }
+            destaged => destaged?,
+        };
         let mut writer = self.begin_run().await?;
         let written = write_rows(&mut writer, &frozen.rows, &destaged).await;
         let run = self.end_run(writer, written).await?;

@@ -6,7 +6,8 @@
 //!   -> checkpoint: older files are needed no more -> copy the runs -> manifest -> roster
 //! ```
 //!
-//! Until the roster says so, the disk counts for nothing; when it fails on the way, nothing happened.
+//! Until the roster says so, the disk counts for nothing; when it fails on the way, nothing
+//! happened.
 
 use super::MetaStore;
 use crate::disks::{Slot, quorum};
@@ -31,7 +32,7 @@ impl MetaStore {
         let roster = self.disks.roster();
         let wanted = quorum::leg_count(roster.disks.len(), roster.parity);
         let legs = self.disks.legs();
-        if legs.len() >= wanted || !self.is_writable() {
+        if legs.len() >= wanted || !self.disks.is_changeable() || self.is_poisoned() {
             return Ok(false);
         }
         let spaces = self.disks.spaces().await.into_iter();
@@ -61,16 +62,12 @@ impl MetaStore {
     }
 
     async fn fill_leg(&self, slot: &Arc<Slot>) -> Result<()> {
-        let journal = self.journal.get().expect("the store is open");
-        let upto = journal.rotate().await?;
-        let mut tries = 0;
-        while self.checkpointed.load(Ordering::Acquire) < upto {
-            tries += 1;
-            if tries > CHECKPOINTS_MAX {
-                return Err(EngineError::Closed("the checkpoint does not come forward".into()));
-            }
-            self.checkpoint().await?;
-            tokio::time::sleep(PAUSE).await;
+        let journal = self.journal().expect("the store is open");
+        if journal.is_failed() {
+            self.begin_generation().await?;
+        } else {
+            let upto = journal.rotate().await?;
+            self.checkpoint_upto(upto).await?;
         }
         // Most of it while the index changes, the rest while it stands still.
         self.copy_runs(slot).await?;
@@ -78,6 +75,32 @@ impl MetaStore {
         let _merging = self.merging.lock().await;
         self.copy_runs(slot).await?;
         self.registry.publish(|_| {}).await
+    }
+
+    /// Begins a new generation of a journal that failed, once there are copies enough to write to.
+    /// A lone disk that failed waits for a start.
+    ///
+    /// # Errors
+    /// I/O errors; another call tries again.
+    pub async fn revive(&self) -> Result<()> {
+        let is_failed = self.journal().is_some_and(|journal| journal.is_failed());
+        let is_alone = self.disks.roster().disks.len() == 1;
+        if !is_failed || is_alone || self.is_poisoned() || !self.disks.is_writable() {
+            return Ok(());
+        }
+        self.begin_generation().await
+    }
+
+    /// Writes checkpoints until one contains that batch.
+    pub(super) async fn checkpoint_upto(&self, sequence: u64) -> Result<()> {
+        for _ in 0..CHECKPOINTS_MAX {
+            if self.checkpointed.load(Ordering::Acquire) >= sequence {
+                return Ok(());
+            }
+            self.checkpoint().await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(EngineError::Closed("the checkpoint does not come forward".into()))
     }
 
     /// Copies runs that the disk does not have.

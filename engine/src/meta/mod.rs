@@ -21,6 +21,7 @@ mod registry;
 
 pub use checkpoint::RowOwner;
 pub use open::Opening;
+pub(crate) use registry::MANIFEST_NEW_PATH;
 pub use registry::{MANIFEST_PATH, Registry};
 
 use crate::disks::DiskSet;
@@ -34,7 +35,7 @@ use crate::journal::{Journal, JournalConfig};
 use crate::mirror::Mirror;
 use crate::volume::{VolumeConfig, VolumeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{MutexGuard, Notify};
 use tokio::time::Instant;
@@ -58,6 +59,15 @@ pub struct MetaConfig {
     pub reserve_len: u64,
 }
 
+impl MetaConfig {
+    /// Bytes that a start needs at most before it gives room back: new files of the journal, and
+    /// what the old ones hold, written out. The reserve must not be smaller.
+    pub fn start_len(&self) -> u64 {
+        let files = 2 + self.journal.file_count_max as u64;
+        files * self.journal.file_len + self.memtable_len_max as u64
+    }
+}
+
 impl Default for MetaConfig {
     fn default() -> Self {
         Self {
@@ -79,7 +89,8 @@ pub struct MetaStore {
     config: MetaConfig,
     volumes: Arc<VolumeSet>,
     index: Index,
-    journal: OnceLock<Journal>,
+    /// Absent while a start replays; another one after a failure was healed.
+    journal: RwLock<Option<Journal>>,
     registry: Arc<Registry>,
     /// Newest batch whose entries are applied; the lock is the apply turn.
     applied: tokio::sync::Mutex<u64>,
@@ -131,8 +142,12 @@ impl MetaStore {
         if !self.disks.is_writable() {
             return Err(EngineError::Closed("too few disks are left to write safely".into()));
         }
-        let journal = self.journal.get().expect("the store is open");
+        let journal = self.journal().expect("the store is open");
         journal.append(records).await
+    }
+
+    fn journal(&self) -> Option<Journal> {
+        self.journal.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for the apply turn.
@@ -239,7 +254,7 @@ impl MetaStore {
     pub fn is_checkpoint_due(&self) -> bool {
         let applied = self.applied_sequence.load(Ordering::Acquire);
         let is_new = applied > self.checkpointed.load(Ordering::Acquire);
-        let is_ring_short = is_new && self.journal.get().is_some_and(Journal::wants_release);
+        let is_ring_short = is_new && self.journal().is_some_and(|journal| journal.wants_release());
         !self.is_poisoned()
             && (is_ring_short || self.index.active_len() >= self.config.memtable_len_max)
     }
@@ -259,12 +274,13 @@ impl MetaStore {
     pub fn is_writable(&self) -> bool {
         !self.is_poisoned()
             && self.disks.is_writable()
-            && self.journal.get().is_some_and(|journal| !journal.is_failed())
+            && self.journal().is_some_and(|journal| !journal.is_failed())
     }
 
     /// Named figures, for metrics: `(name, help, value)`.
     pub fn metrics(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let journal = self.journal.get().expect("the store is open").stats();
+        let journal = self.journal().expect("the store is open");
+        let journal = journal.stats();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let usage = self.index.usage();
         let live_len = usage.values().map(|usage| usage.live_len).sum();

@@ -1,7 +1,7 @@
-//! Opening the disks: recognise them, read what is live, replay the journal's tail, make it durable,
-//! begin a new generation.
+//! Opening the disks: recognise them, read what is live, replay the journal's tail, make it
+//! durable, begin a new generation.
 
-use super::registry::{MANIFEST_NEW_PATH, MANIFEST_PATH, Registry};
+use super::registry::{ID_SKIP, MANIFEST_NEW_PATH, MANIFEST_PATH, Registry};
 use super::{MetaConfig, MetaStore};
 use crate::disks::{DiskAt, DiskSet, OpenedDisks, Slot, write_replacing};
 use crate::env::{Disk, Env, random_u128};
@@ -15,7 +15,7 @@ use crate::mutant::{self, Mutant};
 use crate::volume::{VOLUME_DIR, VolumeSet};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Bytes that the manifest has at most.
 const MANIFEST_LEN_MAX: usize = 256 << 20;
@@ -60,7 +60,7 @@ impl MetaStore {
         let recovery = Recovery::open(source_disks, generation, checkpoint).await?;
         let store = Self {
             index: Index::new(runs, usage, Arc::new(Cache::new(config.cache_len_max))),
-            journal: OnceLock::new(),
+            journal: RwLock::default(),
             applied: tokio::sync::Mutex::new(checkpoint),
             applied_sequence: AtomicU64::new(checkpoint),
             checkpointed: AtomicU64::new(checkpoint),
@@ -113,11 +113,11 @@ impl Opening {
         // First room, then new files: a full disk must not keep the node from starting (M2).
         store.remove_unnamed(recovery.generation()).await?;
         let journal = Journal::begin(disk, config, generation, first_sequence).await?;
-        let is_first = store.journal.set(journal).is_ok();
-        assert!(is_first, "a store is opened once");
+        store.set_journal(journal);
         store.checkpoint_as(Some(generation)).await?;
         store.remove_unnamed(generation).await?;
         store.remove_unused_volumes().await?;
+        store.disks.begin_serving();
         Ok(Arc::new(store))
     }
 }
@@ -127,11 +127,43 @@ impl Opening {
 async fn resume_unsynced(store: MetaStore, recovery: Recovery) -> Result<Arc<MetaStore>> {
     let (disk, config) = (Arc::new(store.mirror.clone()), store.config.journal);
     let journal = Journal::resume_unsynced(disk, config, &recovery).await?;
-    let _ = store.journal.set(journal);
+    store.set_journal(journal);
+    store.disks.begin_serving();
     Ok(Arc::new(store))
 }
 
 impl MetaStore {
+    fn set_journal(&self, journal: Journal) {
+        *self.journal.write().unwrap_or_else(PoisonError::into_inner) = Some(journal);
+    }
+
+    /// Begins a new generation of the journal in the place of one that failed, with everything that
+    /// was acknowledged in a checkpoint. What was in flight when it failed did not happen: nobody
+    /// was told that it did.
+    ///
+    /// # Errors
+    /// I/O errors: the failed one stays, another call tries again.
+    pub(super) async fn begin_generation(&self) -> Result<()> {
+        let old = self.journal().expect("the store is open");
+        assert!(old.is_failed(), "J4: nothing is appended to the old one any more");
+        let last = old.last_sequence();
+        self.checkpoint_upto(last).await?;
+        let generation = (random_u128(&*self.env.rng) as u64).max(1);
+        let disk = Arc::new(self.mirror.clone());
+        let journal = Journal::begin(disk, self.config.journal, generation, last + 1).await?;
+        self.checkpoint_as(Some(generation)).await?;
+        self.set_journal(journal);
+        tracing::info!("the journal begins anew and writes are taken again");
+        for name in self.list(JOURNAL_DIR).await? {
+            let is_old = parse_file_name(&name).is_none_or(|(it, _)| it != generation);
+            if is_old {
+                // What stays is garbage until the next start.
+                let _ = self.remove_file(JOURNAL_DIR, &name).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what the manifest does not name: journals of other generations, runs (M2).
     async fn remove_unnamed(&self, generation: u64) -> Result<()> {
         let is_old = |name: &String| parse_file_name(name).is_none_or(|(it, _)| it != generation);
@@ -218,12 +250,36 @@ async fn find_manifest(
         (None, Some(error)) => return Err(error),
         (None, None) => return Err(EngineError::corrupt("manifest", MANIFEST_PATH, 0)),
     };
+    drop_lame_legs(disks, &manifest).await;
     // What this manifest does not name is removed next: first nothing may bring an older one back,
     // on any leg. A process may have died between the rename of this one and its sync.
     manifest.sequence += 1;
+    manifest.next_run_id += ID_SKIP;
+    manifest.next_volume_id += ID_SKIP;
     let bytes = manifest.encode(deployment_id);
     write_replacing(mirror, MANIFEST_NEW_PATH, MANIFEST_PATH, bytes).await?;
     Ok(manifest)
+}
+
+/// A leg without all the runs that the newest manifest names was put back to an older state: it is
+/// read past, and filled anew later.
+async fn drop_lame_legs(disks: &DiskSet, manifest: &Manifest) {
+    let mut lame = Vec::new();
+    for slot in disks.legs() {
+        let names = slot.disk.list(RUN_DIR).await.unwrap_or_default();
+        let is_whole = manifest.runs.iter().all(|id| names.contains(&format!("{id:016x}")));
+        if !is_whole {
+            tracing::warn!(disk = slot.place, "its copy of the metadata lacks files");
+            lame.push(slot);
+        }
+    }
+    if lame.is_empty() || lame.len() == disks.legs().len() {
+        return;
+    }
+    // When that fails nothing is acknowledged: it is enough that they are read past.
+    if let Err(error) = disks.drop_lame_legs(&lame).await {
+        tracing::warn!(%error, "the roster stays as it is");
+    }
 }
 
 async fn load_manifest(disk: &dyn Disk, deployment_id: u128) -> Result<Manifest> {

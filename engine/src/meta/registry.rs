@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// File that holds the manifest.
 pub const MANIFEST_PATH: &str = "manifest";
-pub(super) const MANIFEST_NEW_PATH: &str = "manifest.tmp";
+pub(crate) const MANIFEST_NEW_PATH: &str = "manifest.tmp";
 
-/// Ids of volumes that a start skips: segments of volumes that never came into the manifest may lie
-/// on disks that are absent.
-const VOLUME_ID_SKIP: u64 = 1 << 16;
+/// Ids that every start skips, durably before it uses one: files of ids that never came into the
+/// manifest may lie on disks, also on absent ones.
+pub(super) const ID_SKIP: u64 = 1 << 16;
 
 /// The newest durable manifest, and who changes it.
 pub struct Registry {
@@ -29,7 +29,7 @@ impl Registry {
     /// Goes on with a manifest that was read; ids of runs go on behind every file.
     pub fn new(mirror: Mirror, deployment_id: u128, manifest: Manifest, last_run_id: u64) -> Self {
         let next_run_id = AtomicU64::new(manifest.next_run_id.max(last_run_id + 1));
-        let next_volume_id = AtomicU64::new(manifest.next_volume_id + VOLUME_ID_SKIP);
+        let next_volume_id = AtomicU64::new(manifest.next_volume_id);
         let manifest = tokio::sync::Mutex::new(manifest);
         Self { mirror, deployment_id, manifest, next_run_id, next_volume_id }
     }

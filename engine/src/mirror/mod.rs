@@ -123,6 +123,7 @@ impl Inner {
 
     async fn drop_failed(&self, failed: Vec<(Arc<Slot>, io::Error)>) -> io::Result<()> {
         let mut numbers: Vec<DiskNumber> = Vec::new();
+        let mut stale = Vec::new();
         let mut last = None;
         for (slot, error) in failed {
             self.disks.suspect(&slot, &error);
@@ -130,6 +131,7 @@ impl Inner {
                 self.drop_joining(&slot, &error);
             } else if self.disks.legs().iter().any(|leg| Arc::ptr_eq(leg, &slot)) {
                 numbers.push(slot.number);
+                stale.push(slot);
                 last = Some(error);
             }
         }
@@ -141,6 +143,14 @@ impl Inner {
         }
         tracing::warn!(%error, legs = ?numbers, "copies of the metadata failed and are dropped");
         let demoted = self.disks.demote(&numbers).await;
+        if self.disks.roster().disks.len() > 1 {
+            stale.iter().for_each(|slot| slot.make_stale());
+            // Before anybody is served nothing new is acknowledged: the other copies go on, so that
+            // what there is can be read.
+            if !self.disks.is_serving() && !self.disks.legs().is_empty() {
+                return Ok(());
+            }
+        }
         // A lone disk has nobody to go on with: it answers with its own error.
         demoted.map_err(|_| error)?;
         match self.disks.is_writable() {

@@ -1,8 +1,8 @@
 //! Healing a volume: which members miss something, and making them whole again.
 //!
-//! A record that is bad or missing is written again, the same bytes in the same place (R1). A member
-//! whose disk is gone is made anew on another disk, under a new epoch: first the whole segment,
-//! durable and read back, then the manifest, then readers.
+//! A record that is bad or missing is written again, the same bytes in the same place (R1). A
+//! member whose disk is gone is made anew on another disk, under a new epoch: first the whole
+//! segment, durable and read back, then the manifest, then readers.
 
 use super::member::Member;
 use super::reader::Piece;
@@ -125,7 +125,7 @@ impl Volume {
         health
     }
 
-    /// Members on disks that may have missed changes are damaged until proven whole (K3).
+    /// Members on disks that may have missed changes are damaged until proven whole (Q3).
     pub(super) fn doubt_unverified(&self) {
         if self.geometry.parity == 0 {
             return;
@@ -178,12 +178,16 @@ impl Volume {
     /// Checks one stripe on every member that is there; returns the columns that are bad.
     pub async fn check_stripe(&self, offset: u64, shape: &Shape) -> Vec<usize> {
         let mut bad = Vec::new();
+        let mut absent = 0;
         for column in 0..self.geometry.width() {
-            let is_there = self.member(column).slot(&self.shared.disks).is_some();
-            if is_there && !self.is_intact(offset, shape, column).await {
+            if self.member(column).slot(&self.shared.disks).is_none() {
+                absent += 1;
+            } else if !self.is_intact(offset, shape, column).await {
                 bad.push(column);
-                self.note_damage(offset, column);
             }
+        }
+        if bad.len() + absent <= self.geometry.parity.into() {
+            bad.iter().for_each(|column| self.note_damage(offset, *column));
         }
         bad
     }

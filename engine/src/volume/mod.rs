@@ -272,6 +272,13 @@ impl VolumeSet {
         Ok(())
     }
 
+    /// Seals the open volume: nothing is appended before the next start.
+    pub fn seal_all(&self) {
+        if let Some(volume) = self.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            volume.seal_up();
+        }
+    }
+
     /// Seals the open volume when the disks allow a wider one, or it lost a disk.
     pub fn seal_unfit(&self) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -282,8 +289,8 @@ impl VolumeSet {
         }
     }
 
-    /// Whether bodies are better off in another volume: this one is narrower than the disks allow, or
-    /// lacks members for which there is no disk.
+    /// Whether bodies are better off in another volume: this one is narrower than the disks allow,
+    /// or lacks members for which there is no disk.
     pub fn wants_restripe(&self, volume: &Volume) -> bool {
         let full = self.shared.disks.geometry_full();
         let slots = self.shared.disks.slots();

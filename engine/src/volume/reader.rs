@@ -115,8 +115,9 @@ impl Volume {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(error)) => {
                 tracing::warn!(%error, volume = self.id.0, column = piece.column, "read from others");
+                let rebuilt = self.rebuild_piece(offset, piece).await.map_err(|_| error)?;
                 self.note_damage(offset, piece.column);
-                self.rebuild_piece(offset, piece).await.map_err(|_| error)
+                Ok(rebuilt)
             }
             None => {
                 let rebuilt = pin!(self.rebuild_piece(offset, piece));

@@ -101,6 +101,7 @@ impl Volume {
             (0..self.geometry.width()).filter(|column| *column != wanted).collect();
         order.sort_by_key(|column| part_len(shape, *column, &part) > 0);
         let mut present = Vec::with_capacity(data_count);
+        let mut damaged = Vec::new();
         let mut last = EngineError::corrupt("stripe", &self.what(), offset);
         for column in order {
             if present.len() == data_count {
@@ -113,7 +114,7 @@ impl Volume {
                 }
                 Err(error) => {
                     if !matches!(error, EngineError::Io { .. }) {
-                        self.note_damage(offset, column);
+                        damaged.push(column);
                     }
                     last = error;
                 }
@@ -122,6 +123,8 @@ impl Volume {
         if present.len() < data_count {
             return Err(last);
         }
+        // What too few members have is garbage of a crash, or lost: then there is nothing to heal.
+        damaged.into_iter().for_each(|column| self.note_damage(offset, column));
         Ok(code::rebuild(data_count, parity_count, &present, wanted).into())
     }
 

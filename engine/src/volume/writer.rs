@@ -348,7 +348,8 @@ impl Volume {
             match result {
                 Ok(()) => created.push((member, slot)),
                 Err(error) => {
-                    if !is_full(&error) {
+                    // A file of that name says nothing against the disk: another number is taken.
+                    if !is_full(&error) && error.kind() != io::ErrorKind::AlreadyExists {
                         self.shared.disks.suspect(slot, &error);
                     }
                     failure = Some(EngineError::io("create", &member.path())(error));
@@ -362,7 +363,9 @@ impl Volume {
             // What stays is garbage until the next start.
             let _ = slot.disk.remove(&member.path()).await;
         }
-        if self.geometry.parity == 0 { Err(error) } else { Ok(false) }
+        let is_taken = matches!(&error, EngineError::Io { source, .. }
+            if source.kind() == io::ErrorKind::AlreadyExists);
+        if self.geometry.parity == 0 && !is_taken { Err(error) } else { Ok(false) }
     }
 }
 

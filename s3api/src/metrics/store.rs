@@ -111,8 +111,10 @@ fn disks(text: &mut Text, disks: &[DiskStatus]) {
 
 fn volumes(text: &mut Text, store: &StoreStatus) {
     let families: [VolumesFigure; 2] = [
-        ("stave_volumes", "Volumes by how many more members they may lose.", |it| it.count),
-        ("stave_volumes_bytes", "Bytes of their segments.", |it| it.len),
+        ("stave_volumes_at_margin", "Volumes by how many more members they may lose.", |it| {
+            it.count
+        }),
+        ("stave_volumes_at_margin_bytes", "Bytes of their segments.", |it| it.len),
     ];
     for (name, help, value) in families {
         text.family(name, "gauge", help);
@@ -257,8 +259,8 @@ mod tests {
             "stave_disk_state{place=\"/d\\\"2\",disk_id=\"id\",state=\"read-only\"} 1",
             "stave_disk_free_bytes{place=\"/d 1\",disk_id=\"id\"} 400",
             "# TYPE stave_disk_errors_total counter",
-            "stave_volumes{margin=\"-1\",degraded=\"true\"} 1",
-            "stave_volumes_bytes{margin=\"1\",degraded=\"true\"} 70",
+            "stave_volumes_at_margin{margin=\"-1\",degraded=\"true\"} 1",
+            "stave_volumes_at_margin_bytes{margin=\"1\",degraded=\"true\"} 70",
             "stave_repair_eta_seconds 90",
             "stave_scrub_rounds_total 0",
             "minio_cluster_drive_online_total 2",

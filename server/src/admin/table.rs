@@ -62,6 +62,7 @@ fn margin(status: &StoreStatus) -> String {
     let full = status.margin_full;
     match status.margin {
         None => format!("none of {full}: something cannot be read just now"),
+        Some(0) if full == 0 => "none: a lost disk is lost data".into(),
         Some(0) => format!("0 of {full}: the next lost disk may be lost data"),
         Some(1) => format!("1 of {full}: one more disk may be lost"),
         Some(margin) => format!("{margin} of {full}: {margin} more disks may be lost"),
@@ -337,7 +338,7 @@ DISK        STATE      METADATA                  USED  SEGMENTS  ERRORS  ROT
         let expected = "\
 https://[::1]:1 is healthy
 
-margin      0 of 0: the next lost disk may be lost data
+margin      none: a lost disk is lost data
 service     reads are served, writes are acknowledged
 geometry    1+0 for new volumes
 space       999 B free of 1000 B for clients

@@ -38,11 +38,18 @@ pub fn refused(mut command: Command) -> String {
 }
 
 impl Stave {
-    /// Starts a server and reads its banner, which ends with the line for `mc`.
+    /// Starts a server on a directory.
     #[track_caller]
     pub fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child =
-            command(dir).envs(environment.iter().copied()).spawn().expect("the binary runs");
+        let mut command = command(dir);
+        command.envs(environment.iter().copied());
+        Self::run(command)
+    }
+
+    /// Starts a server and reads its banner, which ends with the line for `mc`.
+    #[track_caller]
+    pub fn run(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary runs");
         let mut log = BufReader::new(child.stderr.take().expect("piped"));
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut banner = String::new();

@@ -176,3 +176,21 @@ pub struct DiskFaults {
     /// Bytes of the file system; writes beyond fail with `ENOSPC` after what fits was written.
     pub capacity: Option<u64>,
 }
+
+impl DiskFaults {
+    /// Whether anything but the room is out of order.
+    pub fn is_wild(&self) -> bool {
+        let rates = [
+            self.read_error_per_mille,
+            self.read_elsewhere_per_mille,
+            self.write_error_per_mille,
+            self.sync_error_per_mille,
+            self.write_back_error_per_mille,
+            self.lost_write_per_mille,
+            self.misdirected_write_per_mille,
+            self.unlisted_per_mille,
+            self.dying_per_mille,
+        ];
+        rates.iter().any(|rate| *rate > 0)
+    }
+}

@@ -1,4 +1,4 @@
-//! Every class of the catalogue: that it happens, what a process sees of it, and that it is counted.
+//! Every class of the catalogue: that it happens, what a process sees of it, that it is counted.
 
 use super::*;
 use engine::env::{DiskFile, Durability};

@@ -55,11 +55,14 @@ impl Mount {
         mounted.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    /// Runs an operation on names; `what` and `path` are for whoever watches.
     fn run<T: Send + 'static>(
         &self,
         operation: Operation,
+        (what, path): (&'static str, &str),
         effect: impl FnOnce(&mut State) -> io::Result<T> + Send + 'static,
     ) -> IoFuture<T> {
+        let path = path.to_owned();
         let state = match self.state() {
             Ok(state) => state,
             Err(error) => return failed(error),
@@ -69,23 +72,27 @@ impl Mount {
         submit(&state, operation, move || {
             let mut state = enter(&own, process, incarnation)?;
             state.begin(operation)?;
-            effect(&mut state)
+            let result = effect(&mut state);
+            state.note(what, &path, result.as_ref().err());
+            result
         })
     }
 
     fn run_open(
         &self,
         operation: Operation,
+        (what, path): (&'static str, &str),
         effect: impl FnOnce(&mut State) -> io::Result<u64> + Send + 'static,
     ) -> IoFuture<Arc<dyn DiskFile>> {
         let owner = self.state();
         let process = self.process;
-        self.run(operation, move |state| {
+        let name = path.to_owned();
+        self.run(operation, (what, path), move |state| {
             let inode = effect(state)?;
             let told = AtomicU64::new(state.file(inode).failures);
             let incarnation = state.incarnation;
             let state = owner?;
-            let descriptor = Descriptor { state, process, incarnation, inode, told };
+            let descriptor = Descriptor { state, process, incarnation, inode, told, name };
             Ok(Arc::new(OpenFile(Arc::new(descriptor))) as Arc<dyn DiskFile>)
         })
     }
@@ -106,51 +113,52 @@ fn enter(
 
 impl Disk for Mount {
     fn create(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>> {
-        let path = path.to_owned();
-        self.run_open(Operation::Name, move |state| state.create(&path))
+        let own = path.to_owned();
+        self.run_open(Operation::Name, ("create", path), move |state| state.create(&own))
     }
 
     fn open(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>> {
-        let path = path.to_owned();
-        self.run_open(Operation::Look, move |state| state.open(&path))
+        let own = path.to_owned();
+        self.run_open(Operation::Look, ("open", path), move |state| state.open(&own))
     }
 
     fn rename(&self, source: &str, target: &str) -> IoFuture<()> {
+        let path = target;
         let (source, target) = (source.to_owned(), target.to_owned());
-        self.run(Operation::Name, move |state| state.rename(&source, &target))
+        self.run(Operation::Name, ("rename", path), move |state| state.rename(&source, &target))
     }
 
     fn remove(&self, path: &str) -> IoFuture<()> {
-        let path = path.to_owned();
-        self.run(Operation::Name, move |state| state.remove(&path))
+        let own = path.to_owned();
+        self.run(Operation::Name, ("remove", path), move |state| state.remove(&own))
     }
 
     fn create_dir(&self, path: &str) -> IoFuture<()> {
-        let path = path.to_owned();
-        self.run(Operation::Name, move |state| {
-            if state.names.get(&path) == Some(super::Entry::Directory) {
+        let own = path.to_owned();
+        self.run(Operation::Name, ("create directory", path), move |state| {
+            if state.names.get(&own) == Some(super::Entry::Directory) {
                 return Ok(());
             }
-            state.names.link(&path, super::Entry::Directory)
+            state.names.link(&own, super::Entry::Directory)
         })
     }
 
     fn list(&self, path: &str) -> IoFuture<Vec<String>> {
-        let path = path.to_owned();
-        self.run(Operation::Look, move |state| state.list(&path))
+        let own = path.to_owned();
+        self.run(Operation::Look, ("list", path), move |state| state.list(&own))
     }
 
     fn sync_dir(&self, path: &str) -> IoFuture<()> {
-        let path = path.to_owned();
-        self.run(Operation::Sync, move |state| state.sync_dir(&path))
+        let own = path.to_owned();
+        self.run(Operation::Sync, ("sync directory", path), move |state| state.sync_dir(&own))
     }
 
     fn space(&self) -> IoFuture<DiskSpace> {
-        self.run(Operation::Look, |state| Ok(state.space()))
+        self.run(Operation::Look, ("space", ""), |state| Ok(state.space()))
     }
 
     fn device(&self) -> IoFuture<Device> {
-        self.run(Operation::Look, |_| Ok(Device::default()))
+        self.run(Operation::Look, ("device", ""), |state| Ok(state.device()))
     }
 }
 
@@ -162,6 +170,8 @@ struct Descriptor {
     inode: u64,
     /// Failed write-backs that this handle knows of.
     told: AtomicU64,
+    /// Path that it was opened by.
+    name: String,
 }
 
 impl Drop for Descriptor {
@@ -177,15 +187,18 @@ impl Descriptor {
     fn step<T>(
         &self,
         operation: Operation,
+        what: &'static str,
         effect: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut state = enter(&self.state, self.process, self.incarnation)?;
         state.begin(operation)?;
-        effect(&mut state)
+        let result = effect(&mut state);
+        state.note(what, &self.name, result.as_ref().err());
+        result
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.step(Operation::Sync, |state| {
+        self.step(Operation::Sync, "sync", |state| {
             let mut told = self.told.load(Ordering::Relaxed);
             let result = state.sync(self.inode, &mut told);
             self.told.store(told, Ordering::Relaxed);
@@ -241,13 +254,13 @@ impl OpenFile {
 impl DiskFile for OpenFile {
     fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes> {
         self.run(Operation::Read, move |file| {
-            file.step(Operation::Read, |state| state.read(file.inode, offset, len))
+            file.step(Operation::Read, "read", |state| state.read(file.inode, offset, len))
         })
     }
 
     fn write(&self, offset: u64, buffers: Vec<Bytes>, durability: Durability) -> IoFuture<()> {
         let write = move |file: &Descriptor| {
-            file.step(Operation::Write, |state| state.write(file.inode, offset, &buffers))
+            file.step(Operation::Write, "write", |state| state.write(file.inode, offset, &buffers))
         };
         match durability {
             Durability::Cached => self.run(Operation::Write, write),
@@ -261,7 +274,7 @@ impl DiskFile for OpenFile {
 
     fn len(&self) -> IoFuture<u64> {
         self.run(Operation::Look, |file| {
-            file.step(Operation::Look, |state| Ok(state.file(file.inode).content.len()))
+            file.step(Operation::Look, "length", |state| Ok(state.file(file.inode).content.len()))
         })
     }
 }

@@ -1,10 +1,14 @@
 //! The machine that simulated disks are plugged into: its processes live and die for all of them at
 //! the same moment.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
+
+/// Operations that are remembered.
+const NOTES_MAX: usize = 60;
 
 /// No operation is the last one.
 const NEVER: u64 = u64::MAX;
@@ -13,9 +17,14 @@ const NEVER: u64 = u64::MAX;
 struct Inner {
     incarnation: AtomicU64,
     steps: AtomicU64,
-    /// Operations after which the process dies, counted as `steps`; `NEVER` plus one is 0.
+    devices: AtomicU64,
+    /// Operations after which the process dies, counted as `steps`.
     last_step: AtomicU64,
+    /// Operations after which every process dies.
+    limit: AtomicU64,
     waiting: Mutex<Option<Waker>>,
+    is_watched: AtomicBool,
+    notes: Mutex<VecDeque<String>>,
 }
 
 /// A machine; clones share it.
@@ -24,7 +33,8 @@ pub struct Machine(Arc<Inner>);
 
 impl Default for Machine {
     fn default() -> Self {
-        let inner = Inner { last_step: AtomicU64::new(NEVER), ..Inner::default() };
+        let never = || AtomicU64::new(NEVER);
+        let inner = Inner { last_step: never(), limit: never(), ..Inner::default() };
         Self(Arc::new(inner))
     }
 }
@@ -38,6 +48,32 @@ impl Machine {
     /// Operations of disks so far.
     pub fn steps(&self) -> u64 {
         self.0.steps.load(Ordering::Relaxed)
+    }
+
+    /// Remembers the last operations from now on.
+    pub fn watch(&self) {
+        self.0.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    /// The last operations, if somebody watches.
+    pub fn notes(&self) -> Vec<String> {
+        self.0.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    pub(super) fn note(&self, line: impl FnOnce() -> String) {
+        if !self.0.is_watched.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut notes = self.0.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push_back(format!("{:>6} {}", self.steps(), line()));
+        if notes.len() > NOTES_MAX {
+            notes.pop_front();
+        }
+    }
+
+    /// A number for another disk.
+    pub(super) fn next_device(&self) -> u64 {
+        self.0.devices.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The process dies: none of its operations has an effect any more.
@@ -57,9 +93,15 @@ impl Machine {
         self.0.last_step.swap(last, Ordering::Relaxed) != NEVER
     }
 
+    /// No process does more operations than so many in all.
+    pub fn kill_at(&self, steps: u64) {
+        self.0.limit.store(steps, Ordering::Relaxed);
+    }
+
     /// Counts an operation; `false` when the process dies instead.
     pub(super) fn may_step(&self) -> bool {
-        if self.steps() >= self.0.last_step.load(Ordering::Relaxed) {
+        let last = self.0.last_step.load(Ordering::Relaxed);
+        if self.steps() >= last.min(self.0.limit.load(Ordering::Relaxed)) {
             self.kill();
             return false;
         }

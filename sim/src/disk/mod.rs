@@ -22,6 +22,7 @@
 
 pub mod content;
 pub mod damage;
+mod effects;
 pub mod fault;
 pub mod handle;
 pub mod machine;
@@ -319,6 +320,11 @@ impl SimDisk {
         Ok(state.file(inode).content.read(0, usize::MAX))
     }
 
+    /// Operations whose effects are not synced.
+    pub fn unsynced_count(&self) -> usize {
+        self.lock().stamps().len()
+    }
+
     /// Whether nothing at all has a name.
     pub fn is_blank(&self) -> bool {
         self.lock().names.is_empty()
@@ -385,5 +391,5 @@ fn plan(state: &mut State, loss: PowerLoss) -> Survival {
 
 #[cfg(test)]
 mod disk_test;
-#[cfg(test)]
+#[cfg(all(test, not(madsim)))]
 mod fault_test;

@@ -121,17 +121,14 @@ pub(super) fn run_task<T: Send + 'static>(
     dead: fn() -> io::Error,
 ) -> IoFuture<T> {
     let task = tokio::spawn(async move {
-        let mut result = Err(dead());
+        let mut last = None;
         for step in steps {
             if let Some(time) = step.delay.time {
                 tokio::time::sleep(time).await;
             }
-            result = (step.effect)();
-            if result.is_err() {
-                return result;
-            }
+            last = Some((step.effect)()?);
         }
-        result
+        last.ok_or_else(dead)
     });
     Box::pin(async move { task.await.unwrap_or_else(|_| Err(dead())) })
 }

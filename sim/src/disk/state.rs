@@ -3,19 +3,18 @@
 use super::content::Content;
 use super::fault::{DiskFaults, Fault, FaultCounts, Timing};
 use super::machine::Machine;
-use super::names::{Entry, Inode, Names};
+use super::names::{Inode, Names};
 use super::operation::{Delay, Manner};
-use super::page::{PAGE, SECTOR, SectorFate, Survival};
-use super::{CAPACITY_DEFAULT, EIO, ENOSPC, EROFS};
+use super::page::{SectorFate, Survival};
+use super::{CAPACITY_DEFAULT, EIO, EROFS};
 use crate::random::Random;
-use bytes::{Bytes, BytesMut};
-use engine::env::DiskSpace;
+use engine::env::{Device, DiskSpace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 /// Turns that an operation inside its caller takes at most.
-const TURNS_MAX: u64 = 4;
+pub(super) const TURNS_MAX: u64 = 4;
 
 /// What happened to a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,15 +67,16 @@ pub(super) struct State {
     pub(super) process: u64,
     pub(super) files: BTreeMap<Inode, File>,
     pub(super) names: Names,
-    next_inode: Inode,
+    pub(super) next_inode: Inode,
     /// Files that lost a name and may have to go.
-    unlinked: Vec<Inode>,
+    pub(super) unlinked: Vec<Inode>,
     /// Number of the operation that runs.
-    stamp: u64,
+    pub(super) stamp: u64,
     burst_left: u32,
     pub(super) is_lost: bool,
     pub(super) is_read_only: bool,
     pub(super) is_root: bool,
+    device_number: u64,
     /// Faults of the whole disk that no operation met yet, by bit.
     pub(super) armed: u32,
     /// What the next sync is to do wrong.
@@ -92,6 +92,7 @@ pub(super) fn io_error(code: i32) -> io::Error {
 impl State {
     pub(super) fn new(machine: Machine, random: Random, timing: Timing, manner: Manner) -> Self {
         Self {
+            device_number: machine.next_device(),
             random,
             process: machine.incarnation(),
             machine,
@@ -166,13 +167,22 @@ impl State {
         Ok(())
     }
 
+    /// For whoever watches the machine.
+    pub(super) fn note(&self, what: &str, path: &str, error: Option<&io::Error>) {
+        let disk = self.device_number;
+        self.machine.note(|| match error {
+            None => format!("disk {disk} {what} {path}"),
+            Some(error) => format!("disk {disk} {what} {path}: {error}"),
+        });
+    }
+
     /// A fault of the whole disk was made; counted as met once.
     pub(super) fn arm(&mut self, fault: Fault) {
         self.counts.inject(fault);
         self.armed |= 1 << fault as u32;
     }
 
-    fn meet(&mut self, fault: Fault) {
+    pub(super) fn meet(&mut self, fault: Fault) {
         let bit = 1 << fault as u32;
         if self.armed & bit != 0 {
             self.armed &= !bit;
@@ -264,14 +274,20 @@ impl State {
     }
 
     /// True so often, without a draw where it never is.
-    fn chance(&mut self, per_mille: u32) -> bool {
+    pub(super) fn chance(&mut self, per_mille: u32) -> bool {
         per_mille > 0 && self.random.chance(per_mille)
     }
 
-    fn fail(&mut self, fault: Fault, code: i32) -> io::Error {
+    pub(super) fn fail(&mut self, fault: Fault, code: i32) -> io::Error {
         self.statistics.errors += 1;
         self.counts.strike(fault);
         io_error(code)
+    }
+
+    /// Every disk is a device of its own; the system has number 0.
+    pub(super) fn device(&self) -> Device {
+        let number = if self.is_root { 0 } else { self.device_number };
+        Device { number, is_root: self.is_root }
     }
 
     pub(super) fn space(&self) -> DiskSpace {
@@ -282,229 +298,4 @@ impl State {
         let total = self.faults.capacity.unwrap_or(CAPACITY_DEFAULT);
         DiskSpace { total, free: total.saturating_sub(used) }
     }
-}
-
-/// Files.
-impl State {
-    pub(super) fn create(&mut self, path: &str) -> io::Result<Inode> {
-        if self.faults.capacity.is_some() && self.space().free < PAGE as u64 {
-            return Err(self.fail(Fault::NoSpace, ENOSPC));
-        }
-        let inode = self.next_inode;
-        self.names.link(path, Entry::File(inode))?;
-        self.next_inode += 1;
-        self.files.insert(inode, File { open_count: 1, ..File::default() });
-        Ok(inode)
-    }
-
-    pub(super) fn open(&mut self, path: &str) -> io::Result<Inode> {
-        let inode = match self.names.file(path) {
-            Ok(inode) => inode,
-            Err(error) => {
-                self.meet(Fault::Vanished);
-                return Err(error);
-            }
-        };
-        self.file(inode).open_count += 1;
-        Ok(inode)
-    }
-
-    pub(super) fn close(&mut self, inode: Inode) {
-        let file = self.file(inode);
-        assert!(file.open_count > 0, "a handle is closed once");
-        file.open_count -= 1;
-        if file.open_count == 0 && !self.unlinked.is_empty() {
-            self.free_files();
-        }
-    }
-
-    pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
-        let inode = self.names.file(path)?;
-        self.names.unlink(path)?;
-        self.unlinked.push(inode);
-        self.free_files();
-        Ok(())
-    }
-
-    pub(super) fn rename(&mut self, source: &str, target: &str) -> io::Result<()> {
-        let replaced = self.names.file(target).ok();
-        self.names.rename(source, target)?;
-        self.unlinked.extend(replaced);
-        self.free_files();
-        Ok(())
-    }
-
-    pub(super) fn sync_dir(&mut self, path: &str) -> io::Result<()> {
-        self.names.sync(path)?;
-        self.free_files();
-        Ok(())
-    }
-
-    pub(super) fn list(&mut self, path: &str) -> io::Result<Vec<String>> {
-        self.meet(Fault::Vanished);
-        let mut names = self.names.list(path)?;
-        if !names.is_empty() && self.chance(self.faults.unlisted_per_mille) {
-            self.counts.strike(Fault::Vanished);
-            names.remove(self.random.index(names.len()));
-        }
-        Ok(names)
-    }
-
-    pub(super) fn read(&mut self, inode: Inode, offset: u64, len: usize) -> io::Result<Bytes> {
-        if self.chance(self.faults.read_error_per_mille) {
-            return Err(self.fail(Fault::TransientError, EIO));
-        }
-        if self.chance(self.faults.dying_per_mille) {
-            self.faults.dying_per_mille += self.faults.dying_per_mille.div_ceil(10);
-            self.meet(Fault::DiskLoss);
-            if self.file(inode).content.spoil(offset) {
-                self.counts.inject(Fault::LatentSector);
-            }
-        }
-        if self.chance(self.faults.read_elsewhere_per_mille)
-            && let Some(bytes) = self.read_elsewhere(inode, offset, len)
-        {
-            return Ok(bytes);
-        }
-        let file = self.files.get_mut(&inode).expect("an open file exists");
-        let bytes = file.content.read_medium(offset, len, &mut self.counts);
-        bytes.ok_or_else(|| {
-            self.statistics.errors += 1;
-            io_error(EIO)
-        })
-    }
-
-    /// As many bytes of another place, if they differ.
-    fn read_elsewhere(&mut self, inode: Inode, offset: u64, len: usize) -> Option<Bytes> {
-        let bytes = self.file(inode).content.read(offset, len);
-        let inodes: Vec<Inode> = self.files.keys().copied().collect();
-        let other = if self.random.chance(500) { inode } else { *self.random.pick(&inodes) };
-        let room = self.file(other).content.len().checked_sub(bytes.len() as u64)?;
-        let step = self.random.below(room / SECTOR as u64 + 1);
-        let elsewhere = self.file(other).content.read(step * SECTOR as u64, bytes.len());
-        let differs = elsewhere != bytes;
-        differs.then(|| {
-            self.counts.strike(Fault::MisdirectedRead);
-            elsewhere
-        })
-    }
-
-    pub(super) fn write(
-        &mut self,
-        inode: Inode,
-        mut offset: u64,
-        buffers: &[Bytes],
-    ) -> io::Result<()> {
-        self.statistics.writes += 1;
-        if self.chance(self.faults.write_back_error_per_mille)
-            && self.file(inode).content.is_unsynced()
-        {
-            let is_reverted = self.faults.is_reverted;
-            self.counts.inject(Fault::SyncError);
-            let file = self.file(inode);
-            file.content.fail_sync(is_reverted);
-            file.failures += 1;
-        }
-        if self.chance(self.faults.write_error_per_mille) {
-            let first = buffers.first().cloned().unwrap_or_default();
-            let part = first.slice(..self.random.index(first.len() + 1));
-            self.write_one(inode, offset, &part)?;
-            return Err(self.fail(Fault::TransientError, EIO));
-        }
-        if self.faults.capacity.is_none() {
-            return self.write_one(inode, offset, &joined(buffers));
-        }
-        for buffer in buffers {
-            // Room is looked up only where somebody limits it: it costs a walk over all files.
-            let growth = self.file(inode).content.growth(offset, buffer.len());
-            if growth > self.space().free {
-                return Err(self.fail(Fault::NoSpace, ENOSPC));
-            }
-            self.write_one(inode, offset, buffer)?;
-            offset += buffer.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn write_one(&mut self, inode: Inode, offset: u64, bytes: &Bytes) -> io::Result<()> {
-        let file = self.files.get_mut(&inode).expect("an open file exists");
-        if !file.content.allows_write(offset, bytes.len()) {
-            self.statistics.errors += 1;
-            return Err(io_error(EIO));
-        }
-        file.content.write(offset, bytes, self.stamp, &mut self.random);
-        Ok(())
-    }
-
-    /// Syncs a file for a handle that was told of so many failures; returns what it knows then.
-    pub(super) fn sync(&mut self, inode: Inode, told: &mut u64) -> io::Result<()> {
-        self.statistics.syncs += 1;
-        let failures = self.file(inode).failures;
-        if failures > *told {
-            *told = failures;
-            self.statistics.errors += 1;
-            self.counts.meet(Fault::SyncError);
-            return Err(io_error(EIO));
-        }
-        let is_planned = self.next_sync == Some(Fault::SyncError);
-        if is_planned || self.chance(self.faults.sync_error_per_mille) {
-            self.next_sync = self.next_sync.filter(|_| !is_planned);
-            let is_reverted = self.faults.is_reverted;
-            self.file(inode).content.fail_sync(is_reverted);
-            return Err(self.fail(Fault::SyncError, EIO));
-        }
-        self.lose_writes(inode);
-        if self.file(inode).content.is_stuck() {
-            self.counts.strike(Fault::SyncErrorUntold);
-        }
-        self.file(inode).content.sync();
-        Ok(())
-    }
-
-    /// What a sync says yes to although it is not so.
-    fn lose_writes(&mut self, inode: Inode) {
-        let planned = self.next_sync;
-        let wants = |fault, drawn| planned == Some(fault) || drawn;
-        let is_lost = self.chance(self.faults.lost_write_per_mille);
-        let is_astray = self.chance(self.faults.misdirected_write_per_mille);
-        for (fault, drawn) in [(Fault::LostWrite, is_lost), (Fault::MisdirectedWrite, is_astray)] {
-            if !wants(fault, drawn) {
-                continue;
-            }
-            let file = self.files.get_mut(&inode).expect("an open file exists");
-            let Some((offset, bytes)) = file.content.lose_write(fault, &mut self.random) else {
-                continue;
-            };
-            self.counts.inject(fault);
-            self.next_sync = self.next_sync.filter(|planned| *planned != fault);
-            if fault == Fault::MisdirectedWrite {
-                self.land_elsewhere(inode, offset, &bytes);
-            }
-        }
-    }
-
-    /// Lets bytes land at a wrong place: often in the same file, else in any.
-    fn land_elsewhere(&mut self, inode: Inode, offset: u64, bytes: &Bytes) {
-        let inodes: Vec<Inode> = self.files.keys().copied().collect();
-        for _ in 0..TURNS_MAX {
-            let other = if self.random.chance(500) { inode } else { *self.random.pick(&inodes) };
-            let len = self.file(other).content.len();
-            let Some(room) = len.checked_sub(bytes.len() as u64) else { continue };
-            let place = self.random.below(room / SECTOR as u64 + 1) * SECTOR as u64;
-            let is_right = other == inode && place == offset;
-            if !is_right && self.file(other).content.smash(place, bytes) {
-                return;
-            }
-        }
-    }
-}
-
-/// Buffers as one.
-fn joined(buffers: &[Bytes]) -> Bytes {
-    if let [only] = buffers {
-        return only.clone();
-    }
-    let mut bytes = BytesMut::with_capacity(buffers.iter().map(Bytes::len).sum());
-    buffers.iter().for_each(|buffer| bytes.extend_from_slice(buffer));
-    bytes.freeze()
 }

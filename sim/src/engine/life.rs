@@ -1,0 +1,403 @@
+//! One life of the store: it starts, serves steps, and dies or stops.
+
+use super::client::{Answer, Call, bucket_name, key_name, perform, read};
+use super::generator::Drawn;
+use super::model::Existence;
+use super::plan::{Condition, Request, Slot, Step};
+use super::profile::Budget;
+use super::run::{CRASH_PATIENCE, End, Flight, Run};
+use cluster::Node;
+use engine::object::{StoreError, StoreStatus};
+use futures_util::future::join_all;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Virtual time after which an answer is missing.
+const ANSWER_MAX: Duration = Duration::from_secs(300);
+
+/// Virtual time in which a store heals.
+const HEAL_MAX: Duration = Duration::from_secs(300);
+
+/// Virtual time in which a store notices that there is room again.
+const ROOM_LIFE: Duration = Duration::from_millis(600);
+
+/// Objects that a check reads at once.
+const VERIFY_BURST: usize = 4;
+
+impl Run {
+    /// Starts the store and does steps until it dies, stops, or nothing is left to do.
+    pub(super) async fn serve(&mut self) -> Result<End, String> {
+        if let Some(cut) = self.cuts.pop_front() {
+            self.loss = cut.loss;
+            self.crash_patience = Some(0);
+            self.world.machine.kill_after(Some(cut.steps));
+            self.log.event(&[cut.steps], || format!("start to be cut off: {cut:?}"));
+        }
+        let opening = tokio::time::timeout(ANSWER_MAX, self.world.open(&self.profile)).await;
+        let node = match opening {
+            Err(_) => return Err("K9: the store does not start".to_owned()),
+            Ok(Err(error)) => return self.refused(&error),
+            Ok(Ok(node)) => node,
+        };
+        self.log.event(&[2], || "started".to_owned());
+        if self.crash_patience == Some(0) {
+            self.world.machine.kill();
+        }
+        self.settle(&node).await?;
+        loop {
+            let Some(step) = self.next_step() else { return Ok(End::Over) };
+            self.counts.steps += 1;
+            self.log.event(&[3], || format!("{step:?}"));
+            if let Some(end) = self.step(&node, step).await? {
+                return Ok(end);
+            }
+            if let Some(text) = super::panics::take() {
+                return Err(format!("K17: {text}"));
+            }
+            self.lose_patience();
+        }
+    }
+
+    fn refused(&mut self, error: &StoreError) -> Result<End, String> {
+        self.log.event(&[4], || format!("the store does not start: {error}"));
+        if self.profile.budget == Budget::Over && self.nemesis.is_over {
+            return Ok(End::Refused);
+        }
+        Err(format!("K14: the store does not start: {error}"))
+    }
+
+    /// A crash that no operation triggered comes by itself.
+    fn lose_patience(&mut self) {
+        match &mut self.crash_patience {
+            Some(0) => self.world.machine.kill(),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
+        if let Some(step) = self.queue.pop_front() {
+            return Some(step);
+        }
+        let drawn = match &mut self.generator {
+            Some(generator) => generator.next(&self.profile, &self.model),
+            None => None,
+        };
+        match drawn {
+            Some(Drawn::Step(step)) => Some(step),
+            Some(Drawn::Damage) => Some(self.nemesis.draw_damage(&self.profile)),
+            Some(Drawn::Mend) => Some(self.nemesis.draw_mend()),
+            None => self.ending.pop_front(),
+        }
+    }
+
+    /// Finds out what the last life left open.
+    async fn settle(&mut self, node: &Node) -> Result<(), String> {
+        let store = node.store();
+        let unsure = |existence| existence == Existence::Unsure;
+        let buckets: Vec<_> = self.model.buckets.iter().map(|it| (*it.0, it.1.existence)).collect();
+        for (bucket, _) in buckets.into_iter().filter(|(_, existence)| unsure(*existence)) {
+            match store.head_bucket(bucket_name(bucket)).await {
+                Ok(_) => self.model.set_bucket(bucket, Existence::Live),
+                Err(StoreError::NoSuchBucket) => self.model.set_bucket(bucket, Existence::Gone),
+                Err(error) => self.failed("a bucket", &error)?,
+            }
+        }
+        for index in 0..self.model.uploads.len() {
+            let upload = &self.model.uploads[index];
+            if !unsure(upload.existence) {
+                continue;
+            }
+            let (slot, id) = (upload.slot, upload.id);
+            let head = store.head_upload(bucket_name(slot.bucket), key_name(slot.key), id);
+            match head.await {
+                Ok(_) => self.upload_is_live(index),
+                Err(StoreError::NoSuchUpload | StoreError::NoSuchBucket) => {
+                    self.model.uploads[index].existence = Existence::Gone;
+                }
+                Err(error) => self.failed("an upload", &error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// K8: an upload that is still there was never completed.
+    fn upload_is_live(&mut self, index: usize) {
+        let upload = &mut self.model.uploads[index];
+        upload.existence = Existence::Live;
+        if let (slot, Some((value, _))) = (upload.slot, &upload.completed) {
+            let value = *value;
+            self.model.object(slot).rule_out(value);
+        }
+    }
+
+    fn failed(&self, what: &str, error: &StoreError) -> Result<(), String> {
+        let tolerance = self.tolerance();
+        if tolerance.reads_fail { Ok(()) } else { Err(format!("K19: {what} is unknown: {error}")) }
+    }
+
+    async fn step(&mut self, node: &Node, step: Step) -> Result<Option<End>, String> {
+        match step {
+            Step::Requests(requests) => self.requests(node, requests).await?,
+            Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            Step::Crash { cut, restarts } => {
+                self.loss = cut.loss;
+                self.cuts = restarts.into();
+                self.crash_patience = Some(CRASH_PATIENCE);
+                if cut.steps == 0 {
+                    self.world.machine.kill();
+                    std::future::pending::<()>().await;
+                }
+                self.world.machine.kill_after(Some(cut.steps));
+            }
+            Step::Stop { loss } => {
+                let stop = tokio::time::timeout(ANSWER_MAX, node.shutdown()).await;
+                stop.map_err(|_| "K9: the store does not stop".to_owned())?;
+                self.loss = loss;
+                return Ok(Some(End::Stopped));
+            }
+            Step::Room(room) => {
+                self.nemesis.set_room(&self.world, room);
+                if room.is_none() {
+                    self.notice_room().await;
+                }
+            }
+            Step::Damage { disk, damage } => {
+                let status = node.store().status().await.ok();
+                self.nemesis.look(&self.world, status.as_ref());
+                let must_stop = self.nemesis.break_disk(&mut self.world, disk, damage);
+                if must_stop {
+                    return self.stop_for_nemesis().await;
+                }
+            }
+            Step::Remember => self.nemesis.remember(&self.world),
+            Step::Mend { disk } => {
+                if self.nemesis.mend(&mut self.world, disk) {
+                    return self.stop_for_nemesis().await;
+                }
+            }
+            Step::Calm => {
+                let must_stop = self.nemesis.calm(&mut self.world);
+                self.notice_room().await;
+                if must_stop {
+                    return self.stop_for_nemesis().await;
+                }
+            }
+            Step::Heal => self.heal(node).await?,
+            Step::Jump(seconds) => self.world.clock.jump(seconds),
+            Step::Verify => self.verify(node).await?,
+            Step::Empty => self.empty(node).await?,
+            Step::Tidy => self.tidy(node).await?,
+        }
+        Ok(None)
+    }
+
+    /// A store looks for room now and then.
+    async fn notice_room(&mut self) {
+        tokio::time::sleep(ROOM_LIFE).await;
+        self.nemesis.room_is_noticed();
+    }
+
+    /// The machine goes down, for a change of its disks.
+    async fn stop_for_nemesis(&mut self) -> Result<Option<End>, String> {
+        self.loss = None;
+        Ok(Some(End::Stopped))
+    }
+
+    /// Asks all at once and judges each answer.
+    async fn requests(
+        &mut self,
+        node: &Node,
+        requests: Vec<(Request, Option<u32>)>,
+    ) -> Result<(), String> {
+        let mut flights = Vec::with_capacity(requests.len());
+        for (request, patience) in requests {
+            if request == Request::ReadHeld {
+                self.read_held().await?;
+            } else if let Some(call) = Call::new(request, patience, &self.model) {
+                flights.push(Flight { call, answer: RefCell::new(None) });
+            }
+        }
+        let flights = Rc::new(flights);
+        self.in_flight = flights.clone();
+        let (store, seed) = (node.store(), self.seed);
+        let asks = flights.iter().map(|flight| async {
+            let ask = pin!(perform(&store, seed, &flight.call));
+            let answer = match flight.call.patience {
+                None => ask.await,
+                Some(turns) => impatient(ask, turns).await.unwrap_or(Answer::Dropped),
+            };
+            *flight.answer.borrow_mut() = Some(answer);
+        });
+        let process = self.world.machine.incarnation();
+        let is_answered = tokio::time::timeout(ANSWER_MAX, join_all(asks)).await.is_ok();
+        if self.world.machine.incarnation() != process {
+            std::future::pending::<()>().await;
+        }
+        self.in_flight = Rc::default();
+        let flights = Rc::into_inner(flights).expect("nobody else holds the answers");
+        for Flight { call, answer } in flights {
+            let hung = if self.tolerance().is_full { Answer::Dropped } else { Answer::Hung };
+            let answer = answer.into_inner().unwrap_or(hung);
+            assert!(is_answered || !matches!(answer, Answer::Died), "only the judge says so");
+            self.judge(&call, &answer)?;
+            if let Answer::Held(reader) = answer {
+                self.held.push_back(reader);
+            }
+        }
+        Ok(())
+    }
+
+    /// An object that was opened is what it was, whatever happened since.
+    async fn read_held(&mut self) -> Result<(), String> {
+        let Some(reader) = self.held.pop_front() else { return Ok(()) };
+        let size = reader.info().size;
+        let reading = tokio::time::timeout(ANSWER_MAX, read(reader, 0, size)).await;
+        let tolerance = self.tolerance();
+        match reading {
+            Err(_) => Err("K9: an open object gives no bytes".to_owned()),
+            Ok(Ok(Answer::Object(info, offset, bytes))) => {
+                self.log.event(&[5, bytes.len() as u64], || format!("held {}", info.etag.0));
+                let judge =
+                    super::judge::Judge { model: &mut self.model, seed: self.seed, tolerance };
+                judge.bytes(&info, offset, &bytes)?;
+                if bytes.len() as u64 == size { Ok(()) } else { Err("K5: a short body".to_owned()) }
+            }
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) if tolerance.reads_fail => Ok(()),
+            Ok(Err(error)) => Err(format!("K5: an open object broke off: {error}")),
+        }
+    }
+
+    async fn ask(&mut self, node: &Node, requests: Vec<Request>) -> Result<(), String> {
+        let requests = requests.into_iter().map(|request| (request, None)).collect();
+        self.requests(node, requests).await
+    }
+
+    /// Reads everything.
+    async fn verify(&mut self, node: &Node) -> Result<(), String> {
+        self.ask(node, vec![Request::ListBuckets]).await?;
+        let buckets: Vec<u8> = self.live_buckets();
+        for bucket in &buckets {
+            let list = Request::List { bucket: *bucket, limit: 1000, is_rolled: false };
+            self.ask(node, vec![list]).await?;
+            self.ask(node, vec![Request::ListUploads(*bucket)]).await?;
+        }
+        let is_live = |slot: &&Slot| buckets.contains(&slot.bucket);
+        let slots: Vec<Slot> = self.model.objects.keys().filter(is_live).copied().collect();
+        for slots in slots.chunks(VERIFY_BURST) {
+            let get = |slot: &Slot| Request::Get { slot: *slot, range: None };
+            self.ask(node, slots.iter().map(get).collect()).await?;
+        }
+        for upload in self.live_uploads() {
+            self.ask(node, vec![Request::ListParts(upload)]).await?;
+        }
+        Ok(())
+    }
+
+    fn live_buckets(&self) -> Vec<u8> {
+        let live = self.model.buckets.iter().filter(|it| it.1.existence == Existence::Live);
+        live.map(|(number, _)| *number).collect()
+    }
+
+    fn live_uploads(&self) -> Vec<usize> {
+        let uploads = self.model.uploads.iter().enumerate();
+        let live = uploads.filter(|(_, upload)| upload.existence == Existence::Live);
+        live.map(|(index, _)| index).collect()
+    }
+
+    /// Deletes everything.
+    async fn empty(&mut self, node: &Node) -> Result<(), String> {
+        for bucket in self.live_buckets() {
+            self.ask(node, vec![Request::ListUploads(bucket)]).await?;
+        }
+        for upload in self.live_uploads() {
+            self.ask(node, vec![Request::Abort(upload)]).await?;
+        }
+        let buckets = self.live_buckets();
+        let is_live = |slot: &&Slot| buckets.contains(&slot.bucket);
+        let slots: Vec<Slot> = self.model.objects.keys().filter(is_live).copied().collect();
+        for slot in slots {
+            let delete = Request::Delete { slot, condition: Condition::None };
+            self.ask(node, vec![delete]).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the store says that it is healed.
+    async fn heal(&mut self, node: &Node) -> Result<(), String> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            let status = node.store().status().await;
+            let status = status.map_err(|error| format!("K9: no status: {error}"))?;
+            self.nemesis.look(&self.world, Some(&status));
+            match self.nemesis.unhealed(&status) {
+                None => return Ok(()),
+                Some(reason) if begin.elapsed() > HEAL_MAX => {
+                    let all = self.nemesis.describe(&status);
+                    return Err(format!("K9: not healed in time: {reason}: {all}"));
+                }
+                Some(_) => tokio::time::sleep(Duration::from_secs(2)).await,
+            }
+        }
+    }
+
+    /// K11, K18: nothing is left behind of what was deleted.
+    async fn tidy(&mut self, node: &Node) -> Result<(), String> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let status = node.store().status().await;
+            let status = status.map_err(|error| format!("K11: no status: {error}"))?;
+            match self.untidy(&status) {
+                None => return Ok(()),
+                Some(reason) if begin.elapsed() > HEAL_MAX => return Err(reason),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn untidy(&self, status: &StoreStatus) -> Option<String> {
+        let figure = |name| status.metrics.iter().find(|metric| metric.0 == name).map(|it| it.2);
+        let live = figure("stave_volume_live_bytes").unwrap_or(status.live_len);
+        if live > 0 {
+            return Some(format!("K11: {live} bytes of deleted bodies still count as live"));
+        }
+        let volumes: u64 = self.volume_lens().iter().sum();
+        let limit = self.profile.config.meta.volume.volume_len_max.max(64 << 10) * 3;
+        if volumes > limit * self.world.disks.len() as u64 {
+            return Some(format!("K11: {volumes} bytes of volumes are left of nothing"));
+        }
+        let handles: usize = self.world.disks.iter().map(|disk| disk.open_count()).sum();
+        if handles > 64 * self.world.disks.len() {
+            return Some(format!("K18: {handles} handles are open"));
+        }
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        (tasks > 200).then(|| format!("K18: {tasks} tasks are alive"))
+    }
+
+    fn volume_lens(&self) -> Vec<u64> {
+        let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
+        files.map(|(_, len)| len).collect()
+    }
+}
+
+/// Polls so many times at most.
+async fn impatient<T>(
+    mut future: std::pin::Pin<&mut impl Future<Output = T>>,
+    turns: u32,
+) -> Option<T> {
+    let mut left = turns;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}

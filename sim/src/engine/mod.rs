@@ -1,0 +1,30 @@
+//! The simulation of the engine alone: one node on simulated disks, without network, in one thread
+//! on paused time, thousands of sequences a minute. See DESIGN.md beside this crate.
+//!
+//! - G1: a sequence is a function of its seed (and number of disks and budget) alone.
+//! - G2: every answer is judged; what nobody knows is kept as a set of possibilities.
+//! - G3: a fault counts when the store met it.
+//!
+//! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`]
+//! (drawing one), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what
+//! may be), [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence),
+//! [`batch`] (many), [`workloads`] and [`crashpoints`] (written ones, cut off everywhere).
+
+pub mod batch;
+pub mod body;
+pub mod client;
+pub mod crashpoints;
+mod ending;
+pub mod generator;
+pub mod judge;
+mod judge_lists;
+mod life;
+pub mod log;
+pub mod model;
+pub mod nemesis;
+pub mod panics;
+pub mod plan;
+pub mod profile;
+pub mod run;
+pub mod workloads;
+pub mod world;

@@ -1,0 +1,398 @@
+//! Breaks disks and makes them good again, within a budget.
+//!
+//! A disk is *bad* from its damage until the store itself says that full redundancy is back and has
+//! read everything once since. The strict budget never has more bad disks than the margin.
+
+use super::judge::Tolerance;
+use super::log::Log;
+use super::plan::{Damage, Step};
+use super::profile::{Budget, Profile};
+use super::world::World;
+use crate::disk::{DiskFaults, Fault, FaultCounts, Image, SimDisk};
+use crate::random::Random;
+use engine::object::{DiskState, StoreStatus};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What waits for the machine to be down.
+#[derive(Clone, Copy, Debug)]
+enum Exchange {
+    Blank(usize),
+    Swap(usize),
+    Rollback(usize),
+    Away(usize),
+    Return(usize),
+}
+
+/// What is wrong with a disk, and since when.
+#[derive(Clone, Debug, Default)]
+struct Bad {
+    /// Damage that goes on until somebody makes it good.
+    lasting: Vec<Damage>,
+    /// Rounds of scrub that were complete at the last damage.
+    rounds: u64,
+}
+
+/// The breaker of disks.
+pub struct Nemesis {
+    random: Random,
+    bad: BTreeMap<usize, Bad>,
+    images: Vec<Image>,
+    exchanges: VecDeque<Exchange>,
+    rounds: u64,
+    is_full: bool,
+    is_forgetful: bool,
+    /// Whether there was more damage than the margin.
+    pub is_over: bool,
+    /// Faults that only the nemesis knows.
+    pub counts: FaultCounts,
+    margin: usize,
+    is_alone: bool,
+}
+
+impl Nemesis {
+    /// A nemesis for a seed.
+    pub fn new(seed: u64, profile: &Profile) -> Self {
+        Self {
+            random: Random::new(seed, "nemesis"),
+            bad: BTreeMap::new(),
+            images: Vec::new(),
+            exchanges: VecDeque::new(),
+            rounds: 0,
+            is_full: false,
+            is_forgetful: false,
+            is_over: false,
+            counts: FaultCounts::default(),
+            margin: profile.margin,
+            is_alone: profile.disk_count == 1,
+        }
+    }
+
+    /// What is forgiven just now.
+    pub fn tolerance(&self, profile: &Profile) -> Tolerance {
+        let is_over = profile.budget == Budget::Over && self.is_over;
+        Tolerance {
+            reads_fail: is_over,
+            writes_fail: is_over || !self.bad.is_empty(),
+            is_full: self.is_full,
+            is_forgetful: is_over && self.is_forgetful,
+        }
+    }
+
+    /// Draws a disk to break, and how.
+    pub fn draw_damage(&mut self, profile: &Profile) -> Step {
+        let random = &mut self.random;
+        let is_at_limit = profile.budget == Budget::Strict && self.bad.len() >= self.margin;
+        let disk = match is_at_limit {
+            true if self.bad.is_empty() => return Step::Wait(1),
+            true => *random.pick(&self.bad.keys().copied().collect::<Vec<_>>()),
+            false => random.index(profile.disk_count),
+        };
+        let damage = draw(random, self.is_alone);
+        Step::Damage { disk, damage }
+    }
+
+    /// Draws a disk to make good.
+    pub fn draw_mend(&mut self) -> Step {
+        let disks: Vec<usize> = self.bad.keys().copied().collect();
+        match disks.is_empty() {
+            true => Step::Remember,
+            false => Step::Mend { disk: *self.random.pick(&disks) },
+        }
+    }
+
+    /// Notices what the store says of itself: disks that are healed are good.
+    pub fn look(&mut self, world: &World, status: Option<&StoreStatus>) {
+        let Some(status) = status else { return };
+        self.rounds = status.scrub.rounds;
+        if self.unhealed(status).is_some() {
+            return;
+        }
+        self.bad
+            .retain(|disk, bad| !bad.lasting.is_empty() || world.disks[*disk].faults().is_wild());
+    }
+
+    /// Why the store is not healed yet.
+    pub fn unhealed(&self, status: &StoreStatus) -> Option<String> {
+        if status.margin != Some(status.margin_full) {
+            return Some(format!("margin is {:?} of {}", status.margin, status.margin_full));
+        }
+        if status.repair.volumes_left > 0 {
+            return Some(format!("{} volumes wait for repair", status.repair.volumes_left));
+        }
+        let is_ill = |disk: &&engine::object::DiskStatus| disk.state != DiskState::Healthy;
+        if let Some(disk) = status.disks.iter().find(is_ill) {
+            return Some(format!("disk {} is {}: {}", disk.place, disk.state.word(), disk.reason));
+        }
+        let is_unread = |bad: &&Bad| status.scrub.rounds < bad.rounds + 2;
+        if self.bad.values().any(|bad| is_unread(&bad)) {
+            return Some(format!("scrub has done {} rounds", status.scrub.rounds));
+        }
+        None
+    }
+
+    /// How the store says that it is, in one line.
+    pub fn describe(&self, status: &StoreStatus) -> String {
+        let disk = |disk: &engine::object::DiskStatus| {
+            let leg = if disk.is_leg { " leg" } else { "" };
+            format!("{} {}{leg} ({})", disk.place, disk.state.word(), disk.reason)
+        };
+        let disks: Vec<String> = status.disks.iter().map(disk).collect();
+        let volume = |at: &engine::object::VolumesAtMargin| {
+            format!("{}x{:?}{}", at.count, at.margin, if at.is_degraded { "!" } else { "" })
+        };
+        let volumes: Vec<String> = status.volumes.iter().map(volume).collect();
+        format!(
+            "margin {:?} of {}, {} volumes left, scrub {}, disks [{}], volumes [{}], bad {:?}",
+            status.margin,
+            status.margin_full,
+            status.repair.volumes_left,
+            status.scrub.rounds,
+            disks.join(", "),
+            volumes.join(", "),
+            self.bad
+        )
+    }
+
+    /// Breaks a disk. Returns whether the machine must go down for it.
+    pub fn break_disk(&mut self, world: &mut World, disk: usize, damage: Damage) -> bool {
+        let bad = self.bad.entry(disk).or_default();
+        bad.rounds = self.rounds;
+        if is_lasting(damage) {
+            bad.lasting.push(damage);
+        }
+        self.is_over |= self.bad.len() > self.margin;
+        self.is_forgetful |= self.is_over && !is_noticeable(damage);
+        let target = &world.disks[disk];
+        match damage {
+            Damage::Rot | Damage::Spoil | Damage::Vanish => self.break_file(target, damage),
+            Damage::Sync(fault) => target.plan_sync(Some(fault)),
+            Damage::Errors(_) | Damage::Elsewhere(_) | Damage::Unlisted(_) | Damage::Dying => {
+                if damage == Damage::Dying {
+                    target.arm(Fault::DiskLoss);
+                }
+                target.set_faults(faults_of(target.faults(), damage));
+            }
+            Damage::Lost => target.set_lost(true),
+            Damage::ReadOnly => target.set_read_only(true),
+            Damage::Absent(is_missing) => absent(world, disk, is_missing),
+            Damage::Blank => self.exchanges.push_back(Exchange::Blank(disk)),
+            Damage::Swap => self.exchanges.push_back(Exchange::Swap(disk)),
+            Damage::Rollback => self.exchanges.push_back(Exchange::Rollback(disk)),
+            Damage::Away => self.exchanges.push_back(Exchange::Away(disk)),
+        }
+        !self.exchanges.is_empty()
+    }
+
+    fn break_file(&mut self, disk: &SimDisk, damage: Damage) {
+        let prefix = *self.random.pick(&["", "journal/", "runs/", "volumes/", "volumes/"]);
+        let Some((path, offset)) = disk.draw_place(prefix) else { return };
+        // The newest batch of a lone journal cannot be told from one that was never finished.
+        self.is_forgetful |= self.is_over && self.is_alone && path.starts_with("journal/");
+        let result = match damage {
+            Damage::Rot => disk.rot(&path, offset, self.random.below(8) as u8),
+            Damage::Spoil => disk.spoil(&path, offset),
+            _ => disk.vanish(&path),
+        };
+        result.expect("the file was there just now");
+    }
+
+    /// Makes a disk good. Returns whether the machine must go down for it.
+    pub fn mend(&mut self, world: &mut World, disk: usize) -> bool {
+        let Some(bad) = self.bad.get_mut(&disk) else { return false };
+        bad.rounds = self.rounds;
+        let lasting = std::mem::take(&mut bad.lasting);
+        let target = &world.disks[disk];
+        target.plan_sync(None);
+        let capacity = target.faults().capacity;
+        target.set_faults(DiskFaults { capacity, ..DiskFaults::default() });
+        target.set_read_only(false);
+        let is_gone = |damage: &Damage| matches!(damage, Damage::Lost | Damage::Dying);
+        if lasting.iter().any(is_gone) {
+            // Whoever replaces a lone disk begins anew.
+            self.is_forgetful |= self.is_alone;
+            let blank = world.make_disk();
+            blank.arm(Fault::Blank);
+            world.exchange(disk, blank);
+        } else if lasting.contains(&Damage::Away) {
+            self.exchanges.push_back(Exchange::Return(disk));
+        } else if lasting.iter().any(|damage| matches!(damage, Damage::Absent(_))) {
+            world.places[disk].mount(Some(target));
+        }
+        !self.exchanges.is_empty()
+    }
+
+    /// Makes everything good. Returns whether the machine must go down for it.
+    pub fn calm(&mut self, world: &mut World) -> bool {
+        self.set_room(world, None);
+        let disks: Vec<usize> = self.bad.keys().copied().collect();
+        let mut must_stop = false;
+        for disk in disks {
+            must_stop |= self.mend(world, disk);
+        }
+        must_stop
+    }
+
+    /// Sets how much room is left on every disk.
+    pub fn set_room(&mut self, world: &World, room: Option<u64>) {
+        if room.is_some() {
+            self.is_full = true;
+            self.counts.inject(Fault::NoSpace);
+        }
+        for disk in &world.disks {
+            let capacity = room.map(|room| disk.used() + room);
+            disk.set_faults(DiskFaults { capacity, ..disk.faults() });
+        }
+    }
+
+    /// The store knows that there is room again.
+    pub fn room_is_noticed(&mut self) {
+        self.is_full = false;
+    }
+
+    /// Keeps what every disk holds now.
+    pub fn remember(&mut self, world: &World) {
+        self.images = world.disks.iter().map(SimDisk::image).collect();
+    }
+
+    /// What is wrong with a disk goes where the disk goes.
+    fn swap_bad(&mut self, disk: usize, other: usize) {
+        self.images.clear();
+        let [first, second] = [disk, other].map(|index| self.bad.remove(&index));
+        self.bad.extend(first.map(|bad| (other, bad)));
+        self.bad.extend(second.map(|bad| (disk, bad)));
+    }
+
+    /// The machine is down: disks are exchanged.
+    pub fn between(&mut self, world: &mut World, log: &mut Log) {
+        for exchange in std::mem::take(&mut self.exchanges) {
+            log.event(&[6], || format!("disks are exchanged: {exchange:?}"));
+            match exchange {
+                Exchange::Blank(disk) => {
+                    let blank = world.make_disk();
+                    blank.arm(Fault::Blank);
+                    world.exchange(disk, blank);
+                    // Whatever was wrong with the old one went with it.
+                    if let Some(bad) = self.bad.get_mut(&disk) {
+                        bad.lasting.clear();
+                    }
+                }
+                Exchange::Swap(disk) => {
+                    let other = (disk + 1) % world.disks.len();
+                    world.disks.swap(disk, other);
+                    self.swap_bad(disk, other);
+                    for index in [disk, other] {
+                        world.disks[index].arm(Fault::Swapped);
+                        if let Some(bad) = self.bad.get_mut(&index) {
+                            bad.lasting.retain(|damage| !is_unmounted(*damage));
+                        }
+                        world.places[index].mount(Some(&world.disks[index]));
+                    }
+                }
+                Exchange::Rollback(disk) => {
+                    if let Some(image) = self.images.get(disk) {
+                        world.disks[disk].restore(image);
+                        world.disks[disk].arm(Fault::RolledBack);
+                    }
+                }
+                Exchange::Away(disk) => world.places[disk].mount(None),
+                Exchange::Return(disk) => {
+                    world.disks[disk].arm(Fault::Stale);
+                    world.places[disk].mount(Some(&world.disks[disk]));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a disk is not in its place.
+fn is_unmounted(damage: Damage) -> bool {
+    matches!(damage, Damage::Away | Damage::Absent(_))
+}
+
+/// Whether damage goes on until somebody makes it good.
+fn is_lasting(damage: Damage) -> bool {
+    matches!(
+        damage,
+        Damage::Errors(_)
+            | Damage::Elsewhere(_)
+            | Damage::Unlisted(_)
+            | Damage::Dying
+            | Damage::Lost
+            | Damage::ReadOnly
+            | Damage::Absent(_)
+            | Damage::Away
+    )
+}
+
+/// Whether a store that has nothing else can notice it.
+fn is_noticeable(damage: Damage) -> bool {
+    match damage {
+        Damage::Sync(fault) => fault == Fault::SyncError,
+        Damage::Elsewhere(_)
+        | Damage::Unlisted(_)
+        | Damage::Vanish
+        | Damage::Blank
+        | Damage::Swap
+        | Damage::Rollback
+        | Damage::Away
+        | Damage::Absent(_) => false,
+        Damage::Rot
+        | Damage::Spoil
+        | Damage::Errors(_)
+        | Damage::Dying
+        | Damage::Lost
+        | Damage::ReadOnly => true,
+    }
+}
+
+fn faults_of(faults: DiskFaults, damage: Damage) -> DiskFaults {
+    match damage {
+        Damage::Errors(per_mille) => DiskFaults {
+            read_error_per_mille: per_mille,
+            write_error_per_mille: per_mille,
+            sync_error_per_mille: per_mille,
+            write_back_error_per_mille: per_mille,
+            is_reverted: per_mille % 2 == 1,
+            ..faults
+        },
+        Damage::Elsewhere(per_mille) => {
+            DiskFaults { read_elsewhere_per_mille: per_mille, ..faults }
+        }
+        Damage::Unlisted(per_mille) => DiskFaults { unlisted_per_mille: per_mille, ..faults },
+        _ => DiskFaults { dying_per_mille: 20, ..faults },
+    }
+}
+
+fn absent(world: &mut World, disk: usize, is_missing: bool) {
+    if is_missing {
+        world.places[disk].mount(None);
+        return;
+    }
+    let below = world.make_disk();
+    below.set_root();
+    below.arm(Fault::AbsentMount);
+    world.places[disk].mount(Some(&below));
+    world.retired.push(below);
+}
+
+fn draw(random: &mut Random, is_alone: bool) -> Damage {
+    let few = *random.pick(&[5, 50, 301]);
+    let kinds = if is_alone { 12 } else { 19 };
+    match random.below(kinds) {
+        0..3 => Damage::Rot,
+        3 => Damage::Spoil,
+        4 => Damage::Vanish,
+        5 => Damage::Sync(Fault::SyncError),
+        6 => Damage::Sync(Fault::LostWrite),
+        7 => Damage::Sync(Fault::MisdirectedWrite),
+        8 => Damage::Errors(few),
+        9 => Damage::Elsewhere(few),
+        10 => Damage::Lost,
+        11 => *random.pick(&[Damage::ReadOnly, Damage::Dying, Damage::Unlisted(few)]),
+        12 | 13 => Damage::Blank,
+        14 => Damage::Swap,
+        15 => Damage::Rollback,
+        16 => Damage::Away,
+        _ => Damage::Absent(random.chance(500)),
+    }
+}

@@ -1,0 +1,203 @@
+//! What a sequence does, step by step: requests of clients, time that passes, what breaks. A
+//! sequence is a list of these, drawn or written by hand.
+
+use super::body::{Delivery, Piece};
+use crate::disk::{Fault, PowerLoss};
+
+/// Number of a bucket of the run.
+pub type BucketNumber = u8;
+
+/// Which object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot {
+    /// Bucket.
+    pub bucket: BucketNumber,
+    /// Key within it.
+    pub key: u16,
+}
+
+/// When a write may take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Always.
+    None,
+    /// Where nothing is.
+    Absent,
+    /// Where something is.
+    Exists,
+    /// Where that body is.
+    Matches(u32),
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Creates a bucket.
+    CreateBucket(BucketNumber),
+    /// Deletes a bucket.
+    DeleteBucket(BucketNumber),
+    /// Lists all buckets.
+    ListBuckets,
+    /// Writes an object.
+    Put {
+        /// Where.
+        slot: Slot,
+        /// What.
+        piece: Piece,
+        /// When.
+        condition: Condition,
+        /// How the body comes.
+        delivery: Delivery,
+    },
+    /// Reads an object, or a range: per mille of its size.
+    Get {
+        /// Which.
+        slot: Slot,
+        /// Beginning and end, per mille of the size; `None` for all of it.
+        range: Option<(u16, u16)>,
+    },
+    /// Looks an object up.
+    Head(Slot),
+    /// Deletes an object.
+    Delete {
+        /// Which.
+        slot: Slot,
+        /// When.
+        condition: Condition,
+    },
+    /// Lists a bucket, page by page.
+    List {
+        /// Which.
+        bucket: BucketNumber,
+        /// Entries of a page.
+        limit: usize,
+        /// Whether keys are rolled up at `/`.
+        is_rolled: bool,
+    },
+    /// Begins an upload; its number is the order of beginning.
+    CreateUpload(Slot),
+    /// Writes a part.
+    PutPart {
+        /// Which upload.
+        upload: usize,
+        /// Part number.
+        number: u16,
+        /// What.
+        piece: Piece,
+        /// How the body comes.
+        delivery: Delivery,
+    },
+    /// Makes an object of the parts that are known for sure.
+    Complete {
+        /// Which upload.
+        upload: usize,
+        /// When.
+        condition: Condition,
+        /// Number of the value that it makes.
+        value: u32,
+    },
+    /// Drops an upload.
+    Abort(usize),
+    /// Lists an upload's parts.
+    ListParts(usize),
+    /// Lists a bucket's uploads.
+    ListUploads(BucketNumber),
+    /// Opens an object and keeps it open.
+    Hold(Slot),
+    /// Reads what was opened first.
+    ReadHeld,
+}
+
+/// A start that is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Operations of the disks before the process dies.
+    pub steps: u64,
+    /// Whether the power goes with it, and what that takes.
+    pub loss: Option<PowerLoss>,
+}
+
+/// What is done to disks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A flipped bit in a drawn file.
+    Rot,
+    /// An unreadable sector in a drawn file.
+    Spoil,
+    /// A file that vanishes.
+    Vanish,
+    /// The next sync fails, or loses or misplaces a write.
+    Sync(Fault),
+    /// Reads and writes fail now and then, of a thousand so many.
+    Errors(u32),
+    /// Reads give other places' bytes now and then, of a thousand so many.
+    Elsewhere(u32),
+    /// Listings miss entries now and then, of a thousand so many.
+    Unlisted(u32),
+    /// More and more sectors cannot be read.
+    Dying,
+    /// Nothing works any more.
+    Lost,
+    /// Nothing can be written any more.
+    ReadOnly,
+    /// The mount is gone; `true`: its directory as well.
+    Absent(bool),
+    /// The machine goes down and comes up with a blank disk here.
+    Blank,
+    /// The machine goes down and comes up with this disk and the next one exchanged.
+    Swap,
+    /// The machine goes down and comes up with the disk as it was when it was last remembered.
+    Rollback,
+    /// The machine goes down, comes up without the disk, and later gets it back.
+    Away,
+}
+
+/// One step of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Requests, all at once, on different keys; each may be dropped after so many turns.
+    Requests(Vec<(Request, Option<u32>)>),
+    /// Time passes.
+    Wait(u64),
+    /// The process dies after so many more operations of the disks; then it starts again, perhaps
+    /// cut off.
+    Crash {
+        /// When, and what the power takes.
+        cut: Cut,
+        /// Starts that are cut off, one after the other.
+        restarts: Vec<Cut>,
+    },
+    /// The process stops in order and starts again; the power may go between.
+    Stop {
+        /// Whether the power goes.
+        loss: Option<PowerLoss>,
+    },
+    /// Bytes that are left of every disk, or no limit.
+    Room(Option<u64>),
+    /// A disk breaks.
+    Damage {
+        /// Which disk.
+        disk: usize,
+        /// How.
+        damage: Damage,
+    },
+    /// Every disk is remembered, so that it can come back as it is now.
+    Remember,
+    /// A bad disk is made good: the operator replaces it, or the fault goes.
+    Mend {
+        /// Which disk.
+        disk: usize,
+    },
+    /// Waits until the store says that it is healed, as far as its disks permit.
+    Heal,
+    /// The wall clock jumps, in seconds.
+    Jump(i64),
+    /// Reads and compares everything.
+    Verify,
+    /// Faults end: disks are made good, there is room.
+    Calm,
+    /// Deletes all objects and uploads.
+    Empty,
+    /// Waits until nothing happens any more, then looks for what was left behind.
+    Tidy,
+}

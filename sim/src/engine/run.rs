@@ -1,0 +1,389 @@
+//! One sequence: lives of the store, one after the other, each in a runtime of its own, so that a
+//! kill takes everything of a life at once.
+//!
+//! ```text
+//! plan or generator --step--> life: perform --answers--> judge --> model
+//!        ^                     |  dies, stops
+//!        +--- between lives: power loss, disks exchanged
+//! ```
+
+use super::client::{Answer, Call};
+use super::generator::Generator;
+use super::judge::{Judge, Tolerance};
+use super::log::{Lines, Log};
+use super::model::Model;
+use super::nemesis::Nemesis;
+use super::plan::{Cut, Step};
+use super::profile::{Budget, Profile};
+use super::world::World;
+use crate::disk::{Fault, FaultCounts, PowerLoss, SimDisk};
+use engine::object::ObjectReader;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use tokio::runtime::Builder;
+
+/// Steps after which a crash that waits for operations comes anyway.
+pub(super) const CRASH_PATIENCE: u32 = 6;
+
+/// Operations of disks that a sequence has at most.
+const OPERATIONS_MAX: u64 = 1_000_000;
+
+/// How a sequence is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The seed.
+    pub seed: u64,
+    /// Disks.
+    pub disk_count: usize,
+    /// How many faults there may be.
+    pub budget: Budget,
+    /// What becomes of its lines.
+    pub lines: Lines,
+}
+
+/// What happened in one sequence, or in many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sequences.
+    pub sequences: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Requests that failed, or whose outcome nobody knows.
+    pub unanswered: u64,
+    /// Processes that died.
+    pub crashes: u64,
+    /// Power losses.
+    pub power_losses: u64,
+    /// Operations of disks.
+    pub disk_operations: u64,
+    /// Virtual milliseconds.
+    pub virtual_ms: u64,
+    /// Sequences in which no fault was effective.
+    pub idle: u64,
+    /// Sequences that ended early because the store refused to start, as it should.
+    pub refused: u64,
+    /// Faults.
+    pub faults: FaultCounts,
+}
+
+impl Counts {
+    /// Adds another one's.
+    pub fn add(&mut self, other: &Self) {
+        self.sequences += other.sequences;
+        self.steps += other.steps;
+        self.answered += other.answered;
+        self.unanswered += other.unanswered;
+        self.crashes += other.crashes;
+        self.power_losses += other.power_losses;
+        self.disk_operations += other.disk_operations;
+        self.virtual_ms += other.virtual_ms;
+        self.idle += other.idle;
+        self.refused += other.refused;
+        self.faults.add(&other.faults);
+    }
+}
+
+/// How a sequence ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Hash over everything that happened.
+    pub hash: u64,
+    /// What happened, in numbers.
+    pub counts: Counts,
+    /// The broken promise.
+    pub violation: Option<String>,
+    /// The lines, if they were kept.
+    pub lines: Vec<String>,
+    /// Operations whose effects were not synced at the last planned crash.
+    pub unsynced: usize,
+}
+
+/// A request that runs.
+pub(super) struct Flight {
+    pub(super) call: Call,
+    pub(super) answer: RefCell<Option<Answer>>,
+}
+
+/// Why a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The process died.
+    Died,
+    /// It stopped in order.
+    Stopped,
+    /// The store refused to start, and may.
+    Refused,
+    /// There are no more steps.
+    Over,
+}
+
+/// A sequence that runs.
+pub(super) struct Run {
+    pub(super) seed: u64,
+    pub(super) profile: Profile,
+    pub(super) world: World,
+    pub(super) model: Model,
+    pub(super) nemesis: Nemesis,
+    pub(super) generator: Option<Generator>,
+    /// Steps that come before any that are drawn.
+    pub(super) queue: VecDeque<Step>,
+    /// Steps after all others.
+    pub(super) ending: VecDeque<Step>,
+    pub(super) log: Log,
+    pub(super) counts: Counts,
+    pub(super) in_flight: Rc<Vec<Flight>>,
+    pub(super) held: VecDeque<Box<dyn ObjectReader>>,
+    /// What the power takes when this process dies.
+    pub(super) loss: Option<PowerLoss>,
+    /// Starts that are yet to be cut off.
+    pub(super) cuts: VecDeque<Cut>,
+    /// Steps that a crash still waits for its operation.
+    pub(super) crash_patience: Option<u32>,
+    /// The one planned crash: after so many operations in all, what it takes, and what follows.
+    planned: Option<Planned>,
+    unsynced: usize,
+}
+
+struct Planned {
+    at: u64,
+    loss: Option<PowerLoss>,
+    after: VecDeque<Step>,
+}
+
+impl Run {
+    pub(super) fn new(profile: Profile, seed: u64, lines: Lines) -> Self {
+        let world = World::new(seed, &profile);
+        if lines != Lines::None {
+            world.machine.watch();
+        }
+        Self {
+            seed,
+            world,
+            model: Model::default(),
+            nemesis: Nemesis::new(seed, &profile),
+            generator: None,
+            queue: VecDeque::new(),
+            ending: VecDeque::new(),
+            log: Log::new(lines),
+            counts: Counts::default(),
+            in_flight: Rc::default(),
+            held: VecDeque::new(),
+            loss: None,
+            cuts: VecDeque::new(),
+            crash_patience: None,
+            planned: None,
+            unsynced: 0,
+            profile,
+        }
+    }
+
+    pub(super) fn tolerance(&self) -> Tolerance {
+        self.nemesis.tolerance(&self.profile)
+    }
+
+    /// Lives until the end of the steps.
+    fn live(&mut self) -> Result<(), String> {
+        loop {
+            let end = self.life()?;
+            if let Some(text) = super::panics::take() {
+                return Err(format!("K17: {text}"));
+            }
+            match end {
+                End::Over => return Ok(()),
+                End::Refused => {
+                    self.counts.refused += 1;
+                    return Ok(());
+                }
+                End::Died | End::Stopped => self.between(end)?,
+            }
+        }
+    }
+
+    fn life(&mut self) -> Result<End, String> {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+        let machine = self.world.machine.clone();
+        let process = machine.incarnation();
+        machine.kill_at(self.planned.as_ref().map_or(OPERATIONS_MAX, |planned| planned.at));
+        let life = async {
+            let begin = tokio::time::Instant::now();
+            let end = tokio::select! {
+                biased;
+                () = machine.died(process) => Ok(End::Died),
+                end = self.serve() => end,
+            };
+            (end, begin.elapsed().as_millis() as u64)
+        };
+        let (end, elapsed_ms) = runtime.block_on(life);
+        // What a dead process says does not count.
+        let end = if machine.incarnation() == process { end } else { Ok(End::Died) };
+        if machine.steps() >= OPERATIONS_MAX {
+            return Err(format!("K18: {OPERATIONS_MAX} operations of disks and no end"));
+        }
+        self.held.clear();
+        machine.kill();
+        drop(runtime);
+        self.counts.virtual_ms += elapsed_ms;
+        let line = || format!("life ended after {elapsed_ms} ms: {end:?}");
+        self.log.event(&[elapsed_ms, machine.steps()], line);
+        end
+    }
+
+    /// The process is gone; what becomes of the machine.
+    fn between(&mut self, end: End) -> Result<(), String> {
+        let flights = std::mem::take(&mut self.in_flight);
+        for flight in flights.iter() {
+            let answer = match flight.answer.borrow_mut().take() {
+                None | Some(Answer::Error(_)) => Answer::Died,
+                Some(answer) => answer,
+            };
+            self.judge(&flight.call, &answer)?;
+        }
+        self.counts.crashes += u64::from(end == End::Died);
+        let steps = self.world.machine.steps();
+        if let Some(planned) = self.planned.take_if(|planned| steps >= planned.at) {
+            self.unsynced = self.world.disks.iter().map(SimDisk::unsynced_count).sum();
+            (self.loss, self.queue) = (planned.loss, planned.after);
+        }
+        self.crash_patience = None;
+        if let Some(loss) = self.loss.take() {
+            self.counts.power_losses += 1;
+            self.world.disks.iter().for_each(|disk| disk.lose_power_as(loss));
+            self.log.event(&[1], || format!("power is lost: {loss:?}"));
+        }
+        self.nemesis.between(&mut self.world, &mut self.log);
+        self.model.restart();
+        Ok(())
+    }
+
+    pub(super) fn judge(&mut self, call: &Call, answer: &Answer) -> Result<(), String> {
+        let is_answered = !matches!(
+            answer,
+            Answer::Error(engine::object::StoreError::Unavailable(_))
+                | Answer::Error(engine::object::StoreError::Corrupt(_))
+                | Answer::Dropped
+                | Answer::Died
+                | Answer::Hung
+        );
+        self.counts.answered += u64::from(is_answered);
+        self.counts.unanswered += u64::from(!is_answered);
+        let line = || format!("{:?} -> {}", call.request, show(answer));
+        self.log.event(&digest(answer), line);
+        if matches!(answer, Answer::Error(engine::object::StoreError::OutOfSpace)) {
+            self.nemesis.counts.meet(Fault::NoSpace);
+        }
+        let tolerance = self.tolerance();
+        Judge { model: &mut self.model, seed: self.seed, tolerance }.judge(call, answer)
+    }
+}
+
+/// Numbers of an answer, for the hash.
+fn digest(answer: &Answer) -> [u64; 3] {
+    match answer {
+        Answer::Done => [1, 0, 0],
+        Answer::Written(outcome) => [2, outcome.size, outcome.modified],
+        Answer::Upload(id) => [3, id.0 as u64, (id.0 >> 64) as u64],
+        Answer::Part(part) => [4, part.size, part.modified],
+        Answer::Object(info, offset, bytes) => [5, info.modified ^ offset, bytes.len() as u64],
+        Answer::Info(info) => [6, info.size, info.modified],
+        Answer::Listed(entries) => [7, entries.len() as u64, 0],
+        Answer::Buckets(names) => [8, names.len() as u64, 0],
+        Answer::Parts(parts) => [9, parts.len() as u64, 0],
+        Answer::Uploads(uploads) => [10, uploads.len() as u64, 0],
+        Answer::Held(reader) => [11, reader.info().modified, 0],
+        Answer::Error(error) => [12, error.to_string().len() as u64, 0],
+        Answer::Dropped => [13, 0, 0],
+        Answer::Died => [14, 0, 0],
+        Answer::Hung => [15, 0, 0],
+    }
+}
+
+fn show(answer: &Answer) -> String {
+    match answer {
+        Answer::Done => "done".to_owned(),
+        Answer::Written(outcome) => format!("written, etag {}", outcome.etag.0),
+        Answer::Upload(id) => format!("upload {id}"),
+        Answer::Part(part) => format!("part of {} bytes", part.size),
+        Answer::Object(info, offset, bytes) => {
+            format!("{} bytes at {offset} of etag {}", bytes.len(), info.etag.0)
+        }
+        Answer::Info(info) => format!("{} bytes, etag {}", info.size, info.etag.0),
+        Answer::Listed(entries) => {
+            let names: Vec<_> = entries.iter().map(|entry| entry.name()).collect();
+            format!("listed {names:?}")
+        }
+        Answer::Buckets(names) => format!("buckets {names:?}"),
+        Answer::Parts(parts) => format!("{} parts", parts.len()),
+        Answer::Uploads(uploads) => format!("{} uploads", uploads.len()),
+        Answer::Held(reader) => format!("holds etag {}", reader.info().etag.0),
+        Answer::Error(error) => format!("error: {error}"),
+        Answer::Dropped => "nobody waited".to_owned(),
+        Answer::Died => "the process died".to_owned(),
+        Answer::Hung => "no answer".to_owned(),
+    }
+}
+
+/// Runs a drawn sequence.
+pub fn run_seed(options: &Options) -> Outcome {
+    let Options { seed, disk_count, budget, lines } = *options;
+    let profile = Profile::draw(seed, disk_count, budget);
+    let mut run = Run::new(profile, seed, lines);
+    run.generator = Some(Generator::new(seed, &run.profile));
+    run.queue = super::ending::beginning(&run.profile);
+    run.ending = super::ending::ending(seed, &run.profile);
+    finish(run)
+}
+
+/// Runs a written sequence.
+pub fn run_steps(profile: Profile, seed: u64, steps: &[Step], lines: Lines) -> Outcome {
+    let mut run = Run::new(profile, seed, lines);
+    run.queue = steps.iter().cloned().collect();
+    finish(run)
+}
+
+/// Runs a written sequence that is cut off, and what comes after.
+pub fn crash_at(
+    profile: Profile,
+    steps: &[Step],
+    (at, loss): (u64, Option<PowerLoss>),
+    after: VecDeque<Step>,
+    lines: Lines,
+) -> Outcome {
+    let mut run = Run::new(profile, 0, lines);
+    run.queue = steps.iter().cloned().collect();
+    run.planned = Some(Planned { at, loss, after });
+    finish(run)
+}
+
+fn finish(mut run: Run) -> Outcome {
+    let _ = super::panics::take();
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| run.live()));
+    let panicked = super::panics::take();
+    let violation = match result {
+        Ok(Ok(())) => panicked.map(|text| format!("K17: {text}")),
+        Ok(Err(text)) => Some(text),
+        Err(_) => Some(format!("K17: {}", panicked.unwrap_or_default())),
+    };
+    run.counts.sequences = 1;
+    run.counts.faults = run.world.counts();
+    run.counts.faults.add(&run.nemesis.counts);
+    run.counts.disk_operations = run.world.machine.steps();
+    run.counts.idle = u64::from(run.counts.faults.effective_total() == 0);
+    let digests = run.world.disks.iter().map(crate::disk::SimDisk::digest);
+    let digests: Vec<u64> = digests.collect();
+    run.log.event(&digests, || match &violation {
+        Some(text) => format!("VIOLATION {text}"),
+        None => "the end".to_owned(),
+    });
+    let hash = run.log.hash();
+    if violation.is_some() {
+        let notes = run.world.machine.notes();
+        notes.into_iter().for_each(|note| run.log.event(&[], || note));
+    }
+    let unsynced = run.unsynced;
+    Outcome { hash, counts: run.counts, violation, lines: run.log.into_lines(), unsynced }
+}

@@ -1,0 +1,124 @@
+//! What is around the store: its machine, the places where disks are mounted, clock and randomness.
+
+use super::profile::Profile;
+use crate::disk::{FaultCounts, Machine, Manner, Place, SimDisk, Timing};
+use crate::random::Random;
+use cluster::Node;
+use engine::disks::DiskAt;
+use engine::env::{Clock, Env, Rng};
+use engine::object::StoreError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Nanoseconds that the wall clock shows at the beginning.
+const EPOCH_NANOS: u64 = 1_700_000_000_000_000_000;
+
+/// A wall clock that goes on a little whenever it is read, and jumps when it is told to.
+#[derive(Clone)]
+pub struct SimClock(Arc<AtomicU64>);
+
+impl SimClock {
+    /// Jumps so many seconds.
+    pub fn jump(&self, seconds: i64) {
+        let now = self.0.load(Ordering::Relaxed);
+        self.0.store(now.saturating_add_signed(seconds * 1_000_000_000), Ordering::Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn unix_nanos(&self) -> u64 {
+        self.0.fetch_add(1_000_003, Ordering::Relaxed)
+    }
+}
+
+struct SimRng(Mutex<Random>);
+
+impl Rng for SimRng {
+    fn fill(&self, buffer: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(buffer);
+    }
+}
+
+/// The world of one run.
+pub struct World {
+    seed: u64,
+    /// The machine.
+    pub machine: Machine,
+    /// Where disks are mounted, in the order of the command line.
+    pub places: Vec<Place>,
+    /// The disk that belongs to each place.
+    pub disks: Vec<SimDisk>,
+    /// Disks that were there once.
+    pub retired: Vec<SimDisk>,
+    /// The wall clock.
+    pub clock: SimClock,
+    env: Env,
+    manner: Manner,
+    timing: Timing,
+    made: u64,
+}
+
+impl World {
+    /// A machine with blank disks.
+    pub fn new(seed: u64, profile: &Profile) -> Self {
+        let machine = Machine::default();
+        let clock = SimClock(Arc::new(AtomicU64::new(EPOCH_NANOS)));
+        let rng = Arc::new(SimRng(Mutex::new(Random::new(seed, "ids"))));
+        let mut world = Self {
+            seed,
+            places: Vec::new(),
+            disks: Vec::new(),
+            retired: Vec::new(),
+            env: Env { clock: Arc::new(clock.clone()), rng },
+            clock,
+            manner: Manner::Inline { yield_per_mille: profile.yield_per_mille },
+            timing: profile.timing,
+            machine,
+            made: 0,
+        };
+        for _ in 0..profile.disk_count {
+            let disk = world.make_disk();
+            let place = Place::new(&world.machine);
+            place.mount(Some(&disk));
+            world.places.push(place);
+            world.disks.push(disk);
+        }
+        world
+    }
+
+    /// A blank disk.
+    pub fn make_disk(&mut self) -> SimDisk {
+        self.made += 1;
+        let random = Random::new(self.seed ^ (self.made << 40), "disk");
+        SimDisk::on(&self.machine, random, self.timing, self.manner)
+    }
+
+    /// Puts another disk into a place, for good.
+    pub fn exchange(&mut self, index: usize, disk: SimDisk) {
+        self.places[index].mount(Some(&disk));
+        let old = std::mem::replace(&mut self.disks[index], disk);
+        self.retired.push(old);
+    }
+
+    /// Starts the node.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn open(&self, profile: &Profile) -> Result<Node, StoreError> {
+        let at = |(number, place): (usize, &Place)| DiskAt {
+            place: format!("/disk{number}"),
+            disk: place.attach(),
+        };
+        let disks = self.places.iter().enumerate().map(at).collect();
+        Node::open(profile.config, disks, self.env.clone()).await
+    }
+
+    /// Faults of all disks that ever were.
+    pub fn counts(&self) -> FaultCounts {
+        let mut counts = FaultCounts::default();
+        for disk in self.disks.iter().chain(&self.retired) {
+            counts.add(&disk.counts());
+        }
+        counts
+    }
+}
