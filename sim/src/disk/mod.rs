@@ -391,5 +391,6 @@ fn plan(state: &mut State, loss: PowerLoss) -> Survival {
 
 #[cfg(test)]
 mod disk_test;
-#[cfg(all(test, not(madsim)))]
+#[cfg(test)]
+#[cfg(not(madsim))]
 mod fault_test;
