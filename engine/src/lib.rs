@@ -7,7 +7,7 @@
 //!              erasure: layout, parity        |
 //!              heal: repair, scrub, status  disks: who is there, which roster counts
 //!                                             |
-//!                                            env: Disk    (the only door out; `sim` brings its own)
+//!                                            env: Disk   (the only door out; `sim` has its own)
 //! ```
 //!
 //! What it promises, proved by the modules' own invariants:

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! start:    look at every place -> decide (recognise) -> new roster on all disks -> serve
-//! running:  a write fails -> demote: new roster without the disk, on enough others -> go on
-//!           a disk comes or comes back -> new roster with it -> what it holds is verified or filled
+//! running:  a write fails -> demote: new roster without the disk, on enough others
+//!           a disk comes or comes back -> new roster with it -> it is verified or filled
 //! ```
 //!
 //! - Q1: nothing is acknowledged that a disk left out of the newest roster would have to hold.
 //! - Q2: a roster counts once [`quorum::change_count`] active disks of the one before it have it;
 //!   a start believes the newest one it sees only with [`quorum::start_count`] of its active disks.
-//! - Q3: numbers of disks are never reused; members on a disk that has not got the newest roster are
+//! - Q3: numbers of disks are never reused; members on a disk that has not the newest roster are
 //!   verified before they count, and a leg that lacks what the newest manifest names is no leg.
 //! - Q4: a disk that failed a write or sync gets no more writes until it passed a trial, and what
 //!   it holds counts as damaged until it is verified.
@@ -238,8 +238,8 @@ impl DiskSet {
                     disk.place = at.place.clone();
                     let (disk_id, is_leg) = (disk.disk_id, disk.is_leg);
                     let slot = self.add_slot(at, (*number, disk_id), !is_current);
-                    // Whoever is a leg in the newest roster has what was acknowledged under it, also
-                    // when it has not got that roster itself: a change of it was cut off.
+                    // Whoever is a leg in the newest roster has what was acknowledged since, even
+                    // when it has not that roster itself: a change of it was cut off.
                     slot.is_stale.store(!is_leg, Ordering::Release);
                 }
                 Role::Newcomer(identity) => {

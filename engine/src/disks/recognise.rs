@@ -4,7 +4,7 @@
 //! |---|---|
 //! | nothing anywhere, all places blank | a new store begins on them |
 //! | a disk of the newest roster, active | used; a leg only if it has that roster itself |
-//! | a disk of that roster that missed changes (absent, an older copy) | used once verified; no leg |
+//! | a disk of that roster that missed changes (absent, an older copy) | used once verified |
 //! | a blank directory | a new disk, unless it alone lies on the system's device |
 //! | a second copy of a disk | the newer one, the one in its old place, the first; no other |
 //! | a disk that the roster no longer knows | refused: it was replaced |
@@ -57,6 +57,8 @@ pub enum Finding {
         identity: Identity,
         /// Its roster, when it has an intact one.
         roster: Option<Roster>,
+        /// Whether a store ever began on it; only asked where there is no roster.
+        holds_data: bool,
     },
 }
 
@@ -119,14 +121,23 @@ pub async fn look(place: &str, disk: &dyn Disk) -> Seen {
 }
 
 async fn find_disk(disk: &dyn Disk, identity: Identity) -> Finding {
-    match read_small(disk, ROSTER_PATH).await {
-        Ok(bytes) => {
-            let roster = Roster::decode(&bytes, identity.deployment_id).ok();
-            Finding::Disk { identity, roster }
+    let roster = match read_small(disk, ROSTER_PATH).await {
+        Ok(bytes) => Roster::decode(&bytes, identity.deployment_id).ok(),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Finding::Unreadable(error.to_string()),
+    };
+    let holds_data = roster.is_none() && data_directory(disk).await.is_some();
+    Finding::Disk { identity, roster, holds_data }
+}
+
+/// A directory of ours with files in it, if there is one.
+async fn data_directory(disk: &dyn Disk) -> Option<&'static str> {
+    for directory in [VOLUME_DIR, JOURNAL_DIR, RUN_DIR] {
+        if disk.list(directory).await.is_ok_and(|names| !names.is_empty()) {
+            return Some(directory);
         }
-        Err(error) if error.is_not_found() => Finding::Disk { identity, roster: None },
-        Err(error) => Finding::Unreadable(error.to_string()),
     }
+    None
 }
 
 /// Files whose names begin with a dot are not ours. What a running node may have written into a
@@ -136,11 +147,9 @@ async fn find_blank(disk: &dyn Disk) -> Finding {
         Ok(names) => names,
         Err(error) => return Finding::Unreadable(error.to_string()),
     };
-    for directory in [VOLUME_DIR, JOURNAL_DIR, RUN_DIR] {
-        if disk.list(directory).await.is_ok_and(|names| !names.is_empty()) {
-            let reason = format!("it has no {IDENTITY_PATH} but holds files in {directory}");
-            return Finding::Foreign(reason);
-        }
+    if let Some(directory) = data_directory(disk).await {
+        let reason = format!("it has no {IDENTITY_PATH} but holds files in {directory}");
+        return Finding::Foreign(reason);
     }
     let is_foreign = |name: &&String| !name.starts_with('.') && !LEFT_BEHIND.contains(&&***name);
     match names.iter().find(is_foreign) {
@@ -192,8 +201,13 @@ fn deployment_of(seen: &Seen) -> Option<u128> {
 fn decide_new(seen: &[Seen], deployment_id: Option<u128>) -> Result<Plan> {
     let role = |seen: &Seen| match &seen.finding {
         Finding::Blank => Ok(Role::Newcomer(None)),
-        Finding::Disk { identity, .. } if Some(identity.deployment_id) == deployment_id => {
+        Finding::Disk { identity, holds_data: false, .. }
+            if Some(identity.deployment_id) == deployment_id =>
+        {
             Ok(Role::Newcomer(Some(*identity)))
+        }
+        Finding::Disk { holds_data: true, .. } => {
+            Err(format!("it holds data, but no disk has an intact {ROSTER_PATH}"))
         }
         Finding::Disk { .. } => Err("belongs to another store".to_owned()),
         Finding::Unreadable(reason) | Finding::Foreign(reason) => Err(reason.clone()),
@@ -207,7 +221,7 @@ fn decide_new(seen: &[Seen], deployment_id: Option<u128>) -> Result<Plan> {
 
 fn decide_store(seen: &[Seen], deployment_id: u128) -> Result<Plan> {
     let rosters = seen.iter().filter_map(|seen| match &seen.finding {
-        Finding::Disk { identity, roster } if identity.deployment_id == deployment_id => {
+        Finding::Disk { identity, roster, .. } if identity.deployment_id == deployment_id => {
             roster.as_ref()
         }
         _ => None,
@@ -232,7 +246,7 @@ fn decide_store(seen: &[Seen], deployment_id: u128) -> Result<Plan> {
             Finding::Disk { identity, .. } if identity.deployment_id != deployment_id => {
                 Role::Unused(DiskState::Refused, "belongs to another store".into())
             }
-            Finding::Disk { identity, roster: own } => role_of_disk(
+            Finding::Disk { identity, roster: own, .. } => role_of_disk(
                 identity,
                 own.as_ref(),
                 roster,
@@ -248,7 +262,7 @@ fn decide_store(seen: &[Seen], deployment_id: u128) -> Result<Plan> {
 fn choose_copies(seen: &[Seen], deployment_id: u128, roster: &Roster) -> BTreeMap<u128, usize> {
     let mut chosen: BTreeMap<u128, (u64, bool, usize)> = BTreeMap::new();
     for (index, seen) in seen.iter().enumerate() {
-        let Finding::Disk { identity, roster: own } = &seen.finding else { continue };
+        let Finding::Disk { identity, roster: own, .. } = &seen.finding else { continue };
         if identity.deployment_id != deployment_id {
             continue;
         }

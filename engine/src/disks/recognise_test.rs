@@ -22,7 +22,7 @@ fn at(place: u16, finding: Finding) -> Seen {
 
 fn disk(number: u16, roster: &Roster) -> Finding {
     let identity = Identity { deployment_id: STORE, disk_id: 100 + u128::from(number) };
-    Finding::Disk { identity, roster: Some(roster.clone()) }
+    Finding::Disk { identity, roster: Some(roster.clone()), holds_data: false }
 }
 
 /// All disks in their places.
@@ -52,10 +52,13 @@ fn blank_places_begin_a_store_and_anything_else_prevents_it() {
 #[test]
 fn a_beginning_that_was_cut_off_goes_on() {
     let identity = Identity { deployment_id: STORE, disk_id: 5 };
-    let begun = Finding::Disk { identity, roster: None };
+    let begun = Finding::Disk { identity, roster: None, holds_data: false };
     let plan = decide(&[at(0, begun), at(1, Finding::Blank)]).unwrap();
     assert_eq!(plan.deployment_id, Some(STORE));
     assert_eq!(plan.roles, [Role::Newcomer(Some(identity)), Role::Newcomer(None)]);
+    let lost = Finding::Disk { identity, roster: None, holds_data: true };
+    let error = decide(&[at(0, lost), at(1, Finding::Blank)]).unwrap_err();
+    assert!(error.to_string().contains("holds data"), "never begun anew over data: {error}");
 }
 
 #[test]
@@ -166,13 +169,13 @@ fn disks_of_another_store_are_refused_and_two_whole_stores_are_too_many() {
     let roster = roster_of(4, 2, 1);
     let other = |number: u128| {
         let identity = Identity { deployment_id: 8, disk_id: 100 + number };
-        Finding::Disk { identity, roster: Some(roster.clone()) }
+        Finding::Disk { identity, roster: Some(roster.clone()), holds_data: false }
     };
     let mut seen = complete(&roster);
     let mut one_of_three = roster_of(9, 3, 1);
     one_of_three.epoch = 9;
     let identity = Identity { deployment_id: 8, disk_id: 100 };
-    seen.push(at(5, Finding::Disk { identity, roster: Some(one_of_three) }));
+    seen.push(at(5, Finding::Disk { identity, roster: Some(one_of_three), holds_data: false }));
     assert!(refused(&decide(&seen).unwrap().roles[2]));
     let mut seen = complete(&roster);
     seen.extend([at(5, other(0)), at(6, other(1))]);

@@ -163,7 +163,8 @@ mod tests {
             let data: Vec<_> = all[..data_count].iter().map(piece).collect();
             let parity: Vec<_> = all[data_count..].iter().map(piece).collect();
             prop_assert_eq!(encode(&data, 3), parity);
-            let present: Vec<_> = (1..=data_count).map(|index| (index, piece(&all[index]))).collect();
+            let others = (1..=data_count).map(|index| (index, piece(&all[index])));
+            let present: Vec<_> = others.collect();
             prop_assert_eq!(rebuild(data_count, 3, &present, 0), piece(&all[0]));
         }
     }

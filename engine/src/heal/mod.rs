@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! every few seconds, or when something failed:
-//!   disks: who went, who came --> legs: as many as there should be --> volumes, lowest margin first:
+//!   disks: who went, who came --> legs: as many as there should be --> volumes by margin:
 //!       damaged members in place, lost ones anew on other disks
 //! all the time, slowly: scrub reads everything
 //! ```

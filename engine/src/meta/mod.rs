@@ -33,7 +33,7 @@ use crate::format::value::Value;
 use crate::index::{Index, RowWrite, ScanPage};
 use crate::journal::{Journal, JournalConfig};
 use crate::mirror::Mirror;
-use crate::volume::{VolumeConfig, VolumeSet};
+use crate::volume::{ROOM_MIN, VolumeConfig, VolumeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -217,6 +217,13 @@ impl MetaStore {
         let spaces = self.disks.spaces().await.into_iter();
         let healthy = spaces.filter(|(slot, _)| slot.is_healthy());
         let mut spaces: Vec<DiskSpace> = healthy.filter_map(|(_, space)| space).collect();
+        // A disk without room gets no members; the others may be enough.
+        let needed = self.config.reserve_len / 4 + ROOM_MIN;
+        let roomy: Vec<DiskSpace> =
+            spaces.iter().copied().filter(|space| space.free >= needed).collect();
+        if full.narrowed(roomy.len()).is_some() {
+            spaces = roomy;
+        }
         let geometry = full
             .narrowed(spaces.len())
             .ok_or_else(|| EngineError::Closed(format!("{} disks are too few", spaces.len())))?;

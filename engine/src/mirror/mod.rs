@@ -98,9 +98,14 @@ impl Inner {
         let mut done = Vec::with_capacity(results.len());
         let mut answer = None;
         let mut failed = Vec::new();
+        let is_done_elsewhere = results.iter().any(|(_, result)| result.is_ok());
         for (slot, result) in results {
             match result {
                 Ok(value) => done.push((slot, value)),
+                // What the others have is missing there: its directory was taken away.
+                Err(error) if is_done_elsewhere && error.kind() == io::ErrorKind::NotFound => {
+                    failed.push((slot, io::Error::other(error)));
+                }
                 Err(error) if is_answer(&error) => answer = answer.or(Some((slot, error))),
                 Err(error) => failed.push((slot, error)),
             }

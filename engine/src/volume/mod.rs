@@ -7,7 +7,7 @@
 //! full, a member failed, a restart --> sealed --reclaim copies what lives--> fenced --> removed
 //!                                        ^  |
 //!                                        |  v  a member is lost or damaged
-//!                                       healed: records rewritten, or the member made anew elsewhere
+//!                                       healed: records rewritten, or the member made anew
 //! ```
 //!
 //! - V1: an extent is handed out before its bytes are durable; whoever commits it calls
@@ -31,6 +31,7 @@ mod writer;
 pub use heal::{Healed, Pace, VolumeHealth};
 pub use scan::{ScannedBody, ScannedStripe, StripeScan};
 pub use writer::Appended;
+pub(crate) use writer::ROOM_MIN;
 
 use crate::disks::DiskSet;
 use crate::erasure::Geometry;

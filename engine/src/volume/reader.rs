@@ -114,7 +114,8 @@ impl Volume {
         match first {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(error)) => {
-                tracing::warn!(%error, volume = self.id.0, column = piece.column, "read from others");
+                let (volume, column) = (self.id.0, piece.column);
+                tracing::warn!(%error, volume, column, "read from others");
                 let rebuilt = self.rebuild_piece(offset, piece).await.map_err(|_| error)?;
                 self.note_damage(offset, piece.column);
                 Ok(rebuilt)

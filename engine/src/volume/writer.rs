@@ -28,7 +28,7 @@ use std::sync::{Arc, PoisonError};
 const TRIES_MAX: usize = 6;
 
 /// Bytes beside the reserve that a disk must have free to get a member of a new volume.
-const ROOM_MIN: u64 = 4 << 20;
+pub(crate) const ROOM_MIN: u64 = 4 << 20;
 
 /// Where a stripe's bodies went.
 #[derive(Clone)]

@@ -70,7 +70,7 @@ impl DiskView {
         let manifest = small(report, dir, MANIFEST_PATH, is_leg)
             .and_then(|bytes| small::check_manifest(report, &bytes, store));
         let finding = match identity {
-            Some(identity) => Finding::Disk { identity, roster: roster.clone() },
+            Some(identity) => Finding::Disk { identity, roster: roster.clone(), holds_data: true },
             None => Finding::Foreign(format!("{IDENTITY_PATH} is missing or damaged")),
         };
         Self { dir: dir.to_owned(), _lock: lock, identity, roster, manifest, finding }
