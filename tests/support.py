@@ -78,17 +78,25 @@ def make_certificates(directory):
     return certs_dir, ca
 
 
-class Server:
-    """A running `stave server DIR` on a port that the system chose.
+def directories_of(given):
+    """One directory or a list of them as a list."""
+    return [pathlib.Path(each) for each in ([given] if isinstance(given, (str, os.PathLike)) else given)]
 
-    `options` are further arguments. A server with `--certs-dir` needs `ca`, which its clients shall trust.
+
+class Server:
+    """A running `stave server DIR...` on a port that the system chose.
+
+    `directory` is one or a list of several, each a disk; the log lies beside the first one. `options` are further
+    arguments. A server with `--certs-dir` needs `ca`, which its clients shall trust.
     """
 
     def __init__(self, path, directory, wrapper=(), environment=None, options=(), ca=None):
-        self.path, self.directory = path, pathlib.Path(directory)
+        self.path, self.directories = path, directories_of(directory)
+        self.directory = self.directories[0]
         self.options, self.ca = tuple(map(str, options)), ca
         self.log_path = self.directory.with_name(self.directory.name + ".log")
-        command = [*wrapper, str(path), "server", str(self.directory), "--address", "127.0.0.1:0", *self.options]
+        served = [*map(str, self.directories), "--address", "127.0.0.1:0", *self.options]
+        command = [*wrapper, str(path), "server", *served]
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("STAVE_", "MINIO_"))}
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
@@ -99,7 +107,9 @@ class Server:
             env={**clean, **(environment or {})},
             text=True,
         )
-        self.endpoint = None
+        self.endpoint, given = None, environment or {}
+        is_given = "STAVE_ROOT_USER" in given
+        self.given = (given["STAVE_ROOT_USER"], given["STAVE_ROOT_PASSWORD"]) if is_given else None
 
     def wait_until_ready(self):
         """Reads the banner. Raises when the process ends instead."""
@@ -111,13 +121,22 @@ class Server:
         if self.endpoint is None:
             code = self.process.wait()
             raise RuntimeError(f"the server ended with {code} instead of serving:\n{self.tail()}")
+        self.access_key, self.secret_key = self.given or self.kept_keys()
+        return self
+
+    def kept_keys(self):
+        """The root keys that the server made itself."""
         keys = dict(
             (part.strip() for part in line.split("=", 1))
-            for line in (self.directory / ".stave-credentials").read_text().splitlines()
+            for line in self.credentials_path().read_text().splitlines()
             if "=" in line
         )
-        self.access_key, self.secret_key = keys["aws_access_key_id"], keys["aws_secret_access_key"]
-        return self
+        return keys["aws_access_key_id"], keys["aws_secret_access_key"]
+
+    def credentials_path(self):
+        """The first copy of the root keys; disks that are not there have none."""
+        paths = [directory / ".stave-credentials" for directory in self.directories]
+        return next((path for path in paths if path.exists()), paths[0])
 
     @property
     def host(self):

@@ -100,6 +100,24 @@ pub fn lock_dir(dir: &Path) -> io::Result<Option<DirLock>> {
     }
 }
 
+/// Keeps servers off a directory while it is only read, and writes nothing in it: no lock file is
+/// made, so a disk that never was served cannot be kept. `None` when a server has it.
+///
+/// # Errors
+/// When the lock file cannot be opened or locked.
+#[cfg(not(madsim))]
+pub fn share_dir(dir: &Path) -> io::Result<Option<DirLock>> {
+    let file = match File::open(dir.join(LOCK_NAME)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(dir),
+        result => result,
+    }?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(DirLock { _file: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// A disk that turned read-only still has what it holds: it is locked by what is there.
 fn open_lock(dir: &Path) -> io::Result<File> {
     let path = dir.join(LOCK_NAME);
@@ -217,6 +235,19 @@ mod tests {
         assert!(lock_dir(root.path()).unwrap().is_none());
         drop(first);
         assert!(lock_dir(root.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn readers_share_a_directory_and_keep_servers_off() {
+        let root = tempfile::tempdir().unwrap();
+        drop(lock_dir(root.path()).unwrap());
+        let first = share_dir(root.path()).unwrap();
+        let second = share_dir(root.path()).unwrap();
+        assert!(first.is_some() && second.is_some());
+        assert!(lock_dir(root.path()).unwrap().is_none());
+        drop((first, second));
+        let server = lock_dir(root.path()).unwrap();
+        assert!(server.is_some() && share_dir(root.path()).unwrap().is_none());
     }
 
     #[test]

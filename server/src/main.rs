@@ -1,10 +1,11 @@
 //! The binary `stave`: reads its configuration, puts the house together, serves until told to stop;
-//! or asks a server that runs how it is.
+//! or asks a server that runs how it is; or looks at the files of one that does not run.
 //!
 //! ```text
 //! args + environment --config--> Config --run--> listener, certificates, places, keys, node
 //!                                             --> s3api::serve
 //!                             --> AdminConfig --admin--> signed request, table, exit code
+//!                             --> InspectConfig --inspect--> files, report, exit code
 //! ```
 //!
 //! - S1: wrong configuration is refused before anything is served: one line on stderr, exit code 2.
@@ -15,7 +16,7 @@
 //! - S5: a secret is printed once, when it is made; it never stands in a log line or an error.
 //!
 //! Modules in reading order: [`config`], [`files`], [`places`], [`credentials`], [`certs`],
-//! [`logging`], [`banner`], [`run`], [`admin`].
+//! [`logging`], [`banner`], [`run`], [`admin`], [`inspect`].
 #![cfg_attr(madsim, expect(dead_code, reason = "`run_simulated` uses none of it"))]
 
 #[cfg(not(madsim))]
@@ -26,6 +27,8 @@ mod certs;
 mod config;
 mod credentials;
 mod files;
+#[cfg(not(madsim))]
+mod inspect;
 mod logging;
 mod places;
 #[cfg_attr(madsim, path = "run_simulated.rs")]
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         }
         Ok(Parsed::Serve(config)) => run::run(*config),
         Ok(Parsed::Status(config)) => run::ask(&config),
+        Ok(Parsed::Inspect(config)) => run::inspect(&config),
         Err(line) => Err(Failure::Refused(line)),
     };
     let (line, code) = match outcome {

@@ -14,9 +14,10 @@
 use crate::admin;
 use crate::banner::Banner;
 use crate::certs::{self, Tls};
-use crate::config::{AdminConfig, Config, RootKeys};
+use crate::config::{AdminConfig, Config, InspectConfig, RootKeys};
 use crate::credentials::{self, Homes, Origin, Root};
 use crate::files;
+use crate::inspect;
 use crate::logging;
 use crate::places::{self, Places};
 use cluster::{Node, NodeConfig};
@@ -62,6 +63,14 @@ pub enum Failure {
 /// One line.
 pub fn ask(config: &AdminConfig) -> Result<u8, Failure> {
     admin::run(config).map_err(Failure::Unknown)
+}
+
+/// Looks at the files of a server that does not run; returns the exit code that says what it found.
+///
+/// # Errors
+/// One line.
+pub fn inspect(config: &InspectConfig) -> Result<u8, Failure> {
+    inspect::run(config).map_err(Failure::Refused)
 }
 
 /// Runs the server until a signal; returns its exit code.

@@ -1,7 +1,7 @@
 //! Stands in for [`run`](crate::run) in a build for the simulator, which has no signals and no
 //! runtime to start: there the crate `sim` puts the house together.
 
-use crate::config::{AdminConfig, Config};
+use crate::config::{AdminConfig, Config, InspectConfig};
 
 /// As in the real module.
 pub enum Failure {
@@ -27,4 +27,12 @@ pub fn run(_config: Config) -> Result<u8, Failure> {
 /// Always.
 pub fn ask(_config: &AdminConfig) -> Result<u8, Failure> {
     Err(Failure::Unknown("built for the simulator; use cargo sim".into()))
+}
+
+/// Refuses to look.
+///
+/// # Errors
+/// Always.
+pub fn inspect(_config: &InspectConfig) -> Result<u8, Failure> {
+    Err(Failure::Refused("built for the simulator; use cargo sim".into()))
 }

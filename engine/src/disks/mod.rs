@@ -308,8 +308,7 @@ impl DiskSet {
                 disk_id
             }
         };
-        let is_replaced = |disk: &RosterDisk| !disk.is_active && disk.place == at.place;
-        roster.disks.retain(|disk| !is_replaced(disk));
+        make_room(roster, &at.place, self.places.len());
         let number = DiskNumber(roster.next_number);
         let next_number = roster.next_number.checked_add(1);
         roster.next_number =
@@ -429,6 +428,17 @@ impl DiskSet {
             (slot, space)
         });
         join_all(looks).await
+    }
+}
+
+/// A disk takes the place of a lost one, which is expected no longer: the one that was there, else,
+/// when every place has its disk, one that is nowhere.
+fn make_room(roster: &mut Roster, place: &str, place_count: usize) {
+    roster.disks.retain(|disk| disk.is_active || disk.place != place);
+    if roster.disks.len() >= place_count
+        && let Some(lost) = roster.disks.iter().position(|disk| !disk.is_active)
+    {
+        roster.disks.remove(lost);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Looking after the disks while the node runs: which went, which came, which may be tried again.
 
 use super::recognise::{Finding, Seen, look_at_all};
-use super::{DiskAt, DiskSet, Slot};
+use super::{DiskAt, DiskSet, Slot, make_room};
 use crate::env::{Disk, Durability};
 use crate::error::Result;
 use crate::format::roster::DiskNumber;
@@ -152,8 +152,7 @@ impl DiskSet {
         let next_number = roster.next_number;
         self.forget_place(&at.place);
         self.change(|roster| {
-            let is_replaced = |place: &str, is_active: bool| !is_active && place == at.place;
-            roster.disks.retain(|disk| !is_replaced(&disk.place, disk.is_active));
+            make_room(roster, &at.place, self.places.len());
             roster.next_number = roster.next_number.max(next_number);
             roster.disks.push(added);
         })

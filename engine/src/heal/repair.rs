@@ -45,9 +45,13 @@ impl Healer {
         let volumes = self.store.volumes();
         self.count(volume.heal_notes().await?);
         for column in &health.damaged {
-            match volume.is_writable_member(*column) {
-                true => self.count(volumes.heal_in_place(volume, *column, pace).await?),
-                false => self.heal_anew(volume, *column, pace).await?,
+            match volume.writable_disk(*column) {
+                Some(_) if volume.is_readable_member(*column).await => {
+                    self.count(volumes.heal_in_place(volume, *column, pace).await?);
+                }
+                // The file is gone or its first page is: another one on the same disk will do.
+                Some(slot) => self.count(volumes.heal_anew(volume, *column, slot, pace).await?),
+                None => self.heal_anew(volume, *column, pace).await?,
             }
         }
         for column in &health.missing {

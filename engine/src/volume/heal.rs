@@ -155,9 +155,15 @@ impl Volume {
         }
     }
 
-    /// Whether a member's disk takes writes.
-    pub fn is_writable_member(&self, column: usize) -> bool {
-        self.member(column).slot(&self.shared.disks).is_some_and(|slot| slot.is_healthy())
+    /// A member's disk, when it takes writes.
+    pub fn writable_disk(&self, column: usize) -> Option<Arc<Slot>> {
+        self.member(column).slot(&self.shared.disks).filter(|slot| slot.is_healthy())
+    }
+
+    /// Whether a member's file is there, with an intact first page.
+    pub async fn is_readable_member(&self, column: usize) -> bool {
+        let member = self.member(column);
+        member.file(&self.shared.disks, &self.shared.open_files).await.is_ok()
     }
 
     /// Whether a column's record is intact on its member: header, payload and owners.
@@ -253,7 +259,11 @@ impl Volume {
         let mut healed = Healed::default();
         let notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (offset, column) in notes {
-            if self.member(column).slot(&self.shared.disks).is_some() {
+            let is_there = self.member(column).slot(&self.shared.disks).is_some();
+            if is_there && !self.is_readable_member(column).await {
+                // Not a record is missing but the file.
+                self.member(column).set_damaged(true);
+            } else if is_there {
                 self.heal_record(offset, column, &mut healed).await?;
             }
             let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,8 @@ pub enum Command {
     Server(ServerArguments),
     /// The status of a server that runs.
     Status(StatusArguments),
+    /// A look at files while no server runs.
+    Inspect(InspectArguments),
 }
 
 /// An S3-compatible object store.
@@ -33,6 +35,34 @@ enum CliCommand {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Shows and verifies files and disks while no server runs on them; changes nothing. Exit
+    /// code: 0 intact, 1 damage found, 2 something could not be read.
+    Inspect(InspectArguments),
+}
+
+/// Arguments of `stave inspect`.
+#[derive(Args)]
+pub struct InspectArguments {
+    /// Files of a store, or directories that are its disks: all disks of one store together tell
+    /// most; /d{1...8} names eight
+    #[arg(value_name = "DIR|FILE", required = true)]
+    pub paths: Vec<OsString>,
+    /// Prints one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Prints damage and a summary only
+    #[arg(long, conflicts_with = "records")]
+    pub verify: bool,
+    /// Prints every row of runs and every owner of bodies in segments, too
+    #[arg(long)]
+    pub records: bool,
+    /// Writes every body that the volumes alone still give into this empty directory, into
+    /// quarantine: no server ever serves it
+    #[arg(long, value_name = "TARGET", conflicts_with = "records")]
+    pub rebuild: Option<PathBuf>,
+    /// Reads disks that a server has locked; a file that shrinks meanwhile ends the process
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Subcommand)]
@@ -108,13 +138,17 @@ pub struct ServerArguments {
 /// # Errors
 /// One line.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
-    let help =
-        if is_admin(&arguments) { "stave admin status --help" } else { "stave server --help" };
+    let help = match arguments.get(1).and_then(|argument| argument.to_str()) {
+        Some("admin") => "stave admin status --help",
+        Some("inspect") => "stave inspect --help",
+        _ => "stave server --help",
+    };
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command: CliCommand::Server(arguments) }) => Ok(Command::Server(arguments)),
         Ok(Cli { command: CliCommand::Admin { command } }) => match command {
             AdminCommand::Status(arguments) => Ok(Command::Status(arguments)),
         },
+        Ok(Cli { command: CliCommand::Inspect(arguments) }) => Ok(Command::Inspect(arguments)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion

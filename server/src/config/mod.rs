@@ -1,5 +1,5 @@
 //! Configuration of `stave server`: a pure function from arguments and environment to [`Config`].
-//! That of `stave admin` is in [`admin`].
+//! That of `stave admin` is in [`admin`], that of `stave inspect` in [`inspect`].
 //!
 //! | setting       | flag                | environment                    | default        |
 //! |---------------|---------------------|--------------------------------|----------------|
@@ -23,11 +23,13 @@
 mod admin;
 mod arguments;
 mod ellipses;
+mod inspect;
 mod names;
 mod volumes;
 
 pub use admin::{AdminConfig, Server, Trust};
 pub use arguments::is_admin;
+pub use inspect::{Detail, InspectConfig};
 
 use arguments::{Command, ServerArguments};
 use names::{Environment, Found};
@@ -126,6 +128,8 @@ pub enum Parsed {
     Serve(Box<Config>),
     /// The status of a server that runs.
     Status(Box<AdminConfig>),
+    /// A look at files while no server runs.
+    Inspect(Box<InspectConfig>),
 }
 
 /// Reads a file that holds a secret, and tells what is wrong with it in words.
@@ -148,6 +152,9 @@ pub fn parse(
         }
         Command::Status(arguments) => {
             Parsed::Status(Box::new(admin::status_config(arguments, &mut environment)?))
+        }
+        Command::Inspect(arguments) => {
+            Parsed::Inspect(Box::new(inspect::inspect_config(arguments)?))
         }
     })
 }

@@ -19,7 +19,7 @@ fn config(arguments: &[&str], environment: Pairs<'_>) -> Config {
     match parse_with(arguments, environment) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Show(text)) => panic!("shows {text}"),
-        Ok(Parsed::Status(_)) => panic!("asks for a status"),
+        Ok(Parsed::Status(_) | Parsed::Inspect(_)) => panic!("no server"),
         Err(line) => panic!("refused: {line}"),
     }
 }
@@ -315,4 +315,22 @@ fn help_and_version_are_shown() {
     for arguments in [&["--help"][..], &["--version"], &["server", "--help"], &[]] {
         assert!(matches!(parse_with(arguments, &[]), Ok(Parsed::Show(_))), "{arguments:?}");
     }
+}
+
+#[test]
+fn inspect_shows_items_unless_told_otherwise() {
+    let inspect = |arguments: &[&str]| match parse_with(arguments, &[]) {
+        Ok(Parsed::Inspect(config)) => *config,
+        _ => panic!("no look: {arguments:?}"),
+    };
+    let config = inspect(&["inspect", "/d{1...2}", "file"]);
+    assert_eq!(config.paths, ["/d1", "/d2", "file"].map(PathBuf::from));
+    assert!(!config.is_json && !config.is_forced && config.rebuild.is_none());
+    assert_eq!(config.detail, Detail::Items);
+    assert_eq!(inspect(&["inspect", "--verify", "d"]).detail, Detail::Verify);
+    assert_eq!(inspect(&["inspect", "d", "--records"]).detail, Detail::Records);
+    let rebuild = inspect(&["inspect", "--rebuild", "target", "d"]);
+    assert_eq!(rebuild.rebuild.as_deref(), Some(Path::new("target")));
+    check_refused(&["inspect"], &[], "stave inspect --help");
+    check_refused(&["inspect", "--verify", "--records", "d"], &[], "cannot be used");
 }
