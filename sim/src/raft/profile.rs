@@ -134,6 +134,7 @@ impl Profile {
                 slow_sync_per_mille: *random.pick(&[0, 100, 500, 1000]),
                 // A disk slower than that lets every call of openraft miss its deadline.
                 slow_ms_max: *random.pick(&[1, 5, elections.heartbeat_ms / 5]),
+                burst_len: 0,
             },
             packet_loss_per_mille: *random.pick(&[0, 1, 5]),
             latency_us: (100, *random.pick(&[200, 1000, 5000])),

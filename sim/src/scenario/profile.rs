@@ -144,6 +144,7 @@ impl Profile {
             slow_name_per_mille: *random.pick(&[100, 700]),
             slow_sync_per_mille: *random.pick(&[10, 100]),
             slow_ms_max: *random.pick(&[20, 200]),
+            burst_len: 0,
         };
     }
 
@@ -168,6 +169,7 @@ impl Profile {
                 slow_name_per_mille: *random.pick(&[0, 10, 100, 500]),
                 slow_sync_per_mille: *random.pick(&[0, 100, 500, 1000]),
                 slow_ms_max: *random.pick(&[1, 5, 20, 100]),
+                burst_len: 0,
             },
             packet_loss_per_mille: *random.pick(&[0, 0, 1, 5]),
             latency_us: (100, *random.pick(&[200, 1000, 5000])),
