@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(value.encode(), bytes);
         for extent in value.extents() {
             assert!(
-                extent.start.checked_add(extent.len).is_some_and(|end| end <= extent.record_len)
+                extent.start.checked_add(extent.len).is_some_and(|end| end <= extent.payload_len)
             );
         }
         assert!(value.memory_len() <= 4 * data.len() + 1024, "no allocation beyond the input");
