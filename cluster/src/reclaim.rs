@@ -7,7 +7,8 @@
 //! ```
 //!
 //! - G1: a volume is removed only after its fence is in the log and no row refers to it.
-//! - G2: a volume that a request still holds is left alone: its uncommitted bytes have no row yet.
+//! - G2: a volume that a writer still holds is left alone: its uncommitted bytes have no row yet.
+//!   Readers keep its files, not the volume.
 //! - G3: a crash anywhere costs garbage, never a pointer to nothing.
 //! - G4: a volume is copied only when the copy takes less than half of its room: reclaim ends.
 
@@ -38,9 +39,6 @@ const PACK_COUNT_MAX: usize = 256;
 
 /// Bytes that are copied before they are synced and committed together.
 const COMMIT_LEN_MAX: u64 = 8 << 20;
-
-/// Handles of a volume that are not a request's: the set's and this module's.
-const OWN_HANDLES: usize = 2;
 
 /// Runs rounds for ever.
 pub(crate) async fn run(reclaim: Arc<tokio::sync::Mutex<Reclaim>>, interval: Duration) {
@@ -139,12 +137,13 @@ impl Reclaim {
     /// copy that would take less than half the room (G4).
     async fn is_worth_it(&mut self, volume: &Arc<Volume>) -> Result<bool, LogError> {
         let live_len = self.live_len(volume.id);
-        // The set holds the open volume once more.
-        let is_unheld = Arc::strong_count(volume) <= OWN_HANDLES + 1;
-        if !volume.is_sealed() && is_unheld && live_len.saturating_mul(2) < volume.data_len() {
+        if !volume.is_sealed()
+            && !volume.is_held()
+            && live_len.saturating_mul(2) < volume.data_len()
+        {
             self.store.volumes().seal_open(volume);
         }
-        let is_idle = volume.is_sealed() && Arc::strong_count(volume) <= OWN_HANDLES;
+        let is_idle = volume.is_sealed() && !volume.is_held();
         let is_restriped = volume.is_sealed() && self.store.volumes().wants_restripe(volume);
         let is_dead = live_len.saturating_mul(2) < volume.data_len();
         let is_known = self.stuck.get(&volume.id) == Some(&live_len)

@@ -37,11 +37,13 @@ pub enum Mutant {
     CutAtBadBatch = 15,
     /// A sync that failed is tried again and believed.
     RetryFailedSync = 16,
+    /// A batch is acknowledged although all copies but one were left out while it was written.
+    AckLoneCopy = 17,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -58,6 +60,7 @@ impl Mutant {
         (Self::DropTombstones, "drop-tombstones"),
         (Self::CutAtBadBatch, "cut-at-bad-batch"),
         (Self::RetryFailedSync, "retry-failed-sync"),
+        (Self::AckLoneCopy, "ack-lone-copy"),
     ];
 }
 

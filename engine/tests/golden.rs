@@ -86,12 +86,12 @@ fn roster() {
     };
     let disks = vec![disk(1), disk(4)];
     let roster = Roster { epoch: 77, next_number: 5, parity: 1, disks };
-    let encoded = Bytes::from(roster.encode(0x22));
-    assert_eq!(Roster::decode(&encoded, 0x22), Ok(roster.clone()));
-    assert!(Roster::decode(&encoded, 0x23).is_err(), "another store's");
+    let identity = Identity { deployment_id: 0x22, disk_id: 0x33 };
+    let encoded = Bytes::from(roster.encode(identity));
+    assert_eq!(Roster::decode(&encoded), Ok((identity, roster.clone())));
     let reused = Roster { next_number: 4, ..roster };
-    assert!(Roster::decode(&reused.encode(0x22), 0x22).is_err(), "a number that is free is taken");
-    check_flips(&encoded, 1, |bytes| Roster::decode(bytes, 0x22).is_ok());
+    assert!(Roster::decode(&reused.encode(identity)).is_err(), "a number that is free is taken");
+    check_flips(&encoded, 1, |bytes| Roster::decode(bytes).is_ok());
     check("roster", &encoded);
 }
 

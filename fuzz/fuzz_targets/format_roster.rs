@@ -8,14 +8,14 @@ use stave_fuzz::repaired;
 const DEPLOYMENT: u128 = 9;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = Roster::decode(data, DEPLOYMENT);
+    let _ = Roster::decode(data);
     let mut bytes = b"STAVROST".to_vec();
     bytes.extend([0; 8]);
     bytes.extend(DEPLOYMENT.to_le_bytes());
     bytes.extend((data.len() as u64).to_le_bytes());
     bytes.extend(data);
     let Some(bytes) = repaired(&bytes, 8, &[], 12..bytes.len()) else { return };
-    if let Ok(roster) = Roster::decode(&bytes, DEPLOYMENT) {
-        assert_eq!(Roster::decode(&roster.encode(DEPLOYMENT), DEPLOYMENT), Ok(roster));
+    if let Ok((identity, roster)) = Roster::decode(&bytes) {
+        assert_eq!(Roster::decode(&roster.encode(identity)), Ok((identity, roster)));
     }
 });

@@ -16,10 +16,9 @@ use engine::format::record::{Owner, PAYLOAD_LEN_MAX};
 use engine::format::value::{Extent, VolumeId};
 use engine::meta::RowOwner;
 use engine::object::{Body, StoreError};
-use engine::volume::{Appended, Volume};
+use engine::volume::{Appended, Hold};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -34,7 +33,7 @@ pub(super) struct TakenBody {
     /// Its bytes, when it travels inline.
     pub(super) inline: Bytes,
     /// Holds the volumes until the command is applied (C3).
-    _volumes: BTreeMap<VolumeId, Arc<Volume>>,
+    _volumes: BTreeMap<VolumeId, Hold>,
 }
 
 /// Whose body it is, for the table of owners of its records.
@@ -129,7 +128,7 @@ struct Stream {
     pulse: Pulse,
     writing: Option<JoinHandle<(Result<Appended>, Option<OwnedSemaphorePermit>)>>,
     extents: Vec<Extent>,
-    volumes: BTreeMap<VolumeId, Arc<Volume>>,
+    volumes: BTreeMap<VolumeId, Hold>,
 }
 
 impl Stream {
@@ -270,7 +269,7 @@ impl Stream {
     }
 
     /// Writes the last record and makes all of them durable (C1).
-    async fn finish(mut self) -> Result<(Vec<Extent>, BTreeMap<VolumeId, Arc<Volume>>)> {
+    async fn finish(mut self) -> Result<(Vec<Extent>, BTreeMap<VolumeId, Hold>)> {
         if self.filling_len > 0 {
             self.write_record().await?;
         }

@@ -3,7 +3,7 @@
 use super::recognise::{IDENTITY_PATH, ROSTER_NEW_PATH, ROSTER_PATH};
 use super::{DiskSet, Slot, quorum, write_replacing};
 use crate::error::{EngineError, Result};
-use crate::format::identity::Identity;
+use crate::format::identity::{IDENTITY_LEN, Identity};
 use crate::format::roster::{DiskNumber, Roster, RosterDisk};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -92,14 +92,15 @@ impl DiskSet {
     /// Writes a roster to its active disks, the legs first: a leg that has the newest one is what a
     /// start recovers from. Returns who has it.
     async fn write_roster(&self, roster: &Roster) -> BTreeSet<DiskNumber> {
-        let bytes = Bytes::from(roster.encode(self.deployment_id));
         let mut written = BTreeSet::new();
         for is_leg in [true, false] {
             let targets =
                 roster.disks.iter().filter(|disk| disk.is_active && disk.is_leg == is_leg);
             let slots = targets.filter_map(|disk| self.slot(disk.number));
             let writes = slots.map(|slot| {
-                let bytes = bytes.clone();
+                let identity =
+                    Identity { deployment_id: self.deployment_id, disk_id: slot.disk_id };
+                let bytes = Bytes::from(roster.encode(identity));
                 async move {
                     let result = write_roster_to(&slot, bytes).await;
                     (slot, result)
@@ -119,18 +120,37 @@ impl DiskSet {
     }
 }
 
-/// The directory must still be this disk's: where a mount went, a roster would land on whatever is
-/// below.
-async fn write_roster_to(slot: &Slot, bytes: Bytes) -> Result<()> {
-    let file =
-        slot.disk.open(IDENTITY_PATH).await.map_err(EngineError::io("open", IDENTITY_PATH))?;
-    let read = file.read(0, crate::format::identity::IDENTITY_LEN + 1);
-    let found = read.await.map_err(EngineError::io("read", IDENTITY_PATH))?;
-    let is_ours = Identity::decode(&found).is_ok_and(|identity| identity.disk_id == slot.disk_id);
-    if !is_ours {
-        return Err(EngineError::Foreign(format!("{} is no longer this disk", slot.place)));
+impl Slot {
+    /// Checks that the directory still is this disk's: where a mount went, files would land on
+    /// whatever is below.
+    ///
+    /// # Errors
+    /// When it is not, or cannot be read.
+    pub(crate) async fn check_presence(&self) -> io::Result<()> {
+        let file = self.disk.open(IDENTITY_PATH).await?;
+        let found = file.read(0, IDENTITY_LEN + 1).await?;
+        let identity = Identity::decode(&found);
+        match identity.is_ok_and(|identity| identity.disk_id == self.disk_id) {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("{} is no longer this disk", self.place))),
+        }
     }
+}
+
+async fn write_roster_to(slot: &Slot, bytes: Bytes) -> Result<()> {
+    slot.check_presence().await.map_err(EngineError::io("check", IDENTITY_PATH))?;
     write_replacing(&*slot.disk, ROSTER_NEW_PATH, ROSTER_PATH, bytes).await
+}
+
+/// Disks that took the places of others: whoever put them there says that those are gone for good,
+/// and speaks for them.
+fn replaced_count(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) -> usize {
+    let knows = |roster: &Roster, disk: &RosterDisk| {
+        roster.disks.iter().any(|other| other.number == disk.number)
+    };
+    let gone = base.disks.iter().filter(|disk| disk.is_active && !knows(next, disk)).count();
+    let is_new = |disk: &&RosterDisk| written.contains(&disk.number) && !knows(base, disk);
+    gone.min(next.disks.iter().filter(is_new).count())
 }
 
 fn check_change(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) -> Result<()> {
@@ -138,7 +158,8 @@ fn check_change(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) ->
         true => (written.len(), next.disks.len()),
         false => {
             let active = base.disks.iter().filter(|disk| disk.is_active);
-            let have = active.filter(|disk| written.contains(&disk.number)).count();
+            let have = active.filter(|disk| written.contains(&disk.number)).count()
+                + replaced_count(base, next, written);
             (have, quorum::change_count(base))
         }
     };

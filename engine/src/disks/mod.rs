@@ -204,7 +204,7 @@ impl DiskSet {
             serving: AtomicBool::new(false),
             changed: Notify::new(),
         };
-        let next = set.take_roles(&plan).await?;
+        let next = set.take_roles(&plan, &seen).await?;
         let is_source = |slot: &Arc<Slot>| is_new || is_leg(&plan.roster, slot.number);
         let sources: Vec<_> = set.slots().into_iter().filter(is_source).collect();
         if let Err(error) = set.change(|roster| *roster = next).await {
@@ -212,12 +212,13 @@ impl DiskSet {
                 return Err(error);
             }
             tracing::error!(%error, "the disks are served without taking writes");
+            set.drop_unknown_slots();
         }
         Ok(OpenedDisks { set: Arc::new(set), sources, is_new })
     }
 
     /// Fills the slots; returns the roster that follows from them.
-    async fn take_roles(&self, plan: &Plan) -> Result<Roster> {
+    async fn take_roles(&self, plan: &Plan, seen: &[Seen]) -> Result<Roster> {
         let mut roster = plan.roster.clone();
         let present: BTreeSet<DiskNumber> = plan
             .roles
@@ -231,25 +232,32 @@ impl DiskSet {
             disk.is_active = present.contains(&disk.number);
             disk.is_leg &= disk.is_active;
         }
+        for ((at, role), seen) in self.places.iter().zip(&plan.roles).zip(seen) {
+            if matches!(role, Role::Member { .. } | Role::Returning { .. }) {
+                recognise::restore_identity(at, seen).await;
+            }
+            if let Role::Member { number, is_current } = role {
+                let disk = entry(&mut roster, *number);
+                disk.place = at.place.clone();
+                let (disk_id, is_leg) = (disk.disk_id, disk.is_leg);
+                let slot = self.add_slot(at, (*number, disk_id), !is_current);
+                // Whoever is a leg in the newest roster has what was acknowledged since, even
+                // when it has not that roster itself: a change of it was cut off.
+                slot.is_stale.store(!is_leg, Ordering::Release);
+            }
+        }
+        // The others come when everybody who is there has a slot: they take the places of the lost.
         for (at, role) in self.places.iter().zip(&plan.roles) {
             match role {
-                Role::Member { number, is_current } => {
-                    let disk = entry(&mut roster, *number);
-                    disk.place = at.place.clone();
-                    let (disk_id, is_leg) = (disk.disk_id, disk.is_leg);
-                    let slot = self.add_slot(at, (*number, disk_id), !is_current);
-                    // Whoever is a leg in the newest roster has what was acknowledged since, even
-                    // when it has not that roster itself: a change of it was cut off.
-                    slot.is_stale.store(!is_leg, Ordering::Release);
+                Role::Member { .. } => {}
+                Role::Returning { number, disk_id } => {
+                    self.take_again(&mut roster, at, (*number, *disk_id));
                 }
-                Role::Newcomer(identity) => {
-                    let admitted = self.admit(&mut roster, at, *identity).await;
-                    match admitted {
-                        Err(error) if plan.roster.disks.is_empty() => return Err(error),
-                        Err(error) => self.leave(at, DiskState::Suspect, &error.to_string()),
-                        Ok(()) => {}
-                    }
-                }
+                Role::Newcomer(identity) => match self.admit(&mut roster, at, *identity).await {
+                    Err(error) if plan.roster.disks.is_empty() => return Err(error),
+                    Err(error) => self.leave(at, DiskState::Suspect, &error.to_string()),
+                    Ok(()) => {}
+                },
                 Role::Unused(state, reason) => self.leave(at, *state, reason),
             }
         }
@@ -308,7 +316,7 @@ impl DiskSet {
                 disk_id
             }
         };
-        make_room(roster, &at.place, self.places.len());
+        self.make_room(roster, &at.place);
         let number = DiskNumber(roster.next_number);
         let next_number = roster.next_number.checked_add(1);
         roster.next_number =
@@ -318,6 +326,39 @@ impl DiskSet {
         tracing::info!(disk = at.place, number = number.0, "disk joins");
         self.add_slot(at, (number, disk_id), false);
         Ok(())
+    }
+
+    /// A disk that was replaced is there again: what it holds is verified.
+    fn take_again(&self, roster: &mut Roster, at: &DiskAt, (number, disk_id): (DiskNumber, u128)) {
+        self.make_room(roster, &at.place);
+        let place = at.place.clone();
+        let position = roster.disks.partition_point(|disk| disk.number < number);
+        let disk = RosterDisk { number, disk_id, place, is_active: true, is_leg: false };
+        roster.disks.insert(position, disk);
+        tracing::info!(disk = at.place, number = number.0, "a disk that was replaced is back");
+        self.add_slot(at, (number, disk_id), true);
+    }
+
+    /// A disk takes the place of a lost one, which is expected no longer: the one that was there,
+    /// else, when every place has its disk, one that is nowhere.
+    fn make_room(&self, roster: &mut Roster, place: &str) {
+        let is_lost = |disk: &RosterDisk| {
+            let slot = self.slot(disk.number);
+            !disk.is_active || slot.is_none_or(|slot| slot.state() == DiskState::Absent)
+        };
+        roster.disks.retain(|disk| !is_lost(disk) || disk.place != place);
+        if roster.disks.len() >= self.places.len()
+            && let Some(lost) = roster.disks.iter().position(is_lost)
+        {
+            roster.disks.remove(lost);
+        }
+    }
+
+    /// Slots that no roster knows are given up: their disks are looked at anew.
+    fn drop_unknown_slots(&self) {
+        let roster = self.roster();
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|number, _| roster.disks.iter().any(|disk| disk.number == *number));
     }
 
     fn leave(&self, at: &DiskAt, state: DiskState, reason: &str) {
@@ -428,17 +469,6 @@ impl DiskSet {
             (slot, space)
         });
         join_all(looks).await
-    }
-}
-
-/// A disk takes the place of a lost one, which is expected no longer: the one that was there, else,
-/// when every place has its disk, one that is nowhere.
-fn make_room(roster: &mut Roster, place: &str, place_count: usize) {
-    roster.disks.retain(|disk| disk.is_active || disk.place != place);
-    if roster.disks.len() >= place_count
-        && let Some(lost) = roster.disks.iter().position(|disk| !disk.is_active)
-    {
-        roster.disks.remove(lost);
     }
 }
 

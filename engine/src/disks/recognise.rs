@@ -6,14 +6,16 @@
 //! | a disk of the newest roster, active | used; a leg only if it has that roster itself |
 //! | a disk of that roster that missed changes (absent, an older copy) | used once verified |
 //! | a blank directory | a new disk, unless it alone lies on the system's device |
+//! | a disk whose identity is damaged or lost | known by its roster; it is written again |
 //! | a second copy of a disk | the newer one, the one in its old place, the first; no other |
-//! | a disk that the roster no longer knows | refused: it was replaced |
+//! | a disk that was replaced, its replacement gone | used under its old number once verified |
+//! | a disk that was replaced by one that is there, too | one more disk, as above |
 //! | a disk of another store, or other files | refused |
 //! | a directory that cannot be read, or is missing | absent |
 //!
 //! Nothing is ever removed from a refused disk.
 
-use super::{DiskAt, quorum};
+use super::{DiskAt, quorum, write_replacing};
 use crate::env::{Device, Disk};
 use crate::error::{EngineError, Result};
 use crate::format::identity::Identity;
@@ -35,9 +37,15 @@ pub(super) const IDENTITY_NEW_PATH: &str = "stave.disk.tmp";
 pub const ROSTER_PATH: &str = "stave.roster";
 pub(super) const ROSTER_NEW_PATH: &str = "stave.roster.tmp";
 
-/// Files of ours that say nothing without an identity.
-const LEFT_BEHIND: [&str; 5] =
-    [IDENTITY_NEW_PATH, ROSTER_PATH, ROSTER_NEW_PATH, MANIFEST_PATH, MANIFEST_NEW_PATH];
+/// Files of ours that say nothing without an intact identity.
+const LEFT_BEHIND: [&str; 6] = [
+    IDENTITY_PATH,
+    IDENTITY_NEW_PATH,
+    ROSTER_PATH,
+    ROSTER_NEW_PATH,
+    MANIFEST_PATH,
+    MANIFEST_NEW_PATH,
+];
 
 /// Bytes that an identity or a roster has at most.
 const SMALL_FILE_LEN_MAX: usize = 1 << 20;
@@ -59,6 +67,8 @@ pub enum Finding {
         roster: Option<Roster>,
         /// Whether a store ever began on it; only asked where there is no roster.
         holds_data: bool,
+        /// Whether the roster alone says which it is: the identity is damaged or lost.
+        lacks_identity: bool,
     },
 }
 
@@ -82,6 +92,13 @@ pub enum Role {
         number: DiskNumber,
         /// Whether it has the newest roster and took part in it.
         is_current: bool,
+    },
+    /// A disk that the roster no longer knows: another one had taken its place.
+    Returning {
+        /// The number it had, and has again.
+        number: DiskNumber,
+        /// Its identity.
+        disk_id: u128,
     },
     /// A disk to be; it has that identity already if a process died on the way.
     Newcomer(Option<Identity>),
@@ -112,22 +129,51 @@ pub async fn look(place: &str, disk: &dyn Disk) -> Seen {
     let finding = match read_small(disk, IDENTITY_PATH).await {
         Ok(bytes) => match Identity::decode(&bytes) {
             Ok(identity) => find_disk(disk, identity).await,
-            Err(_) => Finding::Foreign(format!("{IDENTITY_PATH} is damaged or of another version")),
+            Err(_) => match (find_by_roster(disk).await, find_blank(disk).await) {
+                (Some(finding), _) => finding,
+                // Its beginning was cut off: there is nothing to lose.
+                (None, Finding::Blank) => Finding::Blank,
+                _ => Finding::Foreign(format!("{IDENTITY_PATH} is damaged or of another version")),
+            },
         },
-        Err(error) if error.is_not_found() => find_blank(disk).await,
-        Err(error) => Finding::Unreadable(error.to_string()),
+        Err(error) => match find_by_roster(disk).await {
+            Some(finding) => finding,
+            None if error.is_not_found() => find_blank(disk).await,
+            None => Finding::Unreadable(error.to_string()),
+        },
     };
     Seen { place: place.to_owned(), device, finding }
 }
 
 async fn find_disk(disk: &dyn Disk, identity: Identity) -> Finding {
     let roster = match read_small(disk, ROSTER_PATH).await {
-        Ok(bytes) => Roster::decode(&bytes, identity.deployment_id).ok(),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Finding::Unreadable(error.to_string()),
+        Ok(bytes) => {
+            let decoded = Roster::decode(&bytes).ok();
+            decoded.filter(|(owner, _)| *owner == identity).map(|(_, roster)| roster)
+        }
+        // It is written again; until then the disk is verified before it counts.
+        Err(_) => None,
     };
     let holds_data = roster.is_none() && data_directory(disk).await.is_some();
-    Finding::Disk { identity, roster, holds_data }
+    Finding::Disk { identity, roster, holds_data, lacks_identity: false }
+}
+
+/// Which disk its copy of the roster says it is.
+async fn find_by_roster(disk: &dyn Disk) -> Option<Finding> {
+    let bytes = read_small(disk, ROSTER_PATH).await.ok()?;
+    let (identity, roster) = Roster::decode(&bytes).ok()?;
+    let roster = Some(roster);
+    Some(Finding::Disk { identity, roster, holds_data: false, lacks_identity: true })
+}
+
+/// Writes the identity of a disk again that only its roster still knows.
+pub(super) async fn restore_identity(at: &DiskAt, seen: &Seen) {
+    let Finding::Disk { identity, lacks_identity: true, .. } = &seen.finding else { return };
+    let bytes = identity.encode();
+    match write_replacing(&*at.disk, IDENTITY_NEW_PATH, IDENTITY_PATH, bytes).await {
+        Ok(()) => tracing::warn!(disk = at.place, "{IDENTITY_PATH} was lost and is written again"),
+        Err(error) => tracing::warn!(%error, disk = at.place, "{IDENTITY_PATH} is not restored"),
+    }
 }
 
 /// A directory of ours with files in it, if there is one.
@@ -294,11 +340,19 @@ fn role_of_disk(
             Role::Member { number: disk.number, is_current }
         }
         (None, None) => Role::Newcomer(Some(*identity)),
-        (None, Some(_)) => Role::Unused(
-            DiskState::Refused,
-            "it was replaced by another disk; empty it to use it again".into(),
-        ),
+        (None, Some(own)) => match old_number(identity.disk_id, own, newest) {
+            Some(number) => Role::Returning { number, disk_id: identity.disk_id },
+            None => Role::Newcomer(Some(*identity)),
+        },
     }
+}
+
+/// The number of a disk that the newest roster no longer knows, if it is free: numbers are given
+/// once, so whatever still names it means this disk.
+pub(super) fn old_number(disk_id: u128, own: &Roster, newest: &Roster) -> Option<DiskNumber> {
+    let known = own.disks.iter().find(|disk| disk.disk_id == disk_id)?;
+    let is_taken = newest.disks.iter().any(|disk| disk.number == known.number);
+    (!is_taken && known.number.0 < newest.next_number).then_some(known.number)
 }
 
 fn check_quorum(roster: &Roster, roles: &[Role]) -> Result<()> {

@@ -22,7 +22,12 @@ fn at(place: u16, finding: Finding) -> Seen {
 
 fn disk(number: u16, roster: &Roster) -> Finding {
     let identity = Identity { deployment_id: STORE, disk_id: 100 + u128::from(number) };
-    Finding::Disk { identity, roster: Some(roster.clone()), holds_data: false }
+    Finding::Disk {
+        identity,
+        roster: Some(roster.clone()),
+        holds_data: false,
+        lacks_identity: false,
+    }
 }
 
 /// All disks in their places.
@@ -52,11 +57,11 @@ fn blank_places_begin_a_store_and_anything_else_prevents_it() {
 #[test]
 fn a_beginning_that_was_cut_off_goes_on() {
     let identity = Identity { deployment_id: STORE, disk_id: 5 };
-    let begun = Finding::Disk { identity, roster: None, holds_data: false };
+    let begun = Finding::Disk { identity, roster: None, holds_data: false, lacks_identity: false };
     let plan = decide(&[at(0, begun), at(1, Finding::Blank)]).unwrap();
     assert_eq!(plan.deployment_id, Some(STORE));
     assert_eq!(plan.roles, [Role::Newcomer(Some(identity)), Role::Newcomer(None)]);
-    let lost = Finding::Disk { identity, roster: None, holds_data: true };
+    let lost = Finding::Disk { identity, roster: None, holds_data: true, lacks_identity: false };
     let error = decide(&[at(0, lost), at(1, Finding::Blank)]).unwrap_err();
     assert!(error.to_string().contains("holds data"), "never begun anew over data: {error}");
 }
@@ -140,15 +145,30 @@ fn a_blank_place_becomes_a_new_disk_but_not_an_unmounted_one() {
 }
 
 #[test]
-fn foreign_and_replaced_disks_and_copies_are_refused() {
+fn a_replaced_disk_that_is_there_again_has_its_old_number() {
+    let (old, mut new) = (roster_of(4, 5, 2), roster_of(9, 5, 2));
+    new.disks.remove(2);
+    let mut seen = complete(&old);
+    seen.iter_mut().for_each(|seen| {
+        if let Finding::Disk { roster, .. } = &mut seen.finding {
+            *roster = Some(new.clone());
+        }
+    });
+    seen[2] = at(2, disk(2, &old));
+    let plan = decide(&seen).unwrap();
+    assert_eq!(plan.roles[2], Role::Returning { number: DiskNumber(2), disk_id: 102 });
+    assert_eq!(plan.roles[3], member(3, true));
+}
+
+#[test]
+fn foreign_disks_and_copies_are_refused() {
     let roster = roster_of(4, 4, 2);
     let mut seen = complete(&roster);
     seen[1].finding = Finding::Foreign("a photo album".into());
     seen.push(at(8, disk(0, &roster)));
-    seen.push(at(9, disk(77, &roster)));
     let plan = decide(&seen).unwrap();
     assert_eq!(plan.roles[0], member(0, true), "at the place that the roster knows");
-    for index in [1, 4, 5] {
+    for index in [1, 4] {
         assert!(refused(&plan.roles[index]), "{index}");
     }
 }
@@ -169,13 +189,26 @@ fn disks_of_another_store_are_refused_and_two_whole_stores_are_too_many() {
     let roster = roster_of(4, 2, 1);
     let other = |number: u128| {
         let identity = Identity { deployment_id: 8, disk_id: 100 + number };
-        Finding::Disk { identity, roster: Some(roster.clone()), holds_data: false }
+        Finding::Disk {
+            identity,
+            roster: Some(roster.clone()),
+            holds_data: false,
+            lacks_identity: false,
+        }
     };
     let mut seen = complete(&roster);
     let mut one_of_three = roster_of(9, 3, 1);
     one_of_three.epoch = 9;
     let identity = Identity { deployment_id: 8, disk_id: 100 };
-    seen.push(at(5, Finding::Disk { identity, roster: Some(one_of_three), holds_data: false }));
+    seen.push(at(
+        5,
+        Finding::Disk {
+            identity,
+            roster: Some(one_of_three),
+            holds_data: false,
+            lacks_identity: false,
+        },
+    ));
     assert!(refused(&decide(&seen).unwrap().roles[2]));
     let mut seen = complete(&roster);
     seen.extend([at(5, other(0)), at(6, other(1))]);

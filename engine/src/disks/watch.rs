@@ -1,10 +1,11 @@
 //! Looking after the disks while the node runs: which went, which came, which may be tried again.
 
-use super::recognise::{Finding, Seen, look_at_all};
-use super::{DiskAt, DiskSet, Slot, make_room};
+use super::recognise::{Finding, Seen, look_at_all, old_number, restore_identity};
+use super::{DiskAt, DiskSet, Slot};
 use crate::env::{Disk, Durability};
 use crate::error::Result;
-use crate::format::roster::DiskNumber;
+use crate::format::identity::Identity;
+use crate::format::roster::{DiskNumber, Roster, RosterDisk};
 use crate::object::status::DiskState;
 use bytes::Bytes;
 use std::io;
@@ -24,7 +25,9 @@ impl DiskSet {
         if self.places.len() == 1 {
             return;
         }
+        let known = self.roster();
         let seen = look_at_all(self.places.clone()).await;
+        self.restore_identities(&seen).await;
         let mut gone = Vec::new();
         for slot in self.slots() {
             match why_gone(&slot, &seen) {
@@ -44,7 +47,37 @@ impl DiskSet {
         for (at, seen) in self.places.iter().zip(&seen) {
             self.take_in(at, seen).await;
         }
-        self.activate().await;
+        self.activate(self.has_worn_roster(&known, &seen)).await;
+    }
+
+    /// Whether a disk lacks the roster that it took: it was damaged since.
+    fn has_worn_roster(&self, known: &Roster, seen: &[Seen]) -> bool {
+        let is_worn = |slot: &Arc<Slot>| {
+            let is_active = |disk: &RosterDisk| disk.number == slot.number && disk.is_active;
+            let found = seen.iter().find(|seen| seen.place == slot.place);
+            let epoch = found.and_then(|seen| match &seen.finding {
+                Finding::Disk { identity, roster, .. } if identity.disk_id == slot.disk_id => {
+                    Some(roster.as_ref().map_or(0, |roster| roster.epoch))
+                }
+                _ => None,
+            });
+            slot.is_healthy()
+                && known.disks.iter().any(is_active)
+                && epoch.is_some_and(|epoch| epoch < known.epoch)
+        };
+        self.slots().iter().any(is_worn)
+    }
+
+    /// Disks of the roster that only their copies of it still know get their identity back.
+    async fn restore_identities(&self, seen: &[Seen]) {
+        let roster = self.roster();
+        for (at, seen) in self.places.iter().zip(seen) {
+            let Finding::Disk { identity, .. } = &seen.finding else { continue };
+            let is_known = roster.disks.iter().any(|disk| disk.disk_id == identity.disk_id);
+            if identity.deployment_id == self.deployment_id && is_known {
+                restore_identity(at, seen).await;
+            }
+        }
     }
 
     /// Demotes disks that failed since the last look, whoever saw it.
@@ -90,11 +123,13 @@ impl DiskSet {
         match &seen.finding {
             Finding::Blank => {
                 let is_odd = seen.device.is_root && !self.is_on_system_device().await;
-                if !is_odd && let Err(error) = self.take_new(at).await {
+                if !is_odd && let Err(error) = self.take_new(at, None).await {
                     tracing::warn!(%error, disk = at.place, "an empty directory was not taken in");
                 }
             }
-            Finding::Disk { identity, .. } if identity.deployment_id == self.deployment_id => {
+            Finding::Disk { identity, roster: own, .. }
+                if identity.deployment_id == self.deployment_id =>
+            {
                 let roster = self.roster();
                 let known = roster.disks.iter().find(|disk| disk.disk_id == identity.disk_id);
                 let is_there = known.is_some_and(|disk| {
@@ -105,7 +140,7 @@ impl DiskSet {
                         self.take_back(at, disk.number, identity.disk_id, 0).await;
                     }
                     Some(_) => self.leave(at, DiskState::Refused, "a copy of another disk"),
-                    None => self.leave(at, DiskState::Refused, "it was replaced by another disk"),
+                    None => self.take_unknown(at, *identity, own.as_ref()).await,
                 }
             }
             Finding::Disk { .. } | Finding::Foreign(_) | Finding::Unreadable(_) => {}
@@ -113,7 +148,8 @@ impl DiskSet {
     }
 
     /// Disks that are well but were left out by a change that did not come through take part again.
-    async fn activate(&self) {
+    /// A new epoch begins, too, when one `is_due`.
+    async fn activate(&self, is_due: bool) {
         let roster = self.roster();
         let is_active = |slot: &Slot| {
             roster.disks.iter().any(|disk| disk.number == slot.number && disk.is_active)
@@ -123,7 +159,7 @@ impl DiskSet {
             .filter(|slot| slot.is_healthy() && !is_active(slot))
             .map(|slot| slot.number)
             .collect();
-        if numbers.is_empty() && self.is_changeable() {
+        if numbers.is_empty() && self.is_changeable() && !is_due {
             return;
         }
         let changed = self.change(|roster| {
@@ -145,22 +181,38 @@ impl DiskSet {
         false
     }
 
-    async fn take_new(&self, at: &DiskAt) -> Result<()> {
+    async fn take_new(&self, at: &DiskAt, identity: Option<Identity>) -> Result<()> {
         let mut roster = self.roster();
-        self.admit(&mut roster, at, None).await?;
+        self.admit(&mut roster, at, identity).await?;
         let added = roster.disks.pop().expect("a disk was added");
         let next_number = roster.next_number;
         self.forget_place(&at.place);
-        self.change(|roster| {
-            make_room(roster, &at.place, self.places.len());
+        let changed = self.change(|roster| {
+            self.make_room(roster, &at.place);
             roster.next_number = roster.next_number.max(next_number);
             roster.disks.push(added);
-        })
-        .await?;
-        let roster = self.roster();
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|number, _| roster.disks.iter().any(|disk| disk.number == *number));
-        Ok(())
+        });
+        let changed = changed.await;
+        self.drop_unknown_slots();
+        changed
+    }
+
+    /// A disk that the roster does not know: it was replaced and is there again, or it joined in a
+    /// change that did not come through.
+    async fn take_unknown(&self, at: &DiskAt, identity: Identity, own: Option<&Roster>) {
+        let disk_id = identity.disk_id;
+        let number = own.and_then(|own| old_number(disk_id, own, &self.roster()));
+        let changed = match number {
+            None => self.take_new(at, Some(identity)).await,
+            Some(number) => {
+                self.forget_place(&at.place);
+                self.change(|roster| self.take_again(roster, at, (number, disk_id))).await
+            }
+        };
+        if let Err(error) = changed {
+            tracing::warn!(%error, disk = at.place, "disk was not taken back");
+        }
+        self.drop_unknown_slots();
     }
 
     async fn take_back(&self, at: &DiskAt, number: DiskNumber, disk_id: u128, strikes: u64) {

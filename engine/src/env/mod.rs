@@ -66,6 +66,10 @@ pub trait Disk: Send + Sync + 'static {
     fn list(&self, path: &str) -> IoFuture<Vec<String>>;
     /// Makes the entries of a directory durable.
     fn sync_dir(&self, path: &str) -> IoFuture<()>;
+    /// Whether changes reach as many copies as an acknowledgement needs: always, on one disk.
+    fn is_safe(&self) -> bool {
+        true
+    }
     /// Size and free bytes of the file system below.
     fn space(&self) -> IoFuture<DiskSpace>;
     /// What the directory lies on.

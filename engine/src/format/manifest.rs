@@ -1,24 +1,16 @@
 //! Manifest: the atomic list of what is live, the root of truth. Replaced as a whole by rename.
 //!
-//! | offset | size | field      | meaning                                           |
-//! |-------:|-----:|------------|---------------------------------------------------|
-//! |      0 |    8 | `magic`    | `STAVMANI`                                        |
-//! |      8 |    4 | `crc`      | CRC-32 of bytes 12..                              |
-//! |     12 |    4 | `version`  | [`FORMAT_VERSION`]                                |
-//! |     16 |   16 | `deployment_id` | the store                                    |
-//! |     32 |    8 | `body_len` | bytes that follow                                 |
-//! |     40 |  ... | body       | [`Manifest`] in the codec's layout                |
+//! The body of its frame (`STAVMANI`, see [`super::whole`]) is a [`Manifest`].
 //!
 //! - M1: every file that the manifest names is complete and durable before the manifest is.
 //! - M2: a file that no manifest names may be deleted; one that the newest names may not.
 
 use super::roster::DiskNumber;
-use super::{FORMAT_VERSION, Fields, Malformed, codec, value::VolumeId};
+use super::whole::Frame;
+use super::{Malformed, value::VolumeId};
 use crate::erasure::Geometry;
 
-const MAGIC: &[u8; 8] = b"STAVMANI";
-const HEADER_LEN: usize = 40;
-const WHAT: &str = "manifest";
+const FRAME: Frame = Frame { magic: b"STAVMANI", what: "manifest" };
 
 /// State of one volume, as of the checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
@@ -79,17 +71,7 @@ pub struct Manifest {
 impl Manifest {
     /// Encodes the manifest of a store.
     pub fn encode(&self, deployment_id: u128) -> Vec<u8> {
-        let body = codec::encode(self);
-        let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&deployment_id.to_le_bytes());
-        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&body);
-        let crc = crc32fast::hash(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&crc.to_le_bytes());
-        bytes
+        FRAME.encode(deployment_id, self)
     }
 
     /// Decodes the manifest of that store.
@@ -97,20 +79,17 @@ impl Manifest {
     /// # Errors
     /// [`Malformed`] when it is damaged, of another version or of another store.
     pub fn decode(bytes: &[u8], deployment_id: u128) -> Result<Self, Malformed> {
-        let mut fields = Fields::new(bytes, WHAT);
-        let (magic, crc) = (fields.bytes(8)?, fields.u32()?);
-        if magic != MAGIC || crc != crc32fast::hash(&bytes[12..]) {
-            return Err(Malformed(WHAT));
+        let (owner, manifest) = FRAME.decode::<Self>(bytes)?;
+        if owner != deployment_id {
+            return Err(Malformed(FRAME.what));
         }
-        let is_ours = fields.u32()? == FORMAT_VERSION && fields.u128()? == deployment_id;
-        let body_len = fields.u64()?;
-        if !is_ours || body_len != fields.remaining() as u64 {
-            return Err(Malformed(WHAT));
-        }
-        let manifest: Self = codec::decode(&bytes[HEADER_LEN..], WHAT)?;
         let is_valid = |entry: &VolumeEntry| {
             entry.geometry.is_valid() && entry.members.len() == entry.geometry.width()
         };
-        if manifest.volumes.iter().all(is_valid) { Ok(manifest) } else { Err(Malformed(WHAT)) }
+        if manifest.volumes.iter().all(is_valid) {
+            Ok(manifest)
+        } else {
+            Err(Malformed(FRAME.what))
+        }
     }
 }

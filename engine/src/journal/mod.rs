@@ -16,6 +16,8 @@
 //!   generation in new files; the old ones go when the manifest names the new generation. So nobody
 //!   is ever served what a power cut could still take, and a sync that failed before the restart
 //!   cannot hide (see `faults-and-checks`, D9).
+//! - J6: with fewer copies than an acknowledgement needs nothing is written; a batch that had fewer
+//!   when it was written counts as failed (J4).
 
 mod recovery;
 mod ring;
@@ -218,6 +220,10 @@ impl Journal {
     }
 }
 
+fn unsafe_write() -> EngineError {
+    EngineError::Closed("too few copies of the metadata are left".into())
+}
+
 fn closed() -> EngineError {
     EngineError::Closed("journal ended".into())
 }
@@ -280,6 +286,9 @@ impl Writer {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
+        if !self.ring.is_safe() {
+            return Err(unsafe_write());
+        }
         let records: Vec<JournalRecord> =
             appends.iter().flat_map(|append| append.records.iter().cloned()).collect();
         let result = self.write_batch(&records).await;
@@ -298,6 +307,10 @@ impl Writer {
         let sequence = self.next_sequence;
         let buffers = batch::encode(place, sequence, records);
         self.ring.write(place, sequence, buffers, durability()).await?;
+        // Copies that were left out while this was under way do not hold it.
+        if !self.ring.is_safe() && !mutant::is(Mutant::AckLoneCopy) {
+            return Err(unsafe_write());
+        }
         self.next_sequence += 1;
         self.stats.last_sequence.store(sequence, Ordering::Release);
         self.stats.batches.fetch_add(1, Ordering::Relaxed);

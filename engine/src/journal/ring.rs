@@ -192,6 +192,11 @@ impl Ring {
         Ok(())
     }
 
+    /// Whether what is written is on as many copies as an acknowledgement needs.
+    pub(super) fn is_safe(&self) -> bool {
+        self.disk.is_safe()
+    }
+
     /// Files that hold batches which no checkpoint contains.
     pub(super) fn files_used(&self, released: u64) -> usize {
         self.files.iter().filter(|file| file.last_sequence > released).count()

@@ -12,11 +12,14 @@ use crate::format::record::{Owner, PAYLOAD_LEN_MAX};
 use crate::format::value::{Extent, Location, Value, VolumeId};
 use crate::index::{self, Frozen, Memtable, MergeInput, Run, RunWriter, Usage, merge, pick_merge};
 use crate::mutant::{self, Mutant};
-use crate::volume::{Appended, Volume};
+use crate::volume::{Appended, Hold};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Volumes into which one checkpoint tries to move its bodies.
+const DESTAGE_TRIES_MAX: u32 = 4;
 
 /// Bodies up to this length stay in their row: a location would not be shorter.
 const KEEP_INLINE_LEN: usize = 64;
@@ -105,18 +108,33 @@ impl MetaStore {
     }
 
     async fn write_out(&self, frozen: &Frozen) -> Result<WrittenOut> {
-        let (destaged, volumes) = match self.destage(&frozen.rows).await {
-            // Too few disks for a volume: bodies stay in their rows, which have copies enough.
-            Err(EngineError::Closed(reason)) => {
-                tracing::warn!(reason, "bodies are not moved to volumes");
-                (BTreeMap::new(), Held::new())
-            }
-            destaged => destaged?,
-        };
+        let (destaged, volumes) = self.destage_somewhere(&frozen.rows).await?;
         let mut writer = self.begin_run().await?;
         let written = write_rows(&mut writer, &frozen.rows, &destaged).await;
         let run = self.end_run(writer, written).await?;
         Ok(WrittenOut { destaged, run, volumes })
+    }
+
+    /// Moves bodies into volumes. When a disk fails under a volume, the next one does without it;
+    /// when there are too few disks for a volume, bodies stay in their rows, which have copies
+    /// enough.
+    async fn destage_somewhere(&self, rows: &Memtable) -> Result<(BTreeMap<Bytes, Extent>, Held)> {
+        let mut tries_left = DESTAGE_TRIES_MAX;
+        loop {
+            tries_left -= 1;
+            match self.destage(rows).await {
+                Err(EngineError::Closed(reason)) => {
+                    tracing::warn!(reason, "bodies are not moved to volumes");
+                    return Ok((BTreeMap::new(), Held::new()));
+                }
+                Err(error @ EngineError::Io { .. })
+                    if tries_left > 0 && self.disks.geometry_full().parity > 0 =>
+                {
+                    tracing::warn!(%error, "bodies are moved to another volume");
+                }
+                destaged => return destaged,
+            }
+        }
     }
 
     async fn begin_run(&self) -> Result<RunWriter> {
@@ -220,7 +238,7 @@ impl MetaStore {
 }
 
 /// Volumes that bodies went to, held so that reclaim leaves them alone.
-type Held = BTreeMap<VolumeId, Arc<Volume>>;
+type Held = BTreeMap<VolumeId, Hold>;
 
 /// What a memtable became.
 #[derive(Default)]

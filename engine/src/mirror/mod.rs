@@ -11,6 +11,8 @@
 //! - X3: a leg that is being filled takes part in everything that is created from then on; when it
 //!   fails it is dropped without further ado.
 //! - X4: no space on a leg is an answer, not a failure of the leg.
+//! - X5: a change that succeeded on one leg only, the others having been left out meanwhile, is an
+//!   acknowledgement for nobody: the journal asks [`Disk::is_safe`] before and after it writes.
 
 mod file;
 
@@ -284,6 +286,10 @@ impl Disk for Mirror {
             let spaces = running.await?.into_iter().map(|(_, space)| space);
             Ok(spaces.min_by_key(|space| space.free).unwrap_or_default())
         })
+    }
+
+    fn is_safe(&self) -> bool {
+        !self.inner.disks.is_serving() || self.inner.disks.is_writable()
     }
 
     fn device(&self) -> IoFuture<Device> {

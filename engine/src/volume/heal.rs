@@ -309,7 +309,7 @@ impl VolumeSet {
         for old in &known {
             let Ok(volume) = self.get(old.id) else { continue };
             // Whoever appends right now holds it: its length is not final yet.
-            let is_idle = volume.is_sealed() && Arc::strong_count(&volume) <= 2;
+            let is_idle = volume.is_sealed() && !volume.is_held();
             if is_idle {
                 volume.settled.store(true, Ordering::Release);
             }

@@ -89,6 +89,7 @@ impl Member {
         let path = self.path();
         let file = match slot.disk.create(&path).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                slot.check_presence().await?;
                 slot.disk.create_dir(VOLUME_DIR).await?;
                 slot.disk.sync_dir("").await?;
                 slot.disk.create(&path).await?

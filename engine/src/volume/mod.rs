@@ -30,8 +30,8 @@ mod writer;
 
 pub use heal::{Healed, Pace, VolumeHealth};
 pub use scan::{ScannedBody, ScannedStripe, StripeScan};
-pub use writer::Appended;
 pub(crate) use writer::ROOM_MIN;
+pub use writer::{Appended, Hold};
 
 use crate::disks::DiskSet;
 use crate::erasure::Geometry;
@@ -89,6 +89,8 @@ pub struct Volume {
     settled: AtomicBool,
     gate: writer::SyncGate,
     notes: heal::Notes,
+    /// Appends that are under way, or that no row names yet.
+    holds: AtomicU64,
 }
 
 impl Volume {
@@ -110,6 +112,7 @@ impl Volume {
             settled: AtomicBool::new(entry.sealed_len.is_some()),
             gate: writer::SyncGate::default(),
             notes: heal::Notes::default(),
+            holds: AtomicU64::new(0),
         }
     }
 
@@ -125,7 +128,13 @@ impl Volume {
 
     /// Whether nothing is appended any more.
     pub fn is_sealed(&self) -> bool {
-        self.sealed.load(Ordering::Acquire)
+        self.sealed.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody appends, or appended what no row names yet. Once a sealed volume is not held,
+    /// it never is again.
+    pub fn is_held(&self) -> bool {
+        self.holds.load(Ordering::SeqCst) > 0
     }
 
     /// Bytes of bodies that it can hold at most in its present length: what is live in it is
@@ -135,7 +144,7 @@ impl Volume {
     }
 
     fn seal_up(&self) {
-        self.sealed.store(true, Ordering::Release);
+        self.sealed.store(true, Ordering::SeqCst);
     }
 
     fn members(&self) -> Vec<Arc<Member>> {

@@ -21,6 +21,7 @@ use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::io;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -36,7 +37,38 @@ pub struct Appended {
     /// One extent per owner, in order.
     pub extents: Vec<Extent>,
     /// The volume, held so that it is not reclaimed before the extents are committed or given up.
-    pub volume: Arc<Volume>,
+    pub volume: Hold,
+}
+
+/// Keeps reclaim from a volume. Taken before room in the volume is, so that whoever finds it sealed
+/// and not held knows that nothing comes any more.
+pub struct Hold(Arc<Volume>);
+
+impl Hold {
+    fn new(volume: Arc<Volume>) -> Self {
+        volume.holds.fetch_add(1, Ordering::SeqCst);
+        Self(volume)
+    }
+}
+
+impl Clone for Hold {
+    fn clone(&self) -> Self {
+        Self::new(self.0.clone())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Deref for Hold {
+    type Target = Arc<Volume>;
+
+    fn deref(&self) -> &Arc<Volume> {
+        &self.0
+    }
 }
 
 /// Shares `fdatasync` among those who wait: a sync serves everybody who asked before it began.
@@ -215,7 +247,7 @@ impl VolumeSet {
         let mut last = None;
         let mut composed: Option<(Geometry, Stripe)> = None;
         for _ in 0..TRIES_MAX {
-            let volume = self.writable().await?;
+            let volume = Hold::new(self.writable().await?);
             let stripe = match composed.take() {
                 Some((geometry, stripe)) if geometry == volume.geometry => stripe,
                 _ => Stripe::compose(volume.geometry, owners, &payload),
@@ -296,7 +328,10 @@ impl VolumeSet {
     async fn choose_disks(&self, id: VolumeId) -> Result<(Geometry, Vec<Arc<Slot>>)> {
         let full = self.shared.disks.geometry_full();
         let spaces = self.shared.disks.spaces().await;
-        let healthy: Vec<_> = spaces.into_iter().filter(|(slot, _)| slot.is_healthy()).collect();
+        // A disk that does not even tell its room will not take a member.
+        let is_well =
+            |(slot, space): &(Arc<Slot>, Option<DiskSpace>)| slot.is_healthy() && space.is_some();
+        let healthy: Vec<_> = spaces.into_iter().filter(is_well).collect();
         let healthy_count = healthy.len();
         let has_room = |space: &Option<DiskSpace>| {
             space.is_some_and(|space| space.free >= self.reserve_len / 4 + ROOM_MIN)

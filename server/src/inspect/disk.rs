@@ -59,9 +59,13 @@ impl DiskView {
         }
         let identity = small(report, dir, IDENTITY_PATH, true)
             .and_then(|bytes| small::check_identity(report, &bytes));
+        let found = small(report, dir, ROSTER_PATH, true)
+            .and_then(|bytes| small::check_roster(report, &bytes, identity));
+        // As a start does: the copy of the roster knows the disk, too.
+        let lacks_identity = identity.is_none();
+        let identity = identity.or(found.as_ref().map(|(identity, _)| *identity));
+        let roster = found.map(|(_, roster)| roster);
         let store = identity.map(|identity| identity.deployment_id);
-        let roster = small(report, dir, ROSTER_PATH, true)
-            .and_then(|bytes| small::check_roster(report, &bytes, store));
         let number = number_in(roster.as_ref(), identity.as_ref());
         let is_leg = roster
             .iter()
@@ -70,7 +74,10 @@ impl DiskView {
         let manifest = small(report, dir, MANIFEST_PATH, is_leg)
             .and_then(|bytes| small::check_manifest(report, &bytes, store));
         let finding = match identity {
-            Some(identity) => Finding::Disk { identity, roster: roster.clone(), holds_data: true },
+            Some(identity) => {
+                let roster = roster.clone();
+                Finding::Disk { identity, roster, holds_data: true, lacks_identity }
+            }
             None => Finding::Foreign(format!("{IDENTITY_PATH} is missing or damaged")),
         };
         Self { dir: dir.to_owned(), _lock: lock, identity, roster, manifest, finding }

@@ -178,6 +178,7 @@ fn check_start(report: &mut Report<'_>, disks: &[DiskView]) -> Option<Plan> {
         let role = match role {
             Role::Member { is_current: true, .. } => "current".to_owned(),
             Role::Member { .. } => "behind: it missed changes and would be verified".to_owned(),
+            Role::Returning { .. } => "replaced once: it would be verified".to_owned(),
             Role::Newcomer(_) => "new".to_owned(),
             Role::Unused(_, reason) => format!("not used: {reason}"),
         };

@@ -40,25 +40,28 @@ fn named_store(report: &mut Report<'_>, bytes: &[u8], expected: Option<u128>) ->
     Some(named)
 }
 
-/// Looks at a roster; `expected` is the store that it should be of.
+/// Looks at a roster; `expected` is the disk that it should be of.
 pub fn check_roster(
     report: &mut Report<'_>,
     bytes: &[u8],
-    expected: Option<u128>,
-) -> Option<Roster> {
-    let deployment_id = named_store(report, bytes, expected)?;
-    let roster = match Roster::decode(bytes, deployment_id) {
-        Ok(roster) => roster,
+    expected: Option<Identity>,
+) -> Option<(Identity, Roster)> {
+    let (identity, roster) = match Roster::decode(bytes) {
+        Ok(decoded) => decoded,
         Err(error) => {
             report.damage(0, &error.to_string());
             return None;
         }
     };
+    if expected.is_some_and(|expected| expected != identity) {
+        report.damage(DEPLOYMENT_ID.start as u64, "it was written to another disk");
+    }
     let fields = [
         ("epoch", roster.epoch.into()),
         ("parity", roster.parity.into()),
         ("disks", roster.disks.len().into()),
-        ("deployment_id", hex128(deployment_id)),
+        ("deployment_id", hex128(identity.deployment_id)),
+        ("disk_id", hex128(identity.disk_id)),
     ];
     report.item(Detail::Items, "roster", &fields);
     for disk in &roster.disks {
@@ -71,7 +74,7 @@ pub fn check_roster(
         ];
         report.item(Detail::Items, "disk", &fields);
     }
-    Some(roster)
+    Some((identity, roster))
 }
 
 /// Looks at a manifest; `expected` is the store that it should be of.
