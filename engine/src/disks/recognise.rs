@@ -6,7 +6,7 @@
 //! | a disk of the newest roster, active | used; a leg only if it has that roster itself |
 //! | a disk of that roster that missed changes (absent, an older copy) | used once verified |
 //! | a blank directory | a new disk, unless it alone lies on the system's device |
-//! | a disk whose identity is damaged or lost | known by its roster; it is written again |
+//! | a disk whose identity is damaged or lost | known by its roster or a segment; written again |
 //! | a second copy of a disk | the newer one, the one in its old place, the first; no other |
 //! | a disk that was replaced, its replacement gone | used under its old number once verified |
 //! | a disk that was replaced by one that is there, too | one more disk, as above |
@@ -18,8 +18,10 @@
 use super::{DiskAt, quorum, write_replacing};
 use crate::env::{Device, Disk};
 use crate::error::{EngineError, Result};
+use crate::format::PAGE_LEN;
 use crate::format::identity::Identity;
 use crate::format::roster::{DiskNumber, Roster};
+use crate::format::segment::Seal;
 use crate::index::RUN_DIR;
 use crate::journal::JOURNAL_DIR;
 use crate::meta::{MANIFEST_NEW_PATH, MANIFEST_PATH};
@@ -47,6 +49,9 @@ const LEFT_BEHIND: [&str; 6] = [
     MANIFEST_NEW_PATH,
 ];
 
+/// Segments that are asked whose disk this is.
+const SEGMENT_TRIES_MAX: usize = 8;
+
 /// Bytes that an identity or a roster has at most.
 const SMALL_FILE_LEN_MAX: usize = 1 << 20;
 
@@ -67,7 +72,7 @@ pub enum Finding {
         roster: Option<Roster>,
         /// Whether a store ever began on it; only asked where there is no roster.
         holds_data: bool,
-        /// Whether the roster alone says which it is: the identity is damaged or lost.
+        /// Whether the identity is damaged or lost, and something else says which disk it is.
         lacks_identity: bool,
     },
 }
@@ -129,14 +134,14 @@ pub async fn look(place: &str, disk: &dyn Disk) -> Seen {
     let finding = match read_small(disk, IDENTITY_PATH).await {
         Ok(bytes) => match Identity::decode(&bytes) {
             Ok(identity) => find_disk(disk, identity).await,
-            Err(_) => match (find_by_roster(disk).await, find_blank(disk).await) {
+            Err(_) => match (find_otherwise(disk).await, find_blank(disk).await) {
                 (Some(finding), _) => finding,
                 // Its beginning was cut off: there is nothing to lose.
                 (None, Finding::Blank) => Finding::Blank,
                 _ => Finding::Foreign(format!("{IDENTITY_PATH} is damaged or of another version")),
             },
         },
-        Err(error) => match find_by_roster(disk).await {
+        Err(error) => match find_otherwise(disk).await {
             Some(finding) => finding,
             None if error.is_not_found() => find_blank(disk).await,
             None => Finding::Unreadable(error.to_string()),
@@ -158,15 +163,32 @@ async fn find_disk(disk: &dyn Disk, identity: Identity) -> Finding {
     Finding::Disk { identity, roster, holds_data, lacks_identity: false }
 }
 
-/// Which disk its copy of the roster says it is.
-async fn find_by_roster(disk: &dyn Disk) -> Option<Finding> {
-    let bytes = read_small(disk, ROSTER_PATH).await.ok()?;
-    let (identity, roster) = Roster::decode(&bytes).ok()?;
-    let roster = Some(roster);
-    Some(Finding::Disk { identity, roster, holds_data: false, lacks_identity: true })
+/// Which disk its copy of the roster says it is, or the header of a segment.
+async fn find_otherwise(disk: &dyn Disk) -> Option<Finding> {
+    let bytes = read_small(disk, ROSTER_PATH).await.ok();
+    if let Some((identity, roster)) = bytes.and_then(|bytes| Roster::decode(&bytes).ok()) {
+        let roster = Some(roster);
+        return Some(Finding::Disk { identity, roster, holds_data: false, lacks_identity: true });
+    }
+    let names = disk.list(VOLUME_DIR).await.ok()?;
+    for name in names.iter().take(SEGMENT_TRIES_MAX) {
+        let Ok(file) = disk.open(&format!("{VOLUME_DIR}/{name}")).await else { continue };
+        let Ok(header) = file.read(0, PAGE_LEN as usize).await else { continue };
+        if let Ok(seal) = Seal::decode(&header) {
+            let identity = Identity { deployment_id: seal.deployment_id, disk_id: seal.disk_id };
+            let lacks_identity = true;
+            return Some(Finding::Disk {
+                identity,
+                roster: None,
+                holds_data: true,
+                lacks_identity,
+            });
+        }
+    }
+    None
 }
 
-/// Writes the identity of a disk again that only its roster still knows.
+/// Writes the identity of a disk again that is known otherwise.
 pub(super) async fn restore_identity(at: &DiskAt, seen: &Seen) {
     let Finding::Disk { identity, lacks_identity: true, .. } = &seen.finding else { return };
     let bytes = identity.encode();

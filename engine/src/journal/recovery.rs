@@ -5,6 +5,7 @@
 //! later number: by B2 it would prove that the missing one was durable, so it is rot (or a lost
 //! write), and the journal is refused instead of being cut.
 
+use super::ring::FILE_COUNT_MIN;
 use super::{BatchPlace, JOURNAL_DIR, file_path, parse_file_name};
 use crate::env::{Disk, DiskFile};
 use crate::error::{EngineError, Result};
@@ -14,9 +15,6 @@ use crate::mutant::{self, Mutant};
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Files that a generation has from its beginning on; see `Ring::create`.
-const FILE_COUNT_MIN: usize = 2;
 
 /// Where an intact batch lies: on which of the disks, in the journal, and how long.
 #[derive(Clone, Copy)]

@@ -12,6 +12,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// Files that a generation has from its beginning on: a start that finds fewer on every disk refuses.
+pub(super) const FILE_COUNT_MIN: usize = 2;
+
 /// Bytes of zeros that one write takes when a file is filled.
 const FILL_LEN: usize = 1 << 20;
 
@@ -117,15 +120,25 @@ impl Ring {
         if !self.files[self.current].file.is_complete() {
             self.advance(released).await?;
         }
-        let is_complete = |file: &&RingFile| file.file.is_complete();
-        if self.files.iter().filter(is_complete).count() < 2 {
+        if self.complete_count() < FILE_COUNT_MIN {
             self.add_file().await?;
         }
+        let upto = *released.borrow();
+        self.remove_incomplete(upto).await;
         Ok(())
     }
 
-    /// Removes files that some leg does not have and nobody needs any more.
+    /// Files that every leg has.
+    fn complete_count(&self) -> usize {
+        self.files.iter().filter(|file| file.file.is_complete()).count()
+    }
+
+    /// Removes files that some leg does not have and nobody needs any more, once there are enough
+    /// others.
     async fn remove_incomplete(&mut self, upto: u64) {
+        if self.complete_count() < FILE_COUNT_MIN {
+            return;
+        }
         let current = self.files[self.current].number;
         let is_free = |file: &RingFile| file.last_sequence <= upto && !file.file.is_complete();
         let free: Vec<u32> =
@@ -153,8 +166,7 @@ impl Ring {
                 self.current = index;
                 break;
             }
-            let complete = self.files.iter().filter(|file| file.file.is_complete()).count();
-            if complete < self.config.file_count_max {
+            if self.complete_count() < self.config.file_count_max {
                 match self.add_file().await {
                     Ok(()) => {
                         self.current = self.files.len() - 1;

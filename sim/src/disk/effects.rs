@@ -78,7 +78,8 @@ impl State {
             return Err(self.fail(Fault::TransientError, EIO));
         }
         if self.chance(self.faults.dying_per_mille) {
-            self.faults.dying_per_mille += self.faults.dying_per_mille.div_ceil(10);
+            let worse = self.faults.dying_per_mille + self.faults.dying_per_mille.div_ceil(10);
+            self.faults.dying_per_mille = worse.min(1000);
             self.meet(Fault::DiskLoss);
             if self.file(inode).content.spoil(offset) {
                 self.counts.inject(Fault::LatentSector);
