@@ -134,7 +134,7 @@ impl RealDisk {
         let pool = self.pool.clone();
         self.pool.run(move || {
             let file = Arc::new(options.open(path)?);
-            Ok(Arc::new(RealFile { file, pool }) as Arc<dyn DiskFile>)
+            Ok(Arc::new(RealFile { file, refusal: None, pool }) as Arc<dyn DiskFile>)
         })
     }
 }
@@ -147,9 +147,12 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        self.open_with(path, options)
+        let path = self.root.join(path);
+        let pool = self.pool.clone();
+        self.pool.run(move || {
+            let (file, refusal) = open_for_what_it_takes(&path)?;
+            Ok(Arc::new(RealFile { file: Arc::new(file), refusal, pool }) as Arc<dyn DiskFile>)
+        })
     }
 
     fn rename(&self, source: &str, target: &str) -> IoFuture<()> {
@@ -211,8 +214,25 @@ impl Disk for RealDisk {
     }
 }
 
+/// Opens an existing file. A disk that turned read-only is still read; writes fail as the attempt to
+/// open the file for them did.
+fn open_for_what_it_takes(path: &Path) -> io::Result<(File, Option<i32>)> {
+    let error = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => return Ok((file, None)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            Ok((File::open(path)?, error.raw_os_error()))
+        }
+        _ => Err(error),
+    }
+}
+
 struct RealFile {
     file: Arc<File>,
+    /// Why it takes no writes.
+    refusal: Option<i32>,
     pool: Arc<PoolHandle>,
 }
 
@@ -223,8 +243,9 @@ impl DiskFile for RealFile {
     }
 
     fn write(&self, offset: u64, buffers: Vec<Bytes>, durability: Durability) -> IoFuture<()> {
-        let file = self.file.clone();
+        let (file, refusal) = (self.file.clone(), self.refusal);
         self.pool.run(move || {
+            refusal.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))?;
             write_at(&file, offset, &buffers)?;
             match durability {
                 Durability::Cached => Ok(()),
