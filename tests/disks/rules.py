@@ -6,7 +6,7 @@ import shutil
 import damage
 import support
 from load import BUCKET, MIB, Judge, Key, Pool, Writer, verify
-from store import Store, disk_at, is_healed
+from store import Store, disk_at, is_healed, legs_of
 
 COUNT, PARITY = 4, 2
 POOL = Pool("rules")
@@ -241,9 +241,25 @@ def rolled_back(case):
 
 
 def damaged_identity(case):
-    (case.dirs[1] / "stave.disk").write_bytes(b"\xff" * 64)
+    """The disk's copy of the roster tells whose it is, else its segments; with neither it is left alone."""
+    disk = case.dirs[1]
+    identity = disk / "stave.disk"
+    known = identity.read_bytes()
+    for spoil in (lambda: identity.write_bytes(b"\xff" * 64), identity.unlink):
+        for is_roster_lost in (False, True):
+            spoil()
+            if is_roster_lost:
+                (disk / "stave.roster").unlink()
+            case.start()
+            case.heal(COUNT)
+            case.expect(identity.read_bytes() == known, "the identity was not written again as it was")
+            case.stop()
+    for name in ("stave.disk", "stave.roster"):
+        (disk / name).write_bytes(b"\xff" * 64)
+    for segment in (disk / "volumes").iterdir():
+        damage.flip(segment, damage.METADATA_STRETCH, random.Random(1))
     case.start()
-    case.expect_disk(case.dirs[1], "refused", "damaged")
+    case.expect_disk(disk, "refused", "damaged")
     case.expect_margin(1)
     case.stop()
 
@@ -270,16 +286,19 @@ def rosters_damaged(case):
 
 def legs_damaged(case):
     """Of three copies of the metadata any one is enough, whatever the others lack."""
+    case.start()
     for name in ("journal", "runs", "manifest"):
-        legs = [disk for disk in case.dirs if damage.is_leg(disk)]
+        legs = legs_of(case.store.status())
+        case.stop()
         case.expect(len(legs) == 3, f"{len(legs)} disks hold the metadata")
         for disk in legs[:2]:
             part = disk / name
             part.unlink() if part.is_file() else shutil.rmtree(part)
         case.start()
         case.heal(COUNT)
+        case.store.wait("three disks hold the metadata", lambda status: len(legs_of(status)) == 3)
         case.write([MIB])
-        case.stop()
+    case.stop()
 
 
 def read_only(case):

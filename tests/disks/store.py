@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import time
 
-import damage
 import support
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -22,8 +21,7 @@ class Store:
         self.binary, self.root, self.judge = binary, pathlib.Path(root), judge
         self.dirs = [self.root / f"d{number}" for number in range(1, count + 1)]
         self.options = () if parity is None else ("--parity", parity)
-        self.server, self.keys, self.strays = None, None, 0
-        self.environment, self.clears_strays = {}, False
+        self.server, self.keys, self.environment = None, None, {}
 
     def start(self):
         server = support.Server(self.binary, self.dirs, environment=self.environment, options=self.options)
@@ -52,8 +50,6 @@ class Store:
         last = None
         while True:
             status = self.status()
-            if self.clears_strays:
-                self.clear_strays(status)
             if is_done(status):
                 return time.monotonic() - began
             seen = (status["repair"]["rebuilt_bytes"], status["margin"], disk_states(status))
@@ -63,13 +59,6 @@ class Store:
                 self.judge.find(f"stuck: waiting until {what}: {summary(status)}\n{json.dumps(status)}")
                 return time.monotonic() - began
             time.sleep(POLL_SECONDS)
-
-    def clear_strays(self, status):
-        """Empties a directory again where the server wrote before it noticed that the disk was gone."""
-        for disk in status["disks"]:
-            if "other files" in disk["reason"]:
-                self.strays += 1
-                damage.empty(pathlib.Path(disk["place"]))
 
     def wait_until_healed(self):
         return self.wait("redundancy is back", lambda status: is_healed(status, len(self.dirs)))
@@ -89,6 +78,11 @@ def disk_at(status, place):
     """The disk at a place; the worst state counts when several are told."""
     found = [disk for disk in status["disks"] if disk["place"] == str(place)]
     return next((disk for disk in found if disk["state"] != "healthy"), found[0] if found else None)
+
+
+def legs_of(status):
+    """The disks that hold a copy of the metadata."""
+    return [pathlib.Path(disk["place"]) for disk in status["disks"] if disk["has_metadata"]]
 
 
 def disk_states(status):
