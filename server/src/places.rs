@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! each directory: missing | broken | blank | of a store
-//!   one directory:            made where it is missing
-//!   none is of a store yet:   all are wanted; missing ones are made
-//!   some are of a store:      missing and broken ones are left out, and told
+//!   none is there:            all are made, for a new store
+//!   none is of a store yet:   all are wanted
+//!   some are of a store:      missing and broken ones are told, and taken in when they come
 //! lock: held by another process -> refused
 //! ```
 //!
-//! - L1: where a store is, nothing is made: a missing directory may be a mount that is not there
+//! - L1: where any of the directories is, no other one is made: it may be a mount that is not there
 //!   just now, and what was written below would fill another disk and vanish behind the mount.
 //! - L2: a new store begins on all its disks, because a name that is wrong is more likely than a
 //!   disk that broke before it was used.
@@ -37,6 +37,16 @@ pub struct Gap {
     pub dir: PathBuf,
     /// Why.
     pub reason: String,
+    /// Whether it is there but may be in use elsewhere (L4): it is not even read.
+    is_barred: bool,
+}
+
+#[cfg(test)]
+impl Gap {
+    /// A directory that is not there.
+    pub fn missing(dir: &str, reason: &str) -> Self {
+        Self { dir: dir.into(), reason: reason.into(), is_barred: false }
+    }
 }
 
 /// All directories that were given.
@@ -45,14 +55,17 @@ pub struct Places {
     pub open: Vec<Place>,
     /// Those that cannot.
     pub gaps: Vec<Gap>,
-    /// Whether none of them is a disk of a store yet.
-    pub are_new: bool,
 }
 
 impl Places {
     /// The directories that can be used.
     pub fn dirs(&self) -> Vec<&Path> {
         self.open.iter().map(|place| place.dir.as_path()).collect()
+    }
+
+    /// Whether the store may look at a directory from time to time: it may come.
+    pub fn may_watch(&self, dir: &Path) -> bool {
+        !self.gaps.iter().any(|gap| gap.is_barred && gap.dir == dir)
     }
 }
 
@@ -72,9 +85,11 @@ pub fn take(dirs: &[PathBuf]) -> Result<Places, String> {
     refuse_twins(dirs, &sights)?;
     let is_known = |sight: &Sight| matches!(sight, Sight::There(seen) if seen.has_identity);
     let are_new = !sights.iter().any(is_known);
-    let mut places = Places { open: Vec::new(), gaps: Vec::new(), are_new };
+    let may_make = sights.iter().all(|sight| matches!(sight, Sight::Missing));
+    let mut places = Places { open: Vec::new(), gaps: Vec::new() };
     for (dir, sight) in dirs.iter().zip(sights) {
-        match take_one(dir, sight, are_new) {
+        let is_barred = matches!(sight, Sight::There(_));
+        match take_one(dir, sight, may_make) {
             Ok(Some(place)) => places.open.push(place),
             Ok(None) => return Err(format!("{} is served by another process", dir.display())),
             Err(reason) if are_new => {
@@ -83,7 +98,7 @@ pub fn take(dirs: &[PathBuf]) -> Result<Places, String> {
                     _ => format!("{reason} (a new store begins on all its disks)"),
                 });
             }
-            Err(reason) => places.gaps.push(Gap { dir: dir.clone(), reason }),
+            Err(reason) => places.gaps.push(Gap { dir: dir.clone(), reason, is_barred }),
         }
     }
     let is_served = are_new || places.open.iter().any(|place| place.has_identity);
@@ -125,8 +140,8 @@ fn take_one(dir: &Path, sight: Sight, may_make: bool) -> Result<Option<Place>, S
         Sight::Broken(reason) => return Err(reason),
         Sight::Missing if !may_make => {
             return Err(format!(
-                "{shown} is not there, and is not made, because other disks of the store are: \
-                 mount it, or make the directory for a new disk"
+                "{shown} is not there, and is not made, because others are: mount it, or make the \
+                 directory for a new disk"
             ));
         }
         Sight::Missing => {
@@ -197,21 +212,20 @@ mod tests {
         let fixture = Fixture::new();
         let (places, open) = fixture.open(&["a"]);
         assert_eq!(open, ["a"]);
-        assert!(places.are_new && places.gaps.is_empty());
-        drop(places);
+        assert!(places.gaps.is_empty());
         fixture.broken("file");
         fixture.check_refused(&["file"], "cannot use");
-        fixture.known("b");
-        assert!(!fixture.open(&["b"]).0.are_new);
     }
 
     #[test]
-    fn new_store_makes_all_its_directories() {
+    fn new_store_makes_all_its_directories_or_none() {
         let fixture = Fixture::new();
-        fixture.blank("b");
+        fixture.blank("e");
+        fixture.check_refused(&["d", "e", "f"], "d is not there, and is not made");
+        assert!(!fixture.path("d").exists() && !fixture.path("f").exists());
         let (places, open) = fixture.open(&["a", "b", "c"]);
         assert_eq!(open, ["a", "b", "c"]);
-        assert!(places.are_new && places.gaps.is_empty());
+        assert!(places.gaps.is_empty());
         assert!(fixture.path("c").is_dir());
     }
 
@@ -230,7 +244,7 @@ mod tests {
         fixture.blank("b");
         let (places, open) = fixture.open(&["a", "b", "c"]);
         assert_eq!(open, ["a", "b"], "a blank disk may replace one");
-        assert!(!places.are_new && !fixture.path("c").exists());
+        assert!(!fixture.path("c").exists() && places.may_watch(&fixture.path("c")));
         assert_eq!(places.gaps.len(), 1);
         assert!(places.gaps[0].reason.contains("is not there"), "{:?}", places.gaps);
     }
@@ -256,7 +270,9 @@ mod tests {
         fixture.check_refused(&["a", "b"], "no disk of the store can be used");
         fixture.check_refused(&["a"], "no disk of the store can be used");
         fixture.known("b");
-        assert_eq!(fixture.open(&["a", "b"]).1, ["b"]);
+        let (places, open) = fixture.open(&["a", "b"]);
+        assert_eq!(open, ["b"]);
+        assert!(!places.may_watch(&fixture.path("a")), "nobody knows who else uses it");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::banner::Banner;
 use crate::certs::{self, Tls};
 use crate::config::{AdminConfig, Config, InspectConfig, RootKeys};
 use crate::credentials::{self, Homes, Origin, Root};
+use crate::disks;
 use crate::files;
 use crate::inspect;
 use crate::logging;
@@ -98,8 +99,15 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let env = real::env();
     let tls = start_tls(&config, &env)?;
     let places = places::take(&config.dirs).map_err(Failure::Refused)?;
+    let found = tokio::select! {
+        biased;
+        // A disk may hang.
+        _ = signals.next() => return Ok(0),
+        found = disks::recognise(&config.dirs, &places) => found.map_err(Failure::Refused)?,
+    };
     report_gaps(&places);
-    let homes = Homes { dirs: &places.dirs(), are_new: places.are_new };
+    let dirs: Vec<&Path> = found.homes.iter().map(PathBuf::as_path).collect();
+    let homes = Homes { dirs: &dirs, are_new: found.is_new };
     let root =
         credentials::obtain(homes, config.root.clone(), &*env.rng).map_err(Failure::Refused)?;
     let connections_max = connections_max(real::raise_open_files()).map_err(Failure::Refused)?;
@@ -107,7 +115,7 @@ async fn serve(config: Config) -> Result<u8, Failure> {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
         _ = signals.next() => return Ok(0),
-        node = open_node(&config, env.clone()) => node?,
+        node = open_node(&config, found.disks, env.clone()) => node?,
     };
     let status = status_of(&*node.store()).await;
     copy_keys(status.as_ref(), &root).await;
@@ -166,16 +174,9 @@ fn report_gaps(places: &Places) {
     }
 }
 
-/// Opens the store on its disks: the one place that knows how the node takes them. It is told of
-/// those that are not there, too: it takes them in when they come.
-async fn open_node(config: &Config, env: Env) -> Result<Node, Failure> {
-    let mut disks = Vec::new();
-    for dir in &config.dirs {
-        let place = dir.to_string_lossy().into_owned();
-        let disk = real::RealDisk::at(dir)
-            .map_err(|error| Failure::Broken(format!("cannot serve {place}: {error}")))?;
-        disks.push(DiskAt { place, disk: Arc::new(disk) });
-    }
+/// Opens the store on its disks. It is told of those that are not there, too: it takes them in when
+/// they come.
+async fn open_node(config: &Config, disks: Vec<DiskAt>, env: Env) -> Result<Node, Failure> {
     let node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
     let shown = config.dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
     Node::open(node_config, disks, env)

@@ -89,10 +89,10 @@ def disk_states(status):
     return [(disk["place"], disk["disk_id"], disk["state"]) for disk in status["disks"]]
 
 
-def is_healed(status, count):
+def is_healed(status, count, others=0):
     healthy = [disk for disk in status["disks"] if disk["state"] == "healthy"]
     is_whole = status["margin"] == status["margin_full"] and status["repair"]["volumes_left"] == 0
-    return is_whole and len(healthy) == count == len(status["disks"])
+    return is_whole and len(healthy) == count == len(status["disks"]) - others
 
 
 def summary(status):
