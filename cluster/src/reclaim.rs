@@ -66,6 +66,9 @@ impl Reclaim {
 
     /// One look at everything.
     pub(crate) async fn round(&mut self) {
+        if !self.store.is_writable() {
+            return;
+        }
         if let Err(error) = self.purge().await {
             tracing::warn!(%error, "purge stopped early and will try again");
         }

@@ -87,6 +87,10 @@ pub trait DiskFile: Send + Sync + 'static {
     fn sync(&self) -> IoFuture<()>;
     /// Size of the file in bytes.
     fn len(&self) -> IoFuture<u64>;
+    /// Looks for copies in places that came since the file was opened.
+    fn find_copies(&self) -> IoFuture<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// Copies of the file that can be read one by one: more than one when it is mirrored.
     fn copy_count(&self) -> usize {
         1

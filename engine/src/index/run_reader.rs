@@ -123,6 +123,8 @@ impl Run {
     /// # Errors
     /// [`EngineError::Corrupt`] when no copy of a frame is intact; I/O errors.
     pub async fn scrub(&self) -> Result<u64> {
+        // Legs that came since the run was opened are looked at, too.
+        let _ = self.file.find_copies().await;
         for section in &self.sections {
             let page = self.scrub_frame(section.offset, section.len).await?;
             let page = Page::decode(&page).map_err(|_| self.corrupt(section.offset))?;

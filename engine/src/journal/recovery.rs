@@ -16,6 +16,9 @@ use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Times that everything is read before a start gives up: a read can fail, or go elsewhere, once.
+const TRIES_MAX: usize = 5;
+
 /// Where an intact batch lies: on which of the disks, in the journal, and how long.
 #[derive(Clone, Copy)]
 struct Found {
@@ -29,6 +32,8 @@ pub struct Recovery {
     disks: Vec<Arc<dyn Disk>>,
     generation: u64,
     tail: BTreeMap<u64, Vec<Found>>,
+    /// The newest batch of each disk: it may be on that one only, which may not read it twice.
+    newest: Vec<Option<(u64, Bytes)>>,
     next: u64,
     #[cfg_attr(
         not(mutants),
@@ -44,14 +49,30 @@ impl Recovery {
     /// [`EngineError::Corrupt`] when a batch is missing before a later, intact one, or files of the
     /// generation are missing (generation 0 has none: the disk is new); I/O errors.
     pub async fn open(disks: Vec<Arc<dyn Disk>>, generation: u64, checkpoint: u64) -> Result<Self> {
+        let mut tries_left = TRIES_MAX;
+        loop {
+            tries_left -= 1;
+            match Self::scan(disks.clone(), generation, checkpoint).await {
+                // A read that went wrong once may not do so again.
+                Err(error) if tries_left > 0 => {
+                    tracing::warn!(%error, "the journal is read again");
+                }
+                scanned => return scanned,
+            }
+        }
+    }
+
+    async fn scan(disks: Vec<Arc<dyn Disk>>, generation: u64, checkpoint: u64) -> Result<Self> {
         let mut found: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
         let mut files = BTreeMap::new();
         let mut failure = None;
         let mut is_whole = generation == 0;
+        let mut newest = vec![None; disks.len()];
         for (index, disk) in disks.iter().enumerate() {
             match scan_disk(&**disk, generation, &mut files).await {
                 Ok(scanned) => {
                     is_whole |= scanned.file_count >= FILE_COUNT_MIN;
+                    newest[index] = scanned.newest;
                     for (sequence, (place, len)) in scanned.batches {
                         let copies = found.entry(sequence).or_default();
                         copies.push(Found { disk: index, place, len });
@@ -76,7 +97,8 @@ impl Recovery {
             let Found { place, .. } = found;
             return Err(EngineError::corrupt("journal", &file_path(&place), place.offset));
         }
-        Ok(Self { disks, generation, tail: found, next: checkpoint + 1, files })
+        let next = checkpoint + 1;
+        Ok(Self { disks, generation, tail: found, newest, next, files })
     }
 
     /// The number that the next batch of this generation would have.
@@ -104,7 +126,7 @@ impl Recovery {
             return Ok(None);
         };
         let mut last = EngineError::corrupt("journal", JOURNAL_DIR, 0);
-        for found in copies {
+        for found in std::iter::repeat_n(copies, TRIES_MAX).flatten() {
             match self.read(found).await {
                 Ok(batch) => {
                     assert_eq!(batch.sequence, self.next, "the place was scanned");
@@ -119,6 +141,12 @@ impl Recovery {
 
     async fn read(&self, found: &Found) -> Result<Batch> {
         let path = file_path(&found.place);
+        if let Some((sequence, bytes)) = &self.newest[found.disk]
+            && *sequence == self.next
+            && let Ok(batch) = batch::decode(found.place, bytes)
+        {
+            return Ok(batch);
+        }
         let open = self.disks[found.disk].open(&path);
         let file = open.await.map_err(EngineError::io("open", &path))?;
         let read = file.read(found.place.offset, found.len as usize);
@@ -131,6 +159,7 @@ impl Recovery {
 /// What one disk has of a generation.
 struct Scanned {
     batches: BTreeMap<u64, (BatchPlace, u64)>,
+    newest: Option<(u64, Bytes)>,
     file_count: usize,
 }
 
@@ -141,25 +170,24 @@ async fn scan_disk(
     files: &mut BTreeMap<u32, u64>,
 ) -> Result<Scanned> {
     let names = disk.list(JOURNAL_DIR).await.map_err(EngineError::io("list", JOURNAL_DIR))?;
-    let mut scanned = Scanned { batches: BTreeMap::new(), file_count: 0 };
+    let mut scanned = Scanned { batches: BTreeMap::new(), newest: None, file_count: 0 };
     for (owner, file) in names.iter().filter_map(|name| parse_file_name(name)) {
         if owner == generation {
             let place = BatchPlace { generation, file, offset: 0 };
-            let last = scan_file(disk, place, &mut scanned.batches).await?;
+            let last = scan_file(disk, place, &mut scanned).await?;
             let newest = files.entry(file).or_default();
             *newest = last.max(*newest);
             scanned.file_count += 1;
         }
     }
+    // A slice would keep the whole file in memory.
+    scanned.newest =
+        scanned.newest.map(|(sequence, bytes)| (sequence, Bytes::copy_from_slice(&bytes)));
     Ok(scanned)
 }
 
 /// Records every intact batch of a file and returns the newest one's number, 0 without any.
-async fn scan_file(
-    disk: &dyn Disk,
-    mut place: BatchPlace,
-    found: &mut BTreeMap<u64, (BatchPlace, u64)>,
-) -> Result<u64> {
+async fn scan_file(disk: &dyn Disk, mut place: BatchPlace, scanned: &mut Scanned) -> Result<u64> {
     let path = file_path(&place);
     let file = disk.open(&path).await.map_err(EngineError::io("open", &path))?;
     let len = file.len().await.map_err(EngineError::io("stat", &path))?;
@@ -175,8 +203,11 @@ async fn scan_file(
             .and_then(|len| Some((len, batch::decode(place, &rest).ok()?)));
         match intact {
             Some((len, batch)) => {
-                found.insert(batch.sequence, (place, len));
+                scanned.batches.insert(batch.sequence, (place, len));
                 last = last.max(batch.sequence);
+                if scanned.newest.as_ref().is_none_or(|(newest, _)| *newest < batch.sequence) {
+                    scanned.newest = Some((batch.sequence, rest.slice(..len as usize)));
+                }
                 place.offset += len;
             }
             None => place.offset += PAGE_LEN,

@@ -133,6 +133,12 @@ impl Ring {
         self.files.iter().filter(|file| file.file.is_complete()).count()
     }
 
+    /// Whether a checkpoint can free a file that every leg has.
+    fn can_be_freed(&self) -> bool {
+        let mut others = self.files.iter().enumerate().filter(|(index, _)| *index != self.current);
+        others.any(|(_, file)| file.file.is_complete())
+    }
+
     /// Removes files that some leg does not have and nobody needs any more, once there are enough
     /// others.
     async fn remove_incomplete(&mut self, upto: u64) {
@@ -174,7 +180,10 @@ impl Ring {
                     }
                     // Nothing was in flight, and a ring of fewer files works, too: wait for a
                     // checkpoint to free one.
-                    Err(error) => tracing::warn!(%error, "the journal's ring cannot grow"),
+                    Err(error) if self.can_be_freed() => {
+                        tracing::warn!(%error, "the journal's ring cannot grow");
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             let is_closed = released.changed().await.is_err();

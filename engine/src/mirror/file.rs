@@ -7,26 +7,34 @@ use crate::error::{EngineError, Result};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// An open file of the mirror: one handle per leg that has it.
 pub(super) struct MirrorFile {
     inner: Arc<Inner>,
     path: String,
-    handles: Arc<Vec<Handle>>,
+    handles: Arc<RwLock<Vec<Handle>>>,
 }
 
 type Handle = (Arc<Slot>, Arc<dyn DiskFile>);
 
 impl MirrorFile {
     pub(super) fn new(inner: Arc<Inner>, path: String, handles: Vec<Handle>) -> Self {
-        Self { inner, path, handles: Arc::new(handles) }
+        Self { inner, path, handles: Arc::new(RwLock::new(handles)) }
+    }
+
+    fn handles(&self) -> Vec<Handle> {
+        self.handles.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Handles of those who still take part in changes.
     fn targets(&self) -> Vec<Handle> {
-        let is_target = |handle: &&Handle| self.inner.is_target(&handle.0);
-        self.handles.iter().filter(is_target).cloned().collect()
+        let is_target = |handle: &Handle| self.inner.is_target(&handle.0);
+        self.handles().into_iter().filter(is_target).collect()
+    }
+
+    fn handle(&self, copy: usize) -> Option<Handle> {
+        self.handles.read().unwrap_or_else(PoisonError::into_inner).get(copy).cloned()
     }
 
     /// Changes every copy; a leg without a copy would miss the change and makes it fail.
@@ -63,21 +71,25 @@ impl MirrorFile {
 impl DiskFile for MirrorFile {
     /// Reads from the first copy that answers.
     fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes> {
-        let handles = self.handles.clone();
+        let handles = self.handles();
         let first = handles.iter().position(|(slot, _)| slot.is_readable()).unwrap_or_default();
         // The operation begins now, as it does on a plain file.
         let running = handles[first].1.read(offset, len);
+        let find = FindCopies::of(self);
         Box::pin(async move {
-            let mut result = running.await;
-            for index in (0..handles.len()).filter(|index| *index != first) {
-                match &result {
-                    Err(error) if !is_answer(error) => {}
-                    _ => break,
-                }
-                handles[first].0.count_error();
-                result = handles[index].1.read(offset, len).await.or(result);
+            let result = running.await;
+            if !is_worth_another(&result) {
+                return result;
             }
-            result
+            handles[first].0.count_error();
+            let known = handles.len();
+            let others = handles.into_iter().enumerate().filter(|(index, _)| *index != first);
+            let result = read_any(others.map(|(_, handle)| handle), (offset, len), result).await;
+            if !is_worth_another(&result) {
+                return result;
+            }
+            let newer = find.run().await.into_iter().skip(known);
+            read_any(newer, (offset, len), result).await
         })
     }
 
@@ -91,7 +103,7 @@ impl DiskFile for MirrorFile {
 
     /// The longest copy's.
     fn len(&self) -> IoFuture<u64> {
-        let running: Vec<_> = self.handles.iter().map(|(_, file)| file.len()).collect();
+        let running: Vec<_> = self.handles().iter().map(|(_, file)| file.len()).collect();
         Box::pin(async move {
             let mut longest = Err(io::Error::other("no copy answers"));
             for result in join_all(running).await {
@@ -105,16 +117,27 @@ impl DiskFile for MirrorFile {
         })
     }
 
+    fn find_copies(&self) -> IoFuture<()> {
+        let find = FindCopies::of(self);
+        Box::pin(async move {
+            find.run().await;
+            Ok(())
+        })
+    }
+
     fn copy_count(&self) -> usize {
-        self.handles.len()
+        self.handles().len()
     }
 
     fn read_copy(&self, copy: usize, offset: u64, len: usize) -> IoFuture<Bytes> {
-        self.handles[copy].1.read(offset, len)
+        match self.handle(copy) {
+            Some((_, file)) => file.read(offset, len),
+            None => no_copy(),
+        }
     }
 
     fn repair_copy(&self, copy: usize, offset: u64, bytes: Bytes) -> IoFuture<()> {
-        let (slot, file) = self.handles[copy].clone();
+        let Some((slot, file)) = self.handle(copy) else { return no_copy() };
         let inner = self.inner.clone();
         slot.count_rot();
         let running = file.write(offset, vec![bytes], Durability::Synced);
@@ -130,9 +153,64 @@ impl DiskFile for MirrorFile {
     }
 
     fn is_complete(&self) -> bool {
-        let has =
-            |target: &Arc<Slot>| self.handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, target));
+        let handles = self.handles();
+        let has = |target: &Arc<Slot>| handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, target));
         self.inner.targets().iter().all(has)
+    }
+}
+
+fn no_copy<T: Send + 'static>() -> IoFuture<T> {
+    Box::pin(std::future::ready(Err(io::Error::other("the copy is no longer there"))))
+}
+
+fn is_worth_another<T>(result: &io::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| !is_answer(error))
+}
+
+/// Reads from one copy after the other while they fail.
+async fn read_any(
+    handles: impl Iterator<Item = Handle>,
+    (offset, len): (u64, usize),
+    mut result: io::Result<Bytes>,
+) -> io::Result<Bytes> {
+    for (_, file) in handles {
+        if !is_worth_another(&result) {
+            break;
+        }
+        result = file.read(offset, len).await.or(result);
+    }
+    result
+}
+
+/// Opens a file on legs that came since; those that lack it are read past.
+struct FindCopies {
+    inner: Arc<Inner>,
+    path: String,
+    handles: Arc<RwLock<Vec<Handle>>>,
+}
+
+impl FindCopies {
+    fn of(file: &MirrorFile) -> Self {
+        let (inner, path) = (file.inner.clone(), file.path.clone());
+        Self { inner, path, handles: file.handles.clone() }
+    }
+
+    /// Returns the handles there are then, new ones last.
+    async fn run(&self) -> Vec<Handle> {
+        let knows = |handles: &[Handle], leg: &Arc<Slot>| {
+            handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, leg))
+        };
+        for leg in self.inner.disks.legs() {
+            let is_known =
+                knows(&self.handles.read().unwrap_or_else(PoisonError::into_inner), &leg);
+            if !is_known && let Ok(file) = leg.disk.open(&self.path).await {
+                let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+                if !knows(&handles, &leg) {
+                    handles.push((leg, file));
+                }
+            }
+        }
+        self.handles.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -149,7 +227,16 @@ pub async fn read_verified<T>(
 ) -> Result<T> {
     let mut failed = Vec::new();
     let mut last = EngineError::corrupt("file", path, offset);
-    for copy in 0..file.copy_count() {
+    let (mut copy, mut is_searched) = (0, false);
+    loop {
+        if copy == file.copy_count() && !is_searched {
+            is_searched = true;
+            // Nothing is found where nothing else answers.
+            let _ = file.find_copies().await;
+        }
+        if copy >= file.copy_count() {
+            return Err(last);
+        }
         let read = file.read_copy(copy, offset, len).await;
         let verified = read.map_err(EngineError::io("read", path)).and_then(|bytes| {
             let value = verify(&bytes)?;
@@ -168,6 +255,6 @@ pub async fn read_verified<T>(
                 failed.push(copy);
             }
         }
+        copy += 1;
     }
-    Err(last)
 }

@@ -288,6 +288,15 @@ impl SimDisk {
 
 /// What an oracle sees.
 impl SimDisk {
+    /// Whether a file is missing or does not hold what it should.
+    pub fn is_damaged(&self, path: &str) -> bool {
+        let mut state = self.lock();
+        match state.names.file(path) {
+            Ok(inode) => state.file(inode).content.damaged_count() > 0,
+            Err(_) => true,
+        }
+    }
+
     /// Sectors of files with a name that do not hold what they should.
     pub fn damaged_count(&self) -> usize {
         let state = self.lock();

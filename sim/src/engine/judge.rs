@@ -335,10 +335,7 @@ impl Judge<'_> {
 
     /// K7: the time of modification of a key never goes back.
     fn modified(&mut self, slot: Slot, modified: u64) -> Verdict {
-        let object = self.model.object(slot);
-        let before = object.modified;
-        object.modified = before.max(modified);
-        if modified < before {
+        if !self.model.object(slot).note_time(modified) {
             return broken(format!("K7: Last-Modified of {} went back", key_name(slot.key)));
         }
         Ok(())

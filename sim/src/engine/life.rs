@@ -25,6 +25,10 @@ const HEAL_MAX: Duration = Duration::from_secs(300);
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);
 
+/// Looks whether a store that just started takes writes, at most, and the time between them.
+const WRITABLE_LOOKS_MAX: u32 = 30;
+const WRITABLE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Objects that a check reads at once.
 const VERIFY_BURST: usize = 4;
 
@@ -48,6 +52,7 @@ impl Run {
             self.world.machine.kill();
         }
         self.settle(&node).await?;
+        self.await_writable(&node).await;
         loop {
             let Some(step) = self.next_step() else { return Ok(End::Over) };
             self.counts.steps += 1;
@@ -59,6 +64,17 @@ impl Run {
                 return Err(format!("K17: {text}"));
             }
             self.lose_patience();
+        }
+    }
+
+    /// After a start that was cut off a disk may lack the newest roster: its copy of the metadata is
+    /// filled first. A store that stays closed fails the first write that nothing excuses.
+    async fn await_writable(&self, node: &Node) {
+        for _ in 0..WRITABLE_LOOKS_MAX {
+            match node.store().status().await {
+                Ok(status) if !status.writable => tokio::time::sleep(WRITABLE_PAUSE).await,
+                _ => return,
+            }
         }
     }
 
@@ -331,7 +347,12 @@ impl Run {
     /// Waits until the store says that it is healed.
     async fn heal(&mut self, node: &Node) -> Result<(), String> {
         let begin = tokio::time::Instant::now();
+        let mut is_looked_after = false;
         loop {
+            if begin.elapsed() > HEAL_MAX / 3 && !is_looked_after {
+                is_looked_after = true;
+                self.nemesis.replace_unknown(&mut self.world);
+            }
             let status = node.store().status().await;
             let status = status.map_err(|error| format!("K9: no status: {error}"))?;
             self.nemesis.look(&self.world, Some(&status));

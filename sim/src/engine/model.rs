@@ -71,7 +71,7 @@ pub struct ObjectModel {
     now: BTreeSet<ObjectState>,
     pending: Vec<Pending>,
     /// Latest time of modification that was seen.
-    pub modified: u64,
+    modified: u64,
 }
 
 impl Default for ObjectModel {
@@ -103,7 +103,11 @@ impl ObjectModel {
 
     /// A write was acknowledged. `false`: it cannot have taken effect.
     pub fn acknowledge(&mut self, effect: Effect) -> bool {
-        let holds = self.possible().iter().any(|state| effect.holds(*state));
+        let possible = self.possible();
+        let holds = possible.iter().any(|state| effect.holds(*state));
+        if possible.contains(&None) {
+            self.modified = 0;
+        }
         self.now = BTreeSet::from([effect.result]);
         self.forget_time(effect.result);
         self.pending.retain(|pending| pending.is_late);
@@ -115,6 +119,15 @@ impl ObjectModel {
         if state.is_none() {
             self.modified = 0;
         }
+    }
+
+    /// A time of modification was seen. `false`: it went back. A delete that nobody knows of may
+    /// have come between.
+    pub fn note_time(&mut self, modified: u64) -> bool {
+        let may_be_new = self.pending.iter().any(|pending| pending.effect.result.is_none());
+        let went_back = modified < self.modified && !may_be_new;
+        self.modified = modified.max(self.modified);
+        !went_back
     }
 
     /// Nobody knows what came of a write.

@@ -10,6 +10,7 @@ use super::profile::{Budget, Profile};
 use super::world::World;
 use crate::disk::{DiskFaults, Fault, FaultCounts, Image, SimDisk};
 use crate::random::Random;
+use engine::disks::recognise::{IDENTITY_PATH, ROSTER_PATH};
 use engine::object::{DiskState, StoreStatus};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -230,6 +231,20 @@ impl Nemesis {
             must_stop |= self.mend(world, disk);
         }
         must_stop
+    }
+
+    /// A disk that nobody can recognise any more is replaced, by whoever looks after the machine.
+    pub fn replace_unknown(&mut self, world: &mut World) {
+        let is_unknown = |disk: &SimDisk| {
+            disk.is_damaged(IDENTITY_PATH) && disk.is_damaged(ROSTER_PATH) && !disk.is_blank()
+        };
+        for index in 0..world.disks.len() {
+            if self.bad.contains_key(&index) && is_unknown(&world.disks[index]) {
+                let blank = world.make_disk();
+                blank.arm(Fault::Blank);
+                world.exchange(index, blank);
+            }
+        }
     }
 
     /// Sets how much room is left on every disk.
