@@ -134,7 +134,7 @@ def another_store_in_place(case):
     case.expect_margin(1)
     case.write([MIB])
     case.stop()
-    case.start([other.dirs[1], *case.dirs])
+    case.start([*case.dirs, other.dirs[1]])
     case.expect_disk(other.dirs[1], "refused", "another store")
     case.heal(COUNT, others=1)
     case.stop()
