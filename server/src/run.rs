@@ -31,7 +31,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -44,6 +44,9 @@ const DRAIN_MAX_MS: u64 = 20_000;
 
 /// How long the store may take to tell its status for the banner.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the directories are looked at for those that came.
+const LOCK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often disks are looked at for copies of the root keys that they lack.
 const COPY_INTERVAL: Duration = Duration::from_secs(60);
@@ -126,9 +129,12 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let service = Service::new(s3_config, node.store(), env);
     let endpoint = Endpoint { address, is_secure: tls.is_some() };
     announce(&config, &root, &endpoint, (&places, status));
+    let places = Arc::new(Mutex::new(places));
     let copying = tokio::spawn(keep_keys_copied(node.store(), root));
+    let locking = tokio::spawn(keep_places_locked(places.clone(), config.dirs));
     let code = serve_until_signal(Front { listener, service, tls }, &mut signals, &node).await;
     copying.abort();
+    locking.abort();
     // The directories are ours until the store is shut.
     drop(places);
     code
@@ -182,6 +188,21 @@ async fn open_node(config: &Config, disks: Vec<DiskAt>, env: Env) -> Result<Node
     Node::open(node_config, disks, env)
         .await
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
+}
+
+/// Directories come and go while the server runs; a disk that hangs holds up nothing but this.
+async fn keep_places_locked(places: Arc<Mutex<Places>>, dirs: Vec<PathBuf>) {
+    let dirs = Arc::new(dirs);
+    loop {
+        tokio::time::sleep(LOCK_INTERVAL).await;
+        let (places, dirs) = (places.clone(), dirs.clone());
+        let locked = tokio::task::spawn_blocking(move || {
+            places.lock().unwrap_or_else(PoisonError::into_inner).lock_again(&dirs);
+        });
+        if let Err(error) = locked.await {
+            tracing::error!(%error, "directories that come are not locked");
+        }
+    }
 }
 
 /// Disks are replaced while the server runs. Were all of them, one after the other, the keys would
