@@ -9,8 +9,9 @@ import time
 import support
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# A server that makes no progress for so long is stuck.
+# A server that makes no progress for so long is stuck; healing tells whole members, which are large in large stores.
 PROGRESS_SECONDS_MAX = 60
+PROGRESS_SECONDS_PER_MIB = 0.04
 POLL_SECONDS = 0.25
 
 
@@ -22,6 +23,7 @@ class Store:
         self.dirs = [self.root / f"d{number}" for number in range(1, count + 1)]
         self.options = () if parity is None else ("--parity", parity)
         self.server, self.keys, self.environment = None, None, {}
+        self.patience = PROGRESS_SECONDS_MAX
 
     def start(self):
         server = support.Server(self.binary, self.dirs, environment=self.environment, options=self.options)
@@ -31,6 +33,10 @@ class Store:
             self.judge.find("the server made other root keys at a later start")
         self.keys = keys
         return self.server
+
+    def expect_mib(self, mib):
+        """So many will be stored."""
+        self.patience = PROGRESS_SECONDS_MAX + mib * PROGRESS_SECONDS_PER_MIB
 
     def log(self):
         return self.server.log_path.read_text(errors="replace")
@@ -54,7 +60,7 @@ class Store:
                 return time.monotonic() - began
             seen = (status["repair"]["rebuilt_bytes"], status["margin"], disk_states(status))
             moved, last = (moved, last) if seen == last else (time.monotonic(), seen)
-            if time.monotonic() - moved > PROGRESS_SECONDS_MAX or self.judge.is_enough():
+            if time.monotonic() - moved > self.patience or self.judge.is_enough():
                 status["metrics"] = None
                 self.judge.find(f"stuck: waiting until {what}: {summary(status)}\n{json.dumps(status)}")
                 return time.monotonic() - began
