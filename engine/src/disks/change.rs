@@ -3,7 +3,7 @@
 use super::recognise::{IDENTITY_PATH, ROSTER_NEW_PATH, ROSTER_PATH};
 use super::{DiskSet, Slot, quorum, write_replacing};
 use crate::error::{EngineError, Result};
-use crate::format::identity::{IDENTITY_LEN, Identity};
+use crate::format::identity::Identity;
 use crate::format::roster::{DiskNumber, Roster, RosterDisk};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -38,8 +38,16 @@ impl DiskSet {
     /// # Errors
     /// [`EngineError::Closed`] when too few disks are left.
     pub async fn drop_lame_legs(&self, lame: &[Arc<Slot>]) -> Result<()> {
+        let is_lame = |disk: &RosterDisk| lame.iter().any(|slot| slot.number == disk.number);
+        let changed = self.change(|roster| {
+            for disk in roster.disks.iter_mut().filter(|disk| is_lame(disk)) {
+                disk.is_leg = false;
+            }
+        });
+        let changed = changed.await;
+        // Only now: until the roster counts, they must get whatever is acknowledged (Q1).
         lame.iter().for_each(|slot| slot.make_stale());
-        self.change(|_| {}).await
+        changed
     }
 
     /// Makes a disk with a complete copy of the metadata a leg.
@@ -117,23 +125,6 @@ impl DiskSet {
             }
         }
         written
-    }
-}
-
-impl Slot {
-    /// Checks that the directory still is this disk's: where a mount went, files would land on
-    /// whatever is below.
-    ///
-    /// # Errors
-    /// When it is not, or cannot be read.
-    pub(crate) async fn check_presence(&self) -> io::Result<()> {
-        let file = self.disk.open(IDENTITY_PATH).await?;
-        let found = file.read(0, IDENTITY_LEN + 1).await?;
-        let identity = Identity::decode(&found);
-        match identity.is_ok_and(|identity| identity.disk_id == self.disk_id) {
-            true => Ok(()),
-            false => Err(io::Error::other(format!("{} is no longer this disk", self.place))),
-        }
     }
 }
 

@@ -18,7 +18,10 @@
 mod change;
 pub mod quorum;
 pub mod recognise;
+mod slot;
 mod watch;
+
+pub use slot::Slot;
 
 use crate::env::{Disk, DiskSpace, Durability, Env, random_u128};
 use crate::erasure::{Geometry, parity_default};
@@ -48,91 +51,6 @@ impl DiskAt {
     /// A disk at a place.
     pub fn new(place: impl Into<String>, disk: Arc<dyn Disk>) -> Self {
         Self { place: place.into(), disk }
-    }
-}
-
-/// One disk of the node that is there. A disk that went and came back is another slot.
-pub struct Slot {
-    /// Its number.
-    pub number: DiskNumber,
-    /// Its identity.
-    pub disk_id: u128,
-    /// Where it is.
-    pub place: String,
-    /// What to read and write.
-    pub disk: Arc<dyn Disk>,
-    /// Whether what it holds must be verified before it counts (Q3).
-    pub is_unverified: bool,
-    /// Whether its copy of the metadata, if any, is not current.
-    is_stale: AtomicBool,
-    /// Whether its members were told that they must be verified.
-    doubted: AtomicBool,
-    health: Mutex<(DiskState, String)>,
-    errors: AtomicU64,
-    rot: AtomicU64,
-    /// Times that it became a suspect.
-    strikes: AtomicU64,
-    /// Looks since then without a trial.
-    waited: AtomicU64,
-}
-
-impl Slot {
-    /// What it is worth, and why.
-    pub fn health(&self) -> (DiskState, String) {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What it is worth.
-    pub fn state(&self) -> DiskState {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Whether it takes writes.
-    pub fn is_healthy(&self) -> bool {
-        self.state() == DiskState::Healthy
-    }
-
-    /// Whether reads are worth a try.
-    pub fn is_readable(&self) -> bool {
-        matches!(self.state(), DiskState::Healthy | DiskState::Suspect | DiskState::ReadOnly)
-    }
-
-    fn set_health(&self, state: DiskState, reason: &str) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if health.0 != state {
-            let (disk, state) = (&self.place, state.word());
-            tracing::warn!(disk, state, reason, "disk changed its state");
-        }
-        *health = (state, reason.to_owned());
-    }
-
-    /// Whether this is the first one to ask about a disk whose content must be verified.
-    pub fn take_doubt(&self) -> bool {
-        !self.doubted.swap(true, Ordering::AcqRel)
-    }
-
-    pub(super) fn is_stale(&self) -> bool {
-        self.is_stale.load(Ordering::Acquire)
-    }
-
-    /// Its copy of the metadata missed a change.
-    pub fn make_stale(&self) {
-        self.is_stale.store(true, Ordering::Release);
-    }
-
-    /// Counts an operation that failed.
-    pub fn count_error(&self) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a read that gave damaged bytes.
-    pub fn count_rot(&self) {
-        self.rot.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Operations that failed, and reads that gave damaged bytes.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.errors.load(Ordering::Relaxed), self.rot.load(Ordering::Relaxed))
     }
 }
 
@@ -410,8 +328,8 @@ impl DiskSet {
     /// Whether writes may be acknowledged: the roster says who holds them, and on several disks
     /// there are two copies of the metadata at least.
     pub fn is_writable(&self) -> bool {
+        let leg_count = self.legs().len();
         let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
-        let leg_count = roster.disks.iter().filter(|disk| disk.is_leg).count();
         let needed = if roster.parity == 0 { 1 } else { 2 };
         self.writable.load(Ordering::Acquire) && leg_count >= needed
     }
@@ -462,7 +380,27 @@ impl DiskSet {
         self.roster.read().unwrap_or_else(PoisonError::into_inner).disks.len()
     }
 
-    /// Room on the disks that take writes.
+    /// Disks that may get something new: healthy, and active in the newest roster (Q1).
+    pub fn fit_slots(&self) -> Vec<Arc<Slot>> {
+        let roster = self.roster();
+        let is_active = |slot: &Arc<Slot>| {
+            let number = slot.number;
+            roster.disks.iter().any(|disk| disk.number == number && disk.is_active)
+        };
+        let slots = self.slots().into_iter();
+        slots.filter(|slot| slot.is_healthy() && is_active(slot)).collect()
+    }
+
+    /// Room on those of them that tell it.
+    pub async fn fit_spaces(&self) -> Vec<(Arc<Slot>, DiskSpace)> {
+        let looks = self.fit_slots().into_iter().map(|slot| async move {
+            let space = slot.disk.space().await.ok()?;
+            Some((slot, space))
+        });
+        join_all(looks).await.into_iter().flatten().collect()
+    }
+
+    /// Room on every disk that is there.
     pub async fn spaces(&self) -> Vec<(Arc<Slot>, Option<DiskSpace>)> {
         let looks = self.slots().into_iter().map(|slot| async move {
             let space = slot.disk.space().await.ok();

@@ -243,6 +243,12 @@ impl DiskSet {
 fn why_gone(slot: &Slot, seen: &[Seen]) -> Option<String> {
     let seen = seen.iter().find(|seen| seen.place == slot.place)?;
     match &seen.finding {
+        // Somebody was at its files: what else is gone, only a look at everything tells.
+        Finding::Disk { identity, lacks_identity: true, .. }
+            if identity.disk_id == slot.disk_id =>
+        {
+            Some("its stave.disk was damaged or lost".into())
+        }
         Finding::Disk { identity, .. } if identity.disk_id == slot.disk_id => None,
         Finding::Disk { .. } => Some("another disk is in its place".into()),
         Finding::Blank => Some("its directory is empty".into()),

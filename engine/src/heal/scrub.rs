@@ -46,6 +46,7 @@ impl Healer {
         *self.scrub_position() = super::scrub::Position { began, read_len: 0, round_len };
         let seconds = self.config.scrub_interval.as_secs().max(1);
         let rate = (round_len / seconds).max(self.config.scrub_rate_min);
+        self.look_for_names().await;
         for run in runs.iter() {
             match run.scrub().await {
                 Ok(len) => self.advance(len, rate).await,
@@ -65,6 +66,19 @@ impl Healer {
         }
         self.progress.rounds.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(ROUND_MIN).await;
+    }
+
+    /// Files that are open and have no name any more are damage, too.
+    async fn look_for_names(&self) {
+        let mut count = 0;
+        for slot in self.store.disks().slots().iter().filter(|slot| slot.is_healthy()) {
+            count += self.store.volumes().find_nameless(slot).await;
+        }
+        match self.store.drop_nameless_legs().await {
+            Ok(legs) => count += legs,
+            Err(error) => tracing::warn!(%error, "a copy of the metadata is not dropped"),
+        }
+        self.progress.damaged.fetch_add(count, Ordering::Relaxed);
     }
 
     async fn advance(&self, len: u64, rate: u64) {

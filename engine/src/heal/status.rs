@@ -27,7 +27,7 @@ impl Healer {
         let segments = self.store.volumes().all();
         let segments_len = segments.iter().map(|it| it.len() * it.geometry.width() as u64).sum();
         let full = disks.geometry_full();
-        let healthy = disks.slots().iter().filter(|slot| slot.is_healthy()).count();
+        let healthy = disks.fit_slots().len();
         let geometry = full.narrowed(healthy).unwrap_or(full);
         Ok(StoreStatus {
             readable: true,

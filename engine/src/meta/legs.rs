@@ -9,10 +9,11 @@
 //! Until the roster says so, the disk counts for nothing; when it fails on the way, nothing
 //! happened.
 
-use super::MetaStore;
+use super::{MANIFEST_PATH, MetaStore};
 use crate::disks::{Slot, quorum};
 use crate::error::{EngineError, Result};
 use crate::index::RUN_DIR;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,14 +36,9 @@ impl MetaStore {
         if legs.len() >= wanted || !self.disks.is_changeable() || self.is_poisoned() {
             return Ok(false);
         }
-        let spaces = self.disks.spaces().await.into_iter();
-        let fits = spaces.filter(|(slot, space)| {
-            let is_leg = legs.iter().any(|leg| leg.number == slot.number);
-            let is_active =
-                roster.disks.iter().any(|disk| disk.number == slot.number && disk.is_active);
-            !is_leg && is_active && slot.is_healthy() && space.is_some()
-        });
-        let best = fits.max_by_key(|(_, space)| space.map_or(0, |space| space.free));
+        let spaces = self.disks.fit_spaces().await.into_iter();
+        let fits = spaces.filter(|(slot, _)| !legs.iter().any(|leg| leg.number == slot.number));
+        let best = fits.max_by_key(|(_, space)| space.free);
         let Some((slot, _)) = best else {
             return Ok(false);
         };
@@ -59,6 +55,37 @@ impl MetaStore {
         outcome?;
         tracing::info!(disk = slot.place, legs = legs.len() + 1, "disk holds the metadata, too");
         Ok(true)
+    }
+
+    /// Drops legs on which a live run or the manifest has no file by its name any more: they would
+    /// be dropped at the next start, when others may be gone. Returns how many.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] when too few disks are left.
+    pub async fn drop_nameless_legs(&self) -> Result<u64> {
+        let legs = self.disks.legs();
+        let _merging = self.merging.lock().await;
+        let runs: Vec<u64> = self.index.runs().iter().map(|run| run.id).collect();
+        let mut lame = Vec::new();
+        for slot in &legs {
+            let Ok(names) = slot.disk.list(RUN_DIR).await else { continue };
+            let runs = runs.iter().map(|id| format!("{id:016x}"));
+            let unlisted = runs.filter(|name| !names.contains(name));
+            let doubtful = unlisted.map(|name| format!("{RUN_DIR}/{name}"));
+            for path in doubtful.chain([MANIFEST_PATH.to_owned()]) {
+                let opened = slot.disk.open(&path).await;
+                if opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                    tracing::error!(path, disk = slot.place, "a file of the metadata vanished");
+                    lame.push(slot.clone());
+                    break;
+                }
+            }
+        }
+        if lame.is_empty() || lame.len() == legs.len() {
+            return Ok(0);
+        }
+        self.disks.drop_lame_legs(&lame).await?;
+        Ok(lame.len() as u64)
     }
 
     async fn fill_leg(&self, slot: &Arc<Slot>) -> Result<()> {

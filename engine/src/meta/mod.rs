@@ -214,9 +214,8 @@ impl MetaStore {
             let space = self.mirror.space().await.map_err(EngineError::io("stat", ""))?;
             return Ok(Room { total: space.total, free_each: space.free, data_count: 1 });
         }
-        let spaces = self.disks.spaces().await.into_iter();
-        let healthy = spaces.filter(|(slot, _)| slot.is_healthy());
-        let mut spaces: Vec<DiskSpace> = healthy.filter_map(|(_, space)| space).collect();
+        let spaces = self.disks.fit_spaces().await.into_iter();
+        let mut spaces: Vec<DiskSpace> = spaces.map(|(_, space)| space).collect();
         // A disk without room gets no members; the others may be enough.
         let needed = self.config.reserve_len / 4 + ROOM_MIN;
         let roomy: Vec<DiskSpace> =

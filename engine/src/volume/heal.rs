@@ -104,7 +104,7 @@ impl Volume {
         for (column, member) in self.members().iter().enumerate() {
             if member.slot(&self.shared.disks).is_none() {
                 health.missing.push(column);
-            } else if member.is_damaged() {
+            } else if member.is_damaged() || self.awaits_doubt(member) {
                 health.damaged.push(column);
             }
         }
@@ -123,6 +123,13 @@ impl Volume {
             health.margin = Some(0);
         }
         health
+    }
+
+    /// Whether a member's disk is back and its members were not told yet that they are doubted.
+    fn awaits_doubt(&self, member: &Member) -> bool {
+        let slot = member.slot(&self.shared.disks);
+        self.geometry.parity > 0
+            && slot.is_some_and(|slot| slot.awaits_doubt() && member.is_older_than(&slot))
     }
 
     /// Members on disks that may have missed changes are damaged until proven whole (Q3).
@@ -293,8 +300,10 @@ impl VolumeSet {
     /// Members on disks that came back are doubted.
     pub fn doubt_returned(&self, slot: &Slot) {
         for volume in self.all() {
-            for member in volume.members().iter().filter(|it| it.entry.disk == slot.number) {
-                member.set_damaged(true);
+            for member in volume.members() {
+                if member.entry.disk == slot.number && member.is_older_than(slot) {
+                    member.set_damaged(true);
+                }
             }
         }
     }
@@ -369,13 +378,11 @@ impl VolumeSet {
     pub async fn disk_for(&self, volume: &Volume) -> Option<Arc<Slot>> {
         let taken: Vec<_> = volume.members().iter().map(|member| member.entry.disk).collect();
         let needed = self.reserve_len / 4 + volume.len();
-        let spaces = self.shared.disks.spaces().await;
-        let fits = spaces.into_iter().filter(|(slot, space)| {
-            slot.is_healthy()
-                && !taken.contains(&slot.number)
-                && space.is_some_and(|space| space.free >= needed)
-        });
-        fits.max_by_key(|(_, space)| space.map_or(0, |space| space.free)).map(|(slot, _)| slot)
+        let spaces = self.shared.disks.fit_spaces().await;
+        let fits = spaces
+            .into_iter()
+            .filter(|(slot, space)| !taken.contains(&slot.number) && space.free >= needed);
+        fits.max_by_key(|(_, space)| space.free).map(|(slot, _)| slot)
     }
 
     /// Makes a member anew on another disk.

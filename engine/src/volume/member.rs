@@ -12,7 +12,7 @@ use crate::mutant::{self, Mutant};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// Segments that are open at once, beyond those that are being written.
 const OPEN_FILES_MAX: usize = 1024;
@@ -45,6 +45,8 @@ pub(super) struct Member {
     pub(super) seal: Seal,
     damaged: AtomicBool,
     cell: Arc<Cell>,
+    /// The disk that it was created on in this life.
+    born_on: OnceLock<Weak<Slot>>,
 }
 
 /// Path of a segment: a member that was made anew has another.
@@ -62,7 +64,7 @@ pub(super) fn parse_segment_name(name: &str) -> Option<(VolumeId, u32)> {
 impl Member {
     pub(super) fn new(entry: MemberEntry, seal: Seal) -> Self {
         let damaged = AtomicBool::new(entry.is_damaged);
-        Self { entry, seal, damaged, cell: Arc::default() }
+        Self { entry, seal, damaged, cell: Arc::default(), born_on: OnceLock::new() }
     }
 
     pub(super) fn path(&self) -> String {
@@ -79,6 +81,11 @@ impl Member {
         self.damaged.swap(is_damaged, Ordering::AcqRel) != is_damaged
     }
 
+    /// Gives up the open file: the next use opens it by its name.
+    pub(super) fn close(&self) {
+        self.cell.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// The disk, when it is there and worth a read.
     pub(super) fn slot(&self, disks: &DiskSet) -> Option<Arc<Slot>> {
         disks.slot(self.entry.disk).filter(|slot| slot.is_readable())
@@ -86,6 +93,9 @@ impl Member {
 
     /// Creates the segment, empty and durable.
     pub(super) async fn create(&self, slot: &Arc<Slot>) -> io::Result<()> {
+        if self.seal.disk_id != slot.disk_id {
+            return Err(io::Error::other("the roster does not know the disk any more"));
+        }
         let path = self.path();
         let file = match slot.disk.create(&path).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -105,7 +115,14 @@ impl Member {
             slot.disk.sync_dir(VOLUME_DIR).await?;
         }
         self.keep((slot.clone(), file));
+        let _ = self.born_on.set(Arc::downgrade(slot));
         Ok(())
+    }
+
+    /// Whether it was there before its disk was: then it may have missed changes.
+    pub(super) fn is_older_than(&self, slot: &Slot) -> bool {
+        let born_on = self.born_on.get();
+        born_on.is_none_or(|born| !std::ptr::eq(born.as_ptr(), std::ptr::from_ref(slot)))
     }
 
     fn keep(&self, opened: Opened) {

@@ -22,6 +22,7 @@
 
 mod heal;
 mod member;
+mod nameless;
 mod reader;
 mod rebuild;
 mod scan;
@@ -303,8 +304,7 @@ impl VolumeSet {
     /// or lacks members for which there is no disk.
     pub fn wants_restripe(&self, volume: &Volume) -> bool {
         let full = self.shared.disks.geometry_full();
-        let slots = self.shared.disks.slots();
-        let healthy: Vec<_> = slots.iter().filter(|slot| slot.is_healthy()).collect();
+        let healthy = self.shared.disks.fit_slots();
         let Some(possible) = full.narrowed(healthy.len()) else {
             return false;
         };

@@ -327,30 +327,24 @@ impl VolumeSet {
     /// Healthy disks with room for a member, best first, and the geometry for them.
     async fn choose_disks(&self, id: VolumeId) -> Result<(Geometry, Vec<Arc<Slot>>)> {
         let full = self.shared.disks.geometry_full();
-        let spaces = self.shared.disks.spaces().await;
-        // A disk that does not even tell its room will not take a member.
-        let is_well =
-            |(slot, space): &(Arc<Slot>, Option<DiskSpace>)| slot.is_healthy() && space.is_some();
-        let healthy: Vec<_> = spaces.into_iter().filter(is_well).collect();
-        let healthy_count = healthy.len();
-        let has_room = |space: &Option<DiskSpace>| {
-            space.is_some_and(|space| space.free >= self.reserve_len / 4 + ROOM_MIN)
-        };
-        let mut roomy: Vec<_> = healthy.into_iter().filter(|(_, space)| has_room(space)).collect();
+        let fit = self.shared.disks.fit_spaces().await;
+        let fit_count = fit.len();
+        let has_room = |space: &DiskSpace| space.free >= self.reserve_len / 4 + ROOM_MIN;
+        let mut roomy: Vec<_> = fit.into_iter().filter(|(_, space)| has_room(space)).collect();
         if full == Geometry::SINGLE {
             // A lone disk answers by itself when it is full.
-            roomy = self.shared.disks.slots().into_iter().map(|slot| (slot, None)).collect();
+            let slots = self.shared.disks.slots().into_iter();
+            roomy = slots.map(|slot| (slot, DiskSpace::default())).collect();
         }
         let Some(geometry) = full.narrowed(roomy.len()) else {
-            return Err(match full.narrowed(healthy_count) {
+            return Err(match full.narrowed(fit_count) {
                 Some(_) => EngineError::OutOfSpace,
-                None => EngineError::Closed(format!("{healthy_count} healthy disks are too few")),
+                None => EngineError::Closed(format!("{fit_count} healthy disks are too few")),
             });
         };
-        let weight = |space: &Option<DiskSpace>| space.map_or(1, |space| space.free).max(1);
         let mut scored: Vec<_> = roomy
             .into_iter()
-            .map(|(slot, space)| (score(id, slot.disk_id, weight(&space)), slot))
+            .map(|(slot, space)| (score(id, slot.disk_id, space.free.max(1)), slot))
             .collect();
         scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         Ok((geometry, scored.into_iter().map(|(_, slot)| slot).take(geometry.width()).collect()))

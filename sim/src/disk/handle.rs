@@ -224,6 +224,27 @@ impl OpenFile {
 }
 
 impl OpenFile {
+    /// The machine is told what becomes of it.
+    fn write_watched(
+        &self,
+        offset: u64,
+        write: impl FnOnce(&Descriptor) -> io::Result<()> + Send + 'static,
+    ) -> IoFuture<()> {
+        let (machine, disk) = {
+            let state = lock(&self.0.state);
+            (state.machine.clone(), state.device().number)
+        };
+        machine.copies().begin(&self.0.name, offset);
+        let (running, file) = (self.write_and_sync(write), self.0.clone());
+        Box::pin(async move {
+            let result = running.await;
+            if result.is_ok() {
+                machine.copies().done(&file.name, offset, disk);
+            }
+            result
+        })
+    }
+
     /// Two steps: the process may die between them, the power may go.
     fn write_and_sync(
         &self,
@@ -264,7 +285,7 @@ impl DiskFile for OpenFile {
         };
         match durability {
             Durability::Cached => self.run(Operation::Write, write),
-            Durability::Synced => self.write_and_sync(write),
+            Durability::Synced => self.write_watched(offset, write),
         }
     }
 

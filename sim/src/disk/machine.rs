@@ -1,10 +1,11 @@
 //! The machine that simulated disks are plugged into: its processes live and die for all of them at
 //! the same moment.
 
+use super::copies::Copies;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 /// Operations that are remembered.
@@ -25,6 +26,7 @@ struct Inner {
     waiting: Mutex<Option<Waker>>,
     is_watched: AtomicBool,
     notes: Mutex<VecDeque<String>>,
+    copies: Mutex<Copies>,
 }
 
 /// A machine; clones share it.
@@ -71,6 +73,20 @@ impl Machine {
         }
     }
 
+    /// Every batch of the journal must be on so many disks before the next one is written.
+    pub fn want_copies(&self, wanted: usize) {
+        self.copies().want(wanted);
+    }
+
+    /// The first batch that was not, in words.
+    pub fn take_broken(&self) -> Option<String> {
+        self.copies().take_broken()
+    }
+
+    pub(super) fn copies(&self) -> MutexGuard<'_, Copies> {
+        self.0.copies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A number for another disk.
     pub(super) fn next_device(&self) -> u64 {
         self.0.devices.fetch_add(1, Ordering::Relaxed) + 1
@@ -80,6 +96,7 @@ impl Machine {
     pub fn kill(&self) {
         self.0.incarnation.fetch_add(1, Ordering::Relaxed);
         self.0.last_step.store(NEVER, Ordering::Relaxed);
+        self.copies().forget();
         let waker = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();

@@ -21,6 +21,7 @@
 //! - D5: the truth stays beside every damage; see [`damage`].
 
 pub mod content;
+mod copies;
 pub mod damage;
 mod effects;
 pub mod fault;

@@ -63,6 +63,9 @@ impl Run {
             if let Some(text) = super::panics::take() {
                 return Err(format!("K17: {text}"));
             }
+            if let Some(text) = self.world.machine.take_broken() {
+                return Err(text);
+            }
             self.lose_patience();
         }
     }

@@ -76,6 +76,9 @@ impl World {
             machine,
             made: 0,
         };
+        if profile.disk_count > 1 {
+            world.machine.want_copies(2);
+        }
         for _ in 0..profile.disk_count {
             let disk = world.make_disk();
             let place = Place::new(&world.machine);
