@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import damage
 import support
@@ -9,6 +10,8 @@ from load import BUCKET, MIB, Judge, Key, Pool, Writer, verify
 from store import Store, disk_at, is_healed, legs_of
 
 COUNT, PARITY = 4, 2
+# Rules that are tried at once: most of the time they wait for the server to look at its disks.
+WORKERS = 4
 POOL = Pool("rules")
 KEYS = {"STAVE_ROOT_USER": "operator", "STAVE_ROOT_PASSWORD": "the-same-on-both-stores"}
 
@@ -411,18 +414,23 @@ RULES = [
 
 
 def check_all(binary, root, names=None):
-    failed = []
     chosen = [rule for rule in RULES if names is None or rule.__name__ in names]
-    for rule in chosen:
-        environment = KEYS if rule is another_store_with_the_same_keys else None
-        case = Case(binary, root / rule.__name__, environment)
-        try:
-            rule(case)
-        except (SystemExit, RuntimeError) as error:
-            print(f"{error}\n--- end of {case.store.server.log_path}\n{case.store.server.tail(15)}", flush=True)
-            failed.append(rule.__name__)
-        finally:
-            case.store.server.process.kill()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        failed = [name for name in pool.map(lambda rule: check(binary, root, rule), chosen) if name]
     if failed:
         raise SystemExit(f"disks: {len(failed)} of {len(chosen)} rules failed: {', '.join(failed)}")
     print(f"disks: {len(chosen)} rules of a start hold")
+
+
+def check(binary, root, rule):
+    """Returns the name of a rule that does not hold."""
+    environment = KEYS if rule is another_store_with_the_same_keys else None
+    case = Case(binary, root / rule.__name__, environment)
+    try:
+        rule(case)
+    except (SystemExit, RuntimeError) as error:
+        print(f"{error}\n--- end of {case.store.server.log_path}\n{case.store.server.tail(15)}", flush=True)
+        return rule.__name__
+    finally:
+        case.store.server.process.kill()
+    return None
