@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_amiss_is_told_plainly() {
-        let gap = Gap { dir: "/d4".into(), reason: "/d4 is not there".into() };
+        let gap = Gap::missing("/d4", "/d4 is not there");
         let disk = DiskStatus {
             place: "/d2".into(),
             state: DiskState::ReadOnly,

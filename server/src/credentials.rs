@@ -12,14 +12,16 @@
 //!
 //! - C1: made keys are random, never a default that others know; 100 and 238 bits.
 //! - C2: the file is durable before the keys are shown or used, and only its owner can read it.
-//! - C3: a file that is there but cannot be understood stops the start; it is never overwritten.
-//! - C4: every disk has a copy, so that the keys survive what the data survives. Copies that differ
-//!   stop the start: nobody but the operator can tell which ones are meant.
+//! - C3: files that are there but cannot be understood stop the start when no other copy can; they
+//!   are never overwritten.
+//! - C4: every disk has a copy, so that the keys survive what the data survives. Of copies that
+//!   differ those count that more than half of the disks hold: one rotten disk stops nothing.
+//!   Without such a majority the start stops, because only the operator knows which are meant.
+//! - C5: what lies on other disks than those of the store is neither read nor overwritten.
 
 use crate::config::{KEY_LEN_MAX, PASSWORD_LEN_MIN, RootKeys, USER_LEN_MIN};
 use crate::files;
 use engine::env::Rng;
-use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,9 +57,9 @@ pub struct Root {
 /// The directories of a store, as far as the keys are concerned.
 #[derive(Clone, Copy)]
 pub struct Homes<'a> {
-    /// The directories that can be used; at least one.
+    /// The disks of the store, or those that it begins on.
     pub dirs: &'a [&'a Path],
-    /// Whether there is no store in them yet.
+    /// Whether it begins now.
     pub are_new: bool,
 }
 
@@ -88,46 +90,49 @@ pub fn obtain(homes: Homes<'_>, given: Option<RootKeys>, rng: &dyn Rng) -> Resul
 /// # Errors
 /// One line (C3, C4); also when a copy cannot be read and no other one is there.
 pub fn read(dirs: &[&Path]) -> Result<Option<(PathBuf, RootKeys)>, String> {
-    let mut first: Option<(PathBuf, RootKeys)> = None;
-    let mut unreadable = Vec::new();
+    let mut kept: Vec<(PathBuf, RootKeys)> = Vec::new();
+    let mut unusable = Vec::new();
     for path in dirs.iter().map(|dir| path_in(dir)) {
-        let text = match files::read_secret(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(damaged(path.display()));
-            }
-            Err(error) => {
-                unreadable.push(format!("cannot read {}: {error}", path.display()));
-                continue;
-            }
-            Ok(text) => text,
-        };
-        let keys = parse(&text).ok_or_else(|| damaged(path.display()))?;
-        match &first {
-            None => first = Some((path, keys)),
-            Some((_, known)) if *known == keys => {}
-            Some((known, _)) => {
-                return Err(format!(
-                    "{} and {} hold different root keys: remove the wrong one (is one of them a \
-                     disk of another store?)",
-                    known.display(),
-                    path.display()
-                ));
-            }
+        match read_copy(&path) {
+            Ok(Some(keys)) => kept.push((path, keys)),
+            Ok(None) => {}
+            Err(line) => unusable.push(line),
         }
     }
-    match (first, unreadable.into_iter().next()) {
-        (None, Some(line)) => Err(line),
-        (Some(found), Some(line)) => {
-            tracing::warn!("{line}; another copy of the root keys is used");
-            Ok(Some(found))
-        }
-        (found, None) => Ok(found),
+    let Some(chosen) = choose(&kept)? else {
+        return unusable.into_iter().next().map_or(Ok(None), Err);
+    };
+    for line in unusable {
+        tracing::warn!("{line}; another copy of the root keys is used");
+    }
+    for (path, _) in kept.iter().filter(|(_, keys)| *keys != chosen.1) {
+        let path = path.display();
+        tracing::error!(%path, "these are not the root keys that most disks hold: remove the file");
+    }
+    Ok(Some(chosen.clone()))
+}
+
+fn read_copy(path: &Path) -> Result<Option<RootKeys>, String> {
+    let shown = path.display();
+    let damaged = || format!("{shown} is damaged: repair it or move it away");
+    match files::read_secret(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(damaged()),
+        Err(error) => Err(format!("cannot read {shown}: {error}")),
+        Ok(text) => parse(&text).map(Some).ok_or_else(damaged),
     }
 }
 
-fn damaged(path: impl Display) -> String {
-    format!("{path} is damaged: repair it or move it away")
+/// The first copy of the keys that more than half of the copies hold (C4).
+fn choose(kept: &[(PathBuf, RootKeys)]) -> Result<Option<&(PathBuf, RootKeys)>, String> {
+    let Some(first) = kept.first() else { return Ok(None) };
+    let votes = |one: &RootKeys| kept.iter().filter(|(_, keys)| keys == one).count();
+    if let Some(chosen) = kept.iter().find(|(_, keys)| 2 * votes(keys) > kept.len()) {
+        return Ok(Some(chosen));
+    }
+    let other = kept.iter().find(|(_, keys)| *keys != first.1).unwrap_or(first);
+    let (one, other) = (first.0.display(), other.0.display());
+    Err(format!("{one} and {other} hold different root keys: remove the wrong one"))
 }
 
 /// Writes new keys down (C2). A new store begins with all its copies, an old one with any.
@@ -321,16 +326,26 @@ mod tests {
     }
 
     #[test]
-    fn copies_that_differ_stop_the_start_and_stay() {
-        let (_root, dirs) = homes(2, 2);
-        obtain_in(&paths(&dirs[..1]), false).unwrap();
+    fn keys_of_most_disks_count_and_without_a_majority_the_start_stops() {
+        let (_root, dirs) = homes(3, 3);
+        let made = obtain_in(&paths(&dirs[..1]), false).unwrap();
         let other = "[default]\naws_access_key_id = other\naws_secret_access_key = long-enough\n";
         files::write_secret(&path_in(&dirs[1]), other).unwrap();
         let line = obtain_in(&paths(&dirs), false).err().unwrap();
         assert!(line.contains("different root keys") && !line.contains("long-enough"), "{line}");
+        files::write_secret(&path_in(&dirs[2]), &format(&made.keys)).unwrap();
+        assert!(obtain_in(&paths(&dirs), false).unwrap().keys == made.keys);
         assert_eq!(files::read_secret(&path_in(&dirs[1])).unwrap(), other);
-        files::write_secret(&path_in(&dirs[1]), "torn").unwrap();
-        assert!(obtain_in(&paths(&dirs), false).err().unwrap().contains("is damaged"));
+    }
+
+    #[test]
+    fn damaged_copy_is_left_alone_and_another_one_counts() {
+        let (_root, dirs) = homes(2, 2);
+        let made = obtain_in(&paths(&dirs[1..]), false).unwrap();
+        files::write_secret(&path_in(&dirs[0]), "torn").unwrap();
+        let kept = obtain_in(&paths(&dirs), false).unwrap();
+        assert!(kept.keys == made.keys && kept.path == made.path);
+        assert_eq!(files::read_secret(&path_in(&dirs[0])).unwrap(), "torn");
     }
 
     #[test]

@@ -118,19 +118,24 @@ pub fn share_dir(dir: &Path) -> io::Result<Option<DirLock>> {
     }
 }
 
-/// A disk that turned read-only still has what it holds: it is locked by what is there.
+/// A disk that takes no writes still has what it holds: it is locked by what is there.
 fn open_lock(dir: &Path) -> io::Result<File> {
     let path = dir.join(LOCK_NAME);
     let writable =
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     match writable {
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+        Err(error) if takes_no_writes(error.kind()) => {}
         result => return result,
     }
     match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(dir),
         result => result,
     }
+}
+
+fn takes_no_writes(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, ReadOnlyFilesystem | PermissionDenied | StorageFull)
 }
 
 /// Writes a small file that only the owner may read: it is there whole and durable, or not at all.

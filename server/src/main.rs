@@ -15,8 +15,8 @@
 //! - S4: with a certificate everything is TLS, and what is wrong with one never leads to less.
 //! - S5: a secret is printed once, when it is made; it never stands in a log line or an error.
 //!
-//! Modules in reading order: [`config`], [`files`], [`places`], [`credentials`], [`certs`],
-//! [`logging`], [`banner`], [`run`], [`admin`], [`inspect`].
+//! Modules in reading order: [`config`], [`files`], [`places`], [`disks`], [`credentials`],
+//! [`certs`], [`logging`], [`banner`], [`run`], [`admin`], [`inspect`].
 #![cfg_attr(madsim, expect(dead_code, reason = "`run_simulated` uses none of it"))]
 
 #[cfg(not(madsim))]
@@ -26,6 +26,8 @@ mod banner;
 mod certs;
 mod config;
 mod credentials;
+#[cfg(not(madsim))]
+mod disks;
 mod files;
 #[cfg(not(madsim))]
 mod inspect;

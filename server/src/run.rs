@@ -16,6 +16,7 @@ use crate::banner::Banner;
 use crate::certs::{self, Tls};
 use crate::config::{AdminConfig, Config, InspectConfig, RootKeys};
 use crate::credentials::{self, Homes, Origin, Root};
+use crate::disks;
 use crate::files;
 use crate::inspect;
 use crate::logging;
@@ -30,7 +31,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -43,6 +44,9 @@ const DRAIN_MAX_MS: u64 = 20_000;
 
 /// How long the store may take to tell its status for the banner.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the directories are looked at for those that came.
+const LOCK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often disks are looked at for copies of the root keys that they lack.
 const COPY_INTERVAL: Duration = Duration::from_secs(60);
@@ -98,8 +102,15 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let env = real::env();
     let tls = start_tls(&config, &env)?;
     let places = places::take(&config.dirs).map_err(Failure::Refused)?;
+    let found = tokio::select! {
+        biased;
+        // A disk may hang.
+        _ = signals.next() => return Ok(0),
+        found = disks::recognise(&config.dirs, &places) => found.map_err(Failure::Refused)?,
+    };
     report_gaps(&places);
-    let homes = Homes { dirs: &places.dirs(), are_new: places.are_new };
+    let dirs: Vec<&Path> = found.homes.iter().map(PathBuf::as_path).collect();
+    let homes = Homes { dirs: &dirs, are_new: found.is_new };
     let root =
         credentials::obtain(homes, config.root.clone(), &*env.rng).map_err(Failure::Refused)?;
     let connections_max = connections_max(real::raise_open_files()).map_err(Failure::Refused)?;
@@ -107,7 +118,7 @@ async fn serve(config: Config) -> Result<u8, Failure> {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
         _ = signals.next() => return Ok(0),
-        node = open_node(&config, env.clone()) => node?,
+        node = open_node(&config, found.disks, env.clone()) => node?,
     };
     let status = status_of(&*node.store()).await;
     copy_keys(status.as_ref(), &root).await;
@@ -118,9 +129,12 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let service = Service::new(s3_config, node.store(), env);
     let endpoint = Endpoint { address, is_secure: tls.is_some() };
     announce(&config, &root, &endpoint, (&places, status));
+    let places = Arc::new(Mutex::new(places));
     let copying = tokio::spawn(keep_keys_copied(node.store(), root));
+    let locking = tokio::spawn(keep_places_locked(places.clone(), config.dirs));
     let code = serve_until_signal(Front { listener, service, tls }, &mut signals, &node).await;
     copying.abort();
+    locking.abort();
     // The directories are ours until the store is shut.
     drop(places);
     code
@@ -166,21 +180,29 @@ fn report_gaps(places: &Places) {
     }
 }
 
-/// Opens the store on its disks: the one place that knows how the node takes them. It is told of
-/// those that are not there, too: it takes them in when they come.
-async fn open_node(config: &Config, env: Env) -> Result<Node, Failure> {
-    let mut disks = Vec::new();
-    for dir in &config.dirs {
-        let place = dir.to_string_lossy().into_owned();
-        let disk = real::RealDisk::at(dir)
-            .map_err(|error| Failure::Broken(format!("cannot serve {place}: {error}")))?;
-        disks.push(DiskAt { place, disk: Arc::new(disk) });
-    }
+/// Opens the store on its disks. It is told of those that are not there, too: it takes them in when
+/// they come.
+async fn open_node(config: &Config, disks: Vec<DiskAt>, env: Env) -> Result<Node, Failure> {
     let node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
     let shown = config.dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
     Node::open(node_config, disks, env)
         .await
         .map_err(|error| Failure::Broken(format!("cannot open the store in {shown}: {error}")))
+}
+
+/// Directories come and go while the server runs; a disk that hangs holds up nothing but this.
+async fn keep_places_locked(places: Arc<Mutex<Places>>, dirs: Vec<PathBuf>) {
+    let dirs = Arc::new(dirs);
+    loop {
+        tokio::time::sleep(LOCK_INTERVAL).await;
+        let (places, dirs) = (places.clone(), dirs.clone());
+        let locked = tokio::task::spawn_blocking(move || {
+            places.lock().unwrap_or_else(PoisonError::into_inner).lock_again(&dirs);
+        });
+        if let Err(error) = locked.await {
+            tracing::error!(%error, "directories that come are not locked");
+        }
+    }
 }
 
 /// Disks are replaced while the server runs. Were all of them, one after the other, the keys would

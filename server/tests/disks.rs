@@ -120,13 +120,82 @@ fn directory_of_another_process_stops_the_start() {
 }
 
 #[test]
-fn keys_that_differ_stop_the_start() {
+fn keys_of_most_disks_count_and_without_a_majority_the_start_stops() {
     let (disks, keys) = Disks::with_object();
     let other = keys.replace("aws_secret_access_key = ", "aws_secret_access_key = X");
+    fs::write(disks.dir(1).join(KEYS), &other).unwrap();
+    let server = disks.start();
+    assert!(server.banner.contains("d2/.stave-credentials"), "{}", server.banner);
+    assert_eq!(disks.status(&server).0, Some(0), "most disks hold the keys that count");
+    assert!(server.stop().contains("not the root keys that most disks hold"));
     fs::write(disks.dir(4).join(KEYS), &other).unwrap();
     let line = refused(command(&disks.all()));
     assert!(line.contains("different root keys"), "{line}");
-    assert!(has_keys(&disks.dir(4), &other) && has_keys(&disks.dir(1), &keys));
+    assert!(has_keys(&disks.dir(4), &other) && has_keys(&disks.dir(2), &keys));
+}
+
+#[test]
+fn disk_of_another_store_is_refused_and_its_keys_do_not_count() {
+    let (disks, keys) = Disks::with_object();
+    let (others, other_keys) = Disks::with_object();
+    for number in 1..=2 {
+        fs::rename(disks.dir(number), disks.root.path().join(number.to_string())).unwrap();
+        fs::rename(others.dir(number), disks.dir(number)).unwrap();
+    }
+    let line = refused(command(&disks.all()));
+    assert!(line.contains("two stores, each complete"), "{line}");
+    fs::rename(disks.dir(2), others.dir(2)).unwrap();
+    fs::rename(disks.root.path().join("2"), disks.dir(2)).unwrap();
+    let server = disks.start();
+    let told = "d1 is refused: belongs to another store";
+    assert!(server.banner.contains(told), "{}", server.banner);
+    assert!(server.banner.contains("d2/.stave-credentials"), "{}", server.banner);
+    server.stop();
+    assert!(has_keys(&disks.dir(1), &other_keys) && has_keys(&disks.dir(2), &keys));
+}
+
+#[test]
+fn directory_that_was_missing_at_the_start_is_taken_in_when_it_comes() {
+    let (disks, keys) = Disks::with_object();
+    let away = disks.root.path().join("away");
+    fs::rename(disks.dir(3), &away).unwrap();
+    let five = disks.root.path().join("d{1...5}");
+    let mut server = Stave::run(command(&five));
+    assert!(server.banner.contains("Data: 5 disks: "), "{}", server.banner);
+    let (code, text) = disks.status(&server);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("d3  absent ") && text.contains("d5  absent "), "{text}");
+    fs::rename(&away, disks.dir(3)).unwrap();
+    server.wait_for_log("disk is back");
+    fs::create_dir(disks.dir(5)).unwrap();
+    server.wait_for_log("disk joins");
+    server.stop();
+    let server = Stave::run(command(&five));
+    assert!(server.banner.contains("Redundancy: 3+2, "), "{}", server.banner);
+    assert!(!server.banner.contains("is not there"), "{}", server.banner);
+    server.stop();
+    assert!(has_keys(&disks.dir(5), &keys));
+}
+
+#[test]
+fn start_that_must_not_be_is_refused_before_anything_is_written() {
+    let disks = Disks::new();
+    for number in 1..=4 {
+        fs::create_dir(disks.dir(number)).unwrap();
+    }
+    fs::write(disks.dir(3).join("photo"), "precious").unwrap();
+    let line = refused(command(&disks.all()));
+    assert!(line.contains("d3: it has no stave.disk but holds other files (photo)"), "{line}");
+    assert!((1..=4).all(|number| !disks.dir(number).join(KEYS).exists()));
+    fs::rename(disks.dir(3), disks.root.path().join("elsewhere")).unwrap();
+    let line = refused(command(&disks.all()));
+    assert!(line.contains("d3 is not there, and is not made"), "{line}");
+    let (disks, _) = Disks::with_object();
+    for number in 1..=3 {
+        fs::remove_dir_all(disks.dir(number)).unwrap();
+    }
+    let line = refused(command(&disks.all()));
+    assert!(line.contains("1 of 4 disks are there, 2 are needed"), "{line}");
 }
 
 #[test]

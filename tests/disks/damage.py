@@ -69,10 +69,6 @@ def flip_all(paths, stretch, chance):
     return flipped
 
 
-def is_leg(directory):
-    return (directory / "manifest").exists()
-
-
 def freeze(directory):
     """Takes the right to write away, from files that are open, too; returns whether that is possible here.
 

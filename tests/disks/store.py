@@ -6,12 +6,12 @@ import pathlib
 import subprocess
 import time
 
-import damage
 import support
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# A server that makes no progress for so long is stuck.
+# A server that makes no progress for so long is stuck; healing tells whole members, which are large in large stores.
 PROGRESS_SECONDS_MAX = 60
+PROGRESS_SECONDS_PER_MIB = 0.04
 POLL_SECONDS = 0.25
 
 
@@ -22,8 +22,8 @@ class Store:
         self.binary, self.root, self.judge = binary, pathlib.Path(root), judge
         self.dirs = [self.root / f"d{number}" for number in range(1, count + 1)]
         self.options = () if parity is None else ("--parity", parity)
-        self.server, self.keys, self.strays = None, None, 0
-        self.environment, self.clears_strays = {}, False
+        self.server, self.keys, self.environment = None, None, {}
+        self.patience = PROGRESS_SECONDS_MAX
 
     def start(self):
         server = support.Server(self.binary, self.dirs, environment=self.environment, options=self.options)
@@ -33,6 +33,10 @@ class Store:
             self.judge.find("the server made other root keys at a later start")
         self.keys = keys
         return self.server
+
+    def expect_mib(self, mib):
+        """So many will be stored."""
+        self.patience = PROGRESS_SECONDS_MAX + mib * PROGRESS_SECONDS_PER_MIB
 
     def log(self):
         return self.server.log_path.read_text(errors="replace")
@@ -52,24 +56,15 @@ class Store:
         last = None
         while True:
             status = self.status()
-            if self.clears_strays:
-                self.clear_strays(status)
             if is_done(status):
                 return time.monotonic() - began
             seen = (status["repair"]["rebuilt_bytes"], status["margin"], disk_states(status))
             moved, last = (moved, last) if seen == last else (time.monotonic(), seen)
-            if time.monotonic() - moved > PROGRESS_SECONDS_MAX or self.judge.is_enough():
+            if time.monotonic() - moved > self.patience or self.judge.is_enough():
                 status["metrics"] = None
                 self.judge.find(f"stuck: waiting until {what}: {summary(status)}\n{json.dumps(status)}")
                 return time.monotonic() - began
             time.sleep(POLL_SECONDS)
-
-    def clear_strays(self, status):
-        """Empties a directory again where the server wrote before it noticed that the disk was gone."""
-        for disk in status["disks"]:
-            if "other files" in disk["reason"]:
-                self.strays += 1
-                damage.empty(pathlib.Path(disk["place"]))
 
     def wait_until_healed(self):
         return self.wait("redundancy is back", lambda status: is_healed(status, len(self.dirs)))
@@ -91,14 +86,19 @@ def disk_at(status, place):
     return next((disk for disk in found if disk["state"] != "healthy"), found[0] if found else None)
 
 
+def legs_of(status):
+    """The disks that hold a copy of the metadata."""
+    return [pathlib.Path(disk["place"]) for disk in status["disks"] if disk["has_metadata"]]
+
+
 def disk_states(status):
     return [(disk["place"], disk["disk_id"], disk["state"]) for disk in status["disks"]]
 
 
-def is_healed(status, count):
+def is_healed(status, count, others=0):
     healthy = [disk for disk in status["disks"] if disk["state"] == "healthy"]
     is_whole = status["margin"] == status["margin_full"] and status["repair"]["volumes_left"] == 0
-    return is_whole and len(healthy) == count == len(status["disks"])
+    return is_whole and len(healthy) == count == len(status["disks"]) - others
 
 
 def summary(status):
