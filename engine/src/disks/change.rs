@@ -98,10 +98,14 @@ impl DiskSet {
     }
 
     /// Writes a roster to its active disks, the legs first: a leg that has the newest one is what a
-    /// start recovers from. Returns who has it.
+    /// start recovers from. Without one the others get nothing: a start would find a roster that no
+    /// leg has. Returns who has it.
     async fn write_roster(&self, roster: &Roster) -> BTreeSet<DiskNumber> {
         let mut written = BTreeSet::new();
         for is_leg in [true, false] {
+            if !is_leg && written.is_empty() {
+                break;
+            }
             let targets =
                 roster.disks.iter().filter(|disk| disk.is_active && disk.is_leg == is_leg);
             let slots = targets.filter_map(|disk| self.slot(disk.number));

@@ -363,6 +363,10 @@ impl DiskSet {
     /// Takes note of a failed write or sync: the disk gets no more writes (Q4).
     pub fn suspect(&self, slot: &Slot, error: &io::Error) {
         slot.count_error();
+        // A full disk is not a broken one.
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return;
+        }
         if slot.is_healthy() {
             slot.strikes.fetch_add(1, Ordering::Relaxed);
         }

@@ -140,7 +140,10 @@ impl DiskSet {
                         self.take_back(at, disk.number, identity.disk_id, 0).await;
                     }
                     Some(_) => self.leave(at, DiskState::Refused, "a copy of another disk"),
-                    None => self.take_unknown(at, *identity, own.as_ref()).await,
+                    None => {
+                        restore_identity(at, seen).await;
+                        self.take_unknown(at, *identity, own.as_ref()).await;
+                    }
                 }
             }
             Finding::Disk { .. } | Finding::Foreign(_) | Finding::Unreadable(_) => {}

@@ -214,8 +214,8 @@ impl Disk for RealDisk {
     }
 }
 
-/// Opens an existing file. A disk that turned read-only is still read; writes fail as the attempt to
-/// open the file for them did.
+/// Opens an existing file. A disk that turned read-only is still read; writes fail as the attempt
+/// to open the file for them did.
 fn open_for_what_it_takes(path: &Path) -> io::Result<(File, Option<i32>)> {
     let error = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => return Ok((file, None)),

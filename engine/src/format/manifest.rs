@@ -1,12 +1,12 @@
 //! Manifest: the atomic list of what is live, the root of truth. Replaced as a whole by rename.
 //!
-//! The body of its frame (`STAVMANI`, see [`super::whole`]) is a [`Manifest`].
+//! The body of its frame (`STAVMANI`, see [`super::codec`]) is a [`Manifest`].
 //!
 //! - M1: every file that the manifest names is complete and durable before the manifest is.
 //! - M2: a file that no manifest names may be deleted; one that the newest names may not.
 
+use super::codec::Frame;
 use super::roster::DiskNumber;
-use super::whole::Frame;
 use super::{Malformed, value::VolumeId};
 use crate::erasure::Geometry;
 

@@ -28,7 +28,6 @@ pub mod roster;
 pub mod run;
 pub mod segment;
 pub mod value;
-mod whole;
 
 /// Version of all formats here. It may change without migration until it is 1.
 pub const FORMAT_VERSION: u32 = 0;

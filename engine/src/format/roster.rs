@@ -1,14 +1,14 @@
 //! Roster: the disks of a node, which of them hold what was acknowledged last, and which hold its
 //! metadata. One file on every disk, `stave.roster`, replaced as a whole by rename.
 //!
-//! The body of its frame (`STAVROST`, see [`super::whole`]) is the id of the disk that it lies on and
-//! a [`Roster`]: so a disk is known although its `stave.disk` is damaged or lost.
+//! The body of its frame (`STAVROST`, see [`super::codec`]) is the id of the disk that it lies on,
+//! and a [`Roster`]: so a disk is known although its `stave.disk` is damaged or lost.
 //!
 //! See [`crate::disks`] for who writes it when, and who believes it.
 
 use super::Malformed;
+use super::codec::Frame;
 use super::identity::Identity;
-use super::whole::Frame;
 
 /// Disks of a node at most.
 pub const DISK_COUNT_MAX: usize = 1024;

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Files that a generation has from its beginning on: a start that finds fewer on every disk refuses.
+/// Files that a generation has from its beginning on: a start that finds fewer on every disk
+/// refuses.
 pub(super) const FILE_COUNT_MIN: usize = 2;
 
 /// Bytes of zeros that one write takes when a file is filled.

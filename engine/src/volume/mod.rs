@@ -132,8 +132,8 @@ impl Volume {
         self.sealed.load(Ordering::SeqCst)
     }
 
-    /// Whether somebody appends, or appended what no row names yet. Once a sealed volume is not held,
-    /// it never is again.
+    /// Whether somebody appends, or appended what no row names yet. Once a sealed volume is not
+    /// held, it never is again.
     pub fn is_held(&self) -> bool {
         self.holds.load(Ordering::SeqCst) > 0
     }
@@ -301,7 +301,8 @@ impl VolumeSet {
     }
 
     /// Whether bodies are better off in another volume: this one is narrower than the disks allow,
-    /// or lacks members for which there is no disk.
+    /// or it survives no further loss and there is no disk for what it lacks. While it survives
+    /// one, it waits for disks: a narrower form takes more room (1+4 five times the bodies').
     pub fn wants_restripe(&self, volume: &Volume) -> bool {
         let full = self.shared.disks.geometry_full();
         let healthy = self.shared.disks.fit_slots();
@@ -316,7 +317,7 @@ impl VolumeSet {
         let margin_now = volume.health().margin.unwrap_or_default();
         let is_narrow =
             volume.geometry.width() < possible.width() || volume.geometry.parity < possible.parity;
-        is_narrow || is_short && margin_now < u32::from(possible.parity)
+        is_narrow || is_short && margin_now == 0 && possible.parity > 0
     }
 
     /// Removes the files of retired volumes that nobody holds any more (V4).

@@ -25,6 +25,7 @@ pub(super) struct Copies {
     current: Option<Place>,
     disks: BTreeSet<u64>,
     broken: Option<String>,
+    newest: Option<Place>,
 }
 
 impl Copies {
@@ -39,10 +40,14 @@ impl Copies {
 
     /// A durable write to a file begins on some disk.
     pub(super) fn begin(&mut self, path: &str, offset: u64) {
-        if self.wanted == 0 || !path.starts_with("journal/") {
+        if !path.starts_with("journal/") {
             return;
         }
         let place = Place { path: path.to_owned(), offset };
+        self.newest = Some(place.clone());
+        if self.wanted == 0 {
+            return;
+        }
         let Some(last) = self.current.take_if(|current| *current != place) else {
             self.current = Some(place);
             return;
@@ -64,6 +69,10 @@ impl Copies {
         if is_current {
             self.disks.insert(disk);
         }
+    }
+
+    pub(super) fn newest(&self) -> Option<(String, u64)> {
+        self.newest.as_ref().map(|place| (place.path.clone(), place.offset))
     }
 
     pub(super) fn take_broken(&mut self) -> Option<String> {

@@ -161,7 +161,7 @@ impl State {
     }
 
     /// Syncs a file for a handle that was told of so many failures; returns what it knows then.
-    pub(super) fn sync(&mut self, inode: Inode, told: &mut u64) -> io::Result<()> {
+    pub(super) fn sync(&mut self, (inode, path): (Inode, &str), told: &mut u64) -> io::Result<()> {
         self.statistics.syncs += 1;
         let failures = self.file(inode).failures;
         if failures > *told {
@@ -170,14 +170,15 @@ impl State {
             self.counts.meet(Fault::SyncError);
             return Err(io_error(EIO));
         }
-        let is_planned = self.next_sync == Some(Fault::SyncError);
+        let is_meant = self.next_sync_prefix.is_none_or(|prefix| path.starts_with(prefix));
+        let is_planned = is_meant && self.next_sync == Some(Fault::SyncError);
         if is_planned || self.chance(self.faults.sync_error_per_mille) {
             self.next_sync = self.next_sync.filter(|_| !is_planned);
             let is_reverted = self.faults.is_reverted;
             self.file(inode).content.fail_sync(is_reverted);
             return Err(self.fail(Fault::SyncError, EIO));
         }
-        self.lose_writes(inode);
+        self.lose_writes(inode, is_meant);
         if self.file(inode).content.is_stuck() {
             self.counts.strike(Fault::SyncErrorUntold);
         }
@@ -186,8 +187,8 @@ impl State {
     }
 
     /// What a sync says yes to although it is not so.
-    fn lose_writes(&mut self, inode: Inode) {
-        let planned = self.next_sync;
+    fn lose_writes(&mut self, inode: Inode, is_meant: bool) {
+        let planned = self.next_sync.filter(|_| is_meant);
         let wants = |fault, drawn| planned == Some(fault) || drawn;
         let is_lost = self.chance(self.faults.lost_write_per_mille);
         let is_astray = self.chance(self.faults.misdirected_write_per_mille);

@@ -48,7 +48,7 @@ fn code<T>(result: io::Result<T>) -> Option<i32> {
 async fn d3_a_lost_write_shows_the_old_bytes_after_a_sync_that_said_yes() {
     let bench = Bench::new();
     let file = bench.file("a", 1, 4096).await;
-    bench.disk.plan_sync(Some(Fault::LostWrite));
+    bench.disk.plan_sync(Some(Fault::LostWrite), None);
     file.write(0, vec![Bytes::from(vec![2; 512])], Durability::Synced).await.unwrap();
     assert_eq!(bench.counted(Fault::LostWrite), (1, 0));
     assert_eq!(bench.disk.damaged_count(), 1);
@@ -62,7 +62,7 @@ async fn d3_a_lost_write_shows_the_old_bytes_after_a_sync_that_said_yes() {
 async fn d4_a_misdirected_write_spoils_its_own_place_and_another() {
     let bench = Bench::new();
     let file = bench.file("a", 1, 64 << 10).await;
-    bench.disk.plan_sync(Some(Fault::MisdirectedWrite));
+    bench.disk.plan_sync(Some(Fault::MisdirectedWrite), None);
     file.write(0, vec![Bytes::from(vec![2; 512])], Durability::Synced).await.unwrap();
     let bytes = file.read(0, 64 << 10).await.unwrap();
     assert_eq!(bytes[..512], vec![1; 512]);
@@ -141,7 +141,7 @@ async fn d9_d10_a_failed_sync_is_told_once_and_the_next_one_lies() {
         let bench = Bench::new();
         let file = bench.file("a", 1, 512).await;
         bench.disk.set_faults(DiskFaults { is_reverted, ..DiskFaults::default() });
-        bench.disk.plan_sync(Some(Fault::SyncError));
+        bench.disk.plan_sync(Some(Fault::SyncError), None);
         let write = file.write(0, vec![Bytes::from(vec![2; 512])], Durability::Synced);
         assert_eq!(code(write.await), Some(EIO));
         assert_eq!(bench.counted(Fault::SyncError), (1, 1));

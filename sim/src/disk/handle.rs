@@ -200,7 +200,7 @@ impl Descriptor {
     fn sync(&self) -> io::Result<()> {
         self.step(Operation::Sync, "sync", |state| {
             let mut told = self.told.load(Ordering::Relaxed);
-            let result = state.sync(self.inode, &mut told);
+            let result = state.sync((self.inode, &self.name), &mut told);
             self.told.store(told, Ordering::Relaxed);
             result
         })

@@ -83,6 +83,11 @@ impl Machine {
         self.copies().take_broken()
     }
 
+    /// File and offset of the newest batch of the journal that was begun.
+    pub fn newest_batch(&self) -> Option<(String, u64)> {
+        self.copies().newest()
+    }
+
     pub(super) fn copies(&self) -> MutexGuard<'_, Copies> {
         self.0.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -234,8 +234,16 @@ impl SimDisk {
 
     /// The next sync that has something to write does this wrong: a lost or misdirected write, or
     /// an error.
-    pub fn plan_sync(&self, fault: Option<Fault>) {
-        self.lock().next_sync = fault;
+    ///
+    /// With a prefix, the next sync of a file whose path begins so.
+    pub fn plan_sync(&self, fault: Option<Fault>, prefix: Option<&'static str>) {
+        let mut state = self.lock();
+        (state.next_sync, state.next_sync_prefix) = (fault, prefix);
+    }
+
+    /// Whether a fault that was planned did not come yet.
+    pub fn is_sync_planned(&self) -> bool {
+        self.lock().next_sync.is_some()
     }
 
     /// Every operation fails from now on, or no more.

@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) armed: u32,
     /// What the next sync is to do wrong.
     pub(super) next_sync: Option<Fault>,
+    /// Only in files whose path begins so.
+    pub(super) next_sync_prefix: Option<&'static str>,
     pub(super) statistics: DiskStatistics,
     pub(super) counts: FaultCounts,
 }
@@ -111,6 +113,7 @@ impl State {
             is_root: false,
             armed: 0,
             next_sync: None,
+            next_sync_prefix: None,
             statistics: DiskStatistics::default(),
             counts: FaultCounts::default(),
         }

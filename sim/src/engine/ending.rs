@@ -30,8 +30,12 @@ pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
         ]);
     }
     let mut random = Random::new(seed, "ending");
+    let is_proven = profile.margin > 0 && random.chance(500);
     let mut steps = VecDeque::from([Step::Calm, Step::Heal, Step::Verify, crash(None)]);
     steps.extend([Step::Verify, crash(Some(PowerLoss::Drawn)), Step::Verify]);
+    if is_proven {
+        steps.extend([Step::Heal, Step::Prove, Step::Verify, Step::Calm, Step::Heal, Step::Verify]);
+    }
     if random.chance(250) {
         steps.extend([Step::Empty, Step::Tidy]);
     }

@@ -48,6 +48,7 @@ impl Run {
             Ok(Ok(node)) => node,
         };
         self.log.event(&[2], || "started".to_owned());
+        self.nemesis.begin_life();
         if self.crash_patience == Some(0) {
             self.world.machine.kill();
         }
@@ -70,8 +71,8 @@ impl Run {
         }
     }
 
-    /// After a start that was cut off a disk may lack the newest roster: its copy of the metadata is
-    /// filled first. A store that stays closed fails the first write that nothing excuses.
+    /// After a start that was cut off a disk may lack the newest roster: its copy of the metadata
+    /// is filled first. A store that stays closed fails the first write that nothing excuses.
     async fn await_writable(&self, node: &Node) {
         for _ in 0..WRITABLE_LOOKS_MAX {
             match node.store().status().await {
@@ -207,6 +208,7 @@ impl Run {
                 }
             }
             Step::Heal => self.heal(node).await?,
+            Step::Prove => self.nemesis.lose_margin(&self.world),
             Step::Jump(seconds) => self.world.clock.jump(seconds),
             Step::Verify => self.verify(node).await?,
             Step::Empty => self.empty(node).await?,

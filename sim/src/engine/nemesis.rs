@@ -13,6 +13,8 @@ use crate::random::Random;
 use engine::disks::recognise::{IDENTITY_PATH, ROSTER_PATH};
 use engine::object::{DiskState, StoreStatus};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What waits for the machine to be down.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +31,12 @@ enum Exchange {
 struct Bad {
     /// Damage that goes on until somebody makes it good.
     lasting: Vec<Damage>,
-    /// Rounds of scrub that were complete at the last damage.
-    rounds: u64,
+    /// Rounds of scrub that were complete at the last damage that only a look at everything finds.
+    rounds: Option<u64>,
+    /// Whether that was after the last look at the store.
+    is_fresh: bool,
+    /// When the store has surely looked at its disks since, counted from its start.
+    noticed_at: Option<Duration>,
 }
 
 /// The breaker of disks.
@@ -48,6 +54,10 @@ pub struct Nemesis {
     pub counts: FaultCounts,
     margin: usize,
     is_alone: bool,
+    /// Start of the life that runs.
+    began: Option<Instant>,
+    /// Time in which a store looks at its disks, whatever happens.
+    look_time: Duration,
 }
 
 impl Nemesis {
@@ -65,7 +75,19 @@ impl Nemesis {
             counts: FaultCounts::default(),
             margin: profile.margin,
             is_alone: profile.disk_count == 1,
+            began: None,
+            look_time: profile.config.heal.watch_interval * 2 + Duration::from_secs(1),
         }
+    }
+
+    /// A life begins: its start looks at every disk.
+    pub fn begin_life(&mut self) {
+        self.began = Some(Instant::now());
+        self.bad.values_mut().for_each(|bad| bad.noticed_at = None);
+    }
+
+    fn noticed_at(&self) -> Option<Duration> {
+        self.began.map(|began| began.elapsed() + self.look_time)
     }
 
     /// What is forgiven just now.
@@ -105,11 +127,20 @@ impl Nemesis {
     pub fn look(&mut self, world: &World, status: Option<&StoreStatus>) {
         let Some(status) = status else { return };
         self.rounds = status.scrub.rounds;
+        for (disk, bad) in &mut self.bad {
+            // What is to come is no older than now; what was done since the last look neither.
+            if world.disks[*disk].is_sync_planned() || std::mem::take(&mut bad.is_fresh) {
+                bad.rounds = Some(self.rounds);
+            }
+        }
         if self.unhealed(status).is_some() {
             return;
         }
-        self.bad
-            .retain(|disk, bad| !bad.lasting.is_empty() || world.disks[*disk].faults().is_wild());
+        // A write that was lost shows only when the cache is gone: the truth says it before.
+        self.bad.retain(|disk, bad| {
+            let disk = &world.disks[*disk];
+            !bad.lasting.is_empty() || disk.faults().is_wild() || disk.damaged_count() > 0
+        });
     }
 
     /// Why the store is not healed yet.
@@ -124,7 +155,12 @@ impl Nemesis {
         if let Some(disk) = status.disks.iter().find(is_ill) {
             return Some(format!("disk {} is {}: {}", disk.place, disk.state.word(), disk.reason));
         }
-        let is_unread = |bad: &&Bad| status.scrub.rounds < bad.rounds + 2;
+        let elapsed = self.began.map_or(Duration::MAX, |began| began.elapsed());
+        if self.bad.values().any(|bad| bad.noticed_at.is_some_and(|at| elapsed < at)) {
+            return Some("the store has not looked at its disks yet".to_owned());
+        }
+        let is_unread =
+            |bad: &&Bad| bad.rounds.is_some_and(|rounds| status.scrub.rounds < rounds + 2);
         if self.bad.values().any(|bad| is_unread(&bad)) {
             return Some(format!("scrub has done {} rounds", status.scrub.rounds));
         }
@@ -156,8 +192,12 @@ impl Nemesis {
 
     /// Breaks a disk. Returns whether the machine must go down for it.
     pub fn break_disk(&mut self, world: &mut World, disk: usize, damage: Damage) -> bool {
+        let noticed_at = self.noticed_at();
         let bad = self.bad.entry(disk).or_default();
-        bad.rounds = self.rounds;
+        bad.noticed_at = noticed_at;
+        if is_silent(damage) {
+            bad.rounds = Some(self.rounds);
+        }
         if is_lasting(damage) {
             bad.lasting.push(damage);
         }
@@ -165,8 +205,12 @@ impl Nemesis {
         self.is_forgetful |= self.is_over && !is_noticeable(damage);
         let target = &world.disks[disk];
         match damage {
-            Damage::Rot | Damage::Spoil | Damage::Vanish => self.break_file(target, damage),
-            Damage::Sync(fault) => target.plan_sync(Some(fault)),
+            Damage::Rot | Damage::Spoil | Damage::Vanish => {
+                self.break_file(world, target, damage);
+            }
+            Damage::Sync(fault) => {
+                target.plan_sync(Some(fault), self.random.chance(500).then_some("volumes/"));
+            }
             Damage::Errors(_) | Damage::Elsewhere(_) | Damage::Unlisted(_) | Damage::Dying => {
                 if damage == Damage::Dying {
                     target.arm(Fault::DiskLoss);
@@ -184,11 +228,15 @@ impl Nemesis {
         !self.exchanges.is_empty()
     }
 
-    fn break_file(&mut self, disk: &SimDisk, damage: Damage) {
+    fn break_file(&mut self, world: &World, disk: &SimDisk, damage: Damage) {
         let prefix = *self.random.pick(&["", "journal/", "runs/", "volumes/", "volumes/"]);
         let Some((path, offset)) = disk.draw_place(prefix) else { return };
         // The newest batch of a lone journal cannot be told from one that was never finished.
-        self.is_forgetful |= self.is_over && self.is_alone && path.starts_with("journal/");
+        let is_newest = world.machine.newest_batch().is_none_or(|(newest, start)| {
+            path == newest && offset >= start || damage == Damage::Vanish
+        });
+        let is_in_journal = path.starts_with("journal/");
+        self.is_forgetful |= self.is_over && self.is_alone && is_in_journal && is_newest;
         let result = match damage {
             Damage::Rot => disk.rot(&path, offset, self.random.below(8) as u8),
             Damage::Spoil => disk.spoil(&path, offset),
@@ -199,11 +247,13 @@ impl Nemesis {
 
     /// Makes a disk good. Returns whether the machine must go down for it.
     pub fn mend(&mut self, world: &mut World, disk: usize) -> bool {
+        let noticed_at = self.noticed_at();
         let Some(bad) = self.bad.get_mut(&disk) else { return false };
-        bad.rounds = self.rounds;
+        bad.noticed_at = noticed_at;
+        bad.is_fresh = bad.rounds.is_some();
         let lasting = std::mem::take(&mut bad.lasting);
         let target = &world.disks[disk];
-        target.plan_sync(None);
+        target.plan_sync(None, None);
         let capacity = target.faults().capacity;
         target.set_faults(DiskFaults { capacity, ..DiskFaults::default() });
         target.set_read_only(false);
@@ -220,6 +270,17 @@ impl Nemesis {
             world.places[disk].mount(Some(target));
         }
         !self.exchanges.is_empty()
+    }
+
+    /// Takes the store at its word: as many disks as it says it survives are lost at once.
+    pub fn lose_margin(&mut self, world: &World) {
+        while self.bad.len() < self.margin {
+            let disk = self.random.index(world.disks.len());
+            let noticed_at = self.noticed_at();
+            let lasting = vec![Damage::Lost];
+            self.bad.insert(disk, Bad { lasting, noticed_at, ..Bad::default() });
+            world.disks[disk].set_lost(true);
+        }
     }
 
     /// Makes everything good. Returns whether the machine must go down for it.
@@ -337,6 +398,27 @@ fn is_lasting(damage: Damage) -> bool {
             | Damage::Absent(_)
             | Damage::Away
     )
+}
+
+/// Whether a store notices it only when it looks at everything.
+fn is_silent(damage: Damage) -> bool {
+    match damage {
+        Damage::Rot
+        | Damage::Spoil
+        | Damage::Vanish
+        | Damage::Errors(_)
+        | Damage::Elsewhere(_)
+        | Damage::Unlisted(_)
+        | Damage::Dying
+        | Damage::Rollback => true,
+        Damage::Sync(fault) => fault != Fault::SyncError,
+        Damage::Lost
+        | Damage::ReadOnly
+        | Damage::Absent(_)
+        | Damage::Blank
+        | Damage::Swap
+        | Damage::Away => false,
+    }
 }
 
 /// Whether a store that has nothing else can notice it.

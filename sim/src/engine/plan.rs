@@ -190,6 +190,8 @@ pub enum Step {
     },
     /// Waits until the store says that it is healed, as far as its disks permit.
     Heal,
+    /// Takes the store at its word: as many disks are lost as it says that it survives.
+    Prove,
     /// The wall clock jumps, in seconds.
     Jump(i64),
     /// Reads and compares everything.
