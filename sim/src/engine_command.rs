@@ -30,7 +30,11 @@ enum Command {
     Crashpoints(Points),
     /// Hunt every deliberate bug of the engine.
     #[cfg(mutants)]
-    Mutants(Seeds),
+    Mutants {
+        /// Threads.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -147,7 +151,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Twice(seeds) => twice(&seeds)?,
         Command::Crashpoints(points) => crash_points(&points)?,
         #[cfg(mutants)]
-        Command::Mutants(seeds) => hunt(&seeds),
+        Command::Mutants { jobs } => hunt(jobs),
     };
     Ok(if is_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -207,18 +211,25 @@ fn crash_points(points: &Points) -> anyhow::Result<bool> {
 
 /// Runs seeds until each deliberate bug is caught. Returns whether all were.
 #[cfg(mutants)]
-fn hunt(seeds: &Seeds) -> bool {
+fn hunt(jobs: usize) -> bool {
     let mut are_all_caught = true;
-    for (mutant, name) in engine::mutant::Mutant::ALL {
-        engine::mutant::set(mutant);
-        let mut batch = seeds.batch();
-        (batch.mutant, batch.failures_max) = (Some(name.to_owned()), 1);
+    for hunt in sim::mutants::ENGINE_HUNTS {
+        engine::mutant::set(hunt.mutant);
+        let name = sim::mutants::name_of(hunt.mutant);
+        let batch = Batch {
+            first: 0,
+            count: hunt.seeds_max,
+            jobs,
+            disk_count: hunt.disk_count,
+            budget: hunt.budget,
+            mutant: Some(name.to_owned()),
+            failures_max: 1,
+            is_brief: true,
+        };
         let results = batch.run();
         let first = results.failures.first_key_value();
         match first.and_then(|(seed, text)| Some((seed, text.lines().next()?))) {
-            Some((seed, line)) => {
-                println!("{name}: caught after {} at {seed}: {line}", results.counts.sequences);
-            }
+            Some((seed, line)) => println!("{name}: caught at {seed}: {line}"),
             None => println!("{name}: NOT caught in {} sequences", results.counts.sequences),
         }
         are_all_caught &= first.is_some();

@@ -41,8 +41,14 @@ const fn hunt_of(mutant: Mutant, disk_count: usize, budget: Budget, seeds_max: u
     EngineHunt { mutant, disk_count, budget, seeds_max }
 }
 
+/// A bug's name on the command line.
+pub fn name_of(mutant: Mutant) -> &'static str {
+    let known = Mutant::ALL.iter().find(|(known, _)| *known == mutant);
+    known.map_or("unknown", |(_, name)| *name)
+}
+
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 14] = [
+pub const ENGINE_HUNTS: [EngineHunt; 15] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 4, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -57,6 +63,7 @@ pub const ENGINE_HUNTS: [EngineHunt; 14] = [
     hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
     hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 4000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
+    hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 1000),
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

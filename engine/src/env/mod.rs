@@ -85,6 +85,11 @@ pub trait DiskFile: Send + Sync + 'static {
     fn write(&self, offset: u64, buffers: Vec<Bytes>, durability: Durability) -> IoFuture<()>;
     /// `fdatasync`: what was written before is durable, the size included.
     fn sync(&self) -> IoFuture<()>;
+    /// Takes clean pages out of the cache, so that reads show the medium: after a failed sync the
+    /// kernel calls pages clean that it never wrote.
+    fn drop_cache(&self) -> IoFuture<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// Size of the file in bytes.
     fn len(&self) -> IoFuture<u64>;
     /// Looks for copies in places that came since the file was opened.

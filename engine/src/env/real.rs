@@ -259,6 +259,14 @@ impl DiskFile for RealFile {
         self.pool.run(move || file.sync_data())
     }
 
+    fn drop_cache(&self) -> IoFuture<()> {
+        let file = self.file.clone();
+        self.pool.run(move || {
+            rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed)?;
+            Ok(())
+        })
+    }
+
     fn len(&self) -> IoFuture<u64> {
         let file = self.file.clone();
         self.pool.run(move || Ok(file.metadata()?.len()))

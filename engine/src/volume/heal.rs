@@ -9,7 +9,7 @@ use super::reader::Piece;
 use super::scan::StripeScan;
 use super::{Volume, VolumeSet, seal};
 use crate::disks::Slot;
-use crate::env::Durability;
+use crate::env::{DiskFile, Durability};
 use crate::error::{EngineError, Result};
 use crate::format::manifest::MemberEntry;
 use crate::format::record::{self, Shape};
@@ -160,6 +160,11 @@ impl Volume {
                 self.end.fetch_max(crate::format::page_align(len), Ordering::AcqRel);
             }
         }
+    }
+
+    async fn member_file(&self, column: usize) -> Result<(Arc<Slot>, Arc<dyn DiskFile>)> {
+        let member = self.member(column);
+        member.file(&self.shared.disks, &self.shared.open_files).await
     }
 
     /// A member's disk, when it takes writes.
@@ -357,6 +362,16 @@ impl VolumeSet {
         if mutant::is(Mutant::ForgetDamage) {
             volume.member(column).set_damaged(false);
             return Ok(healed);
+        }
+        // What the cache shows may never have reached the medium (D9).
+        let (slot, file) = volume.member_file(column).await?;
+        let cleaned = async {
+            file.sync().await?;
+            file.drop_cache().await
+        };
+        if let Err(error) = cleaned.await {
+            volume.shared.disks.suspect(&slot, &error);
+            return Err(EngineError::io("sync", &volume.member(column).path())(error));
         }
         while let Some((offset, shape)) = scan.next_shape().await {
             let before = healed.moved_len;

@@ -191,6 +191,22 @@ impl Content {
         }
     }
 
+    /// Clean pages leave the cache: what a failed sync called clean shows as it is below.
+    pub fn drop_clean(&mut self) {
+        let pages = &mut self.pages;
+        let mut reverted = BTreeSet::new();
+        self.unsynced.retain(|index| {
+            let page = pages[*index].as_mut().expect("C2: an unsynced page exists");
+            reverted.extend(bits(page.stuck).map(|sector| index * SECTORS_PER_PAGE + sector));
+            page.revert(page.stuck & !page.dirty);
+            page.below = page.below.take().filter(|_| page.dirty != 0);
+            page.is_unsynced()
+        });
+        if !self.damages.is_empty() {
+            self.damages.uncover(|sector| reverted.contains(&sector));
+        }
+    }
+
     /// The power goes: each unsynced sector, and the size, is as it was, as it should be, or in
     /// between.
     pub fn lose_power(&mut self, survival: Survival, random: &mut Random, fate: &mut SectorFate) {

@@ -293,6 +293,15 @@ impl DiskFile for OpenFile {
         self.run(Operation::Sync, |file| file.sync())
     }
 
+    fn drop_cache(&self) -> IoFuture<()> {
+        self.run(Operation::Look, |file| {
+            file.step(Operation::Look, "drop the cache of", |state| {
+                state.file(file.inode).content.drop_clean();
+                Ok(())
+            })
+        })
+    }
+
     fn len(&self) -> IoFuture<u64> {
         self.run(Operation::Look, |file| {
             file.step(Operation::Look, "length", |state| Ok(state.file(file.inode).content.len()))
