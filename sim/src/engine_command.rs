@@ -213,9 +213,9 @@ fn crash_points(points: &Points) -> anyhow::Result<bool> {
 #[cfg(mutants)]
 fn hunt(jobs: usize) -> bool {
     let mut are_all_caught = true;
-    for hunt in sim::mutants::ENGINE_HUNTS {
+    for hunt in sim::engine::hunts::ENGINE_HUNTS {
         engine::mutant::set(hunt.mutant);
-        let name = sim::mutants::name_of(hunt.mutant);
+        let name = sim::engine::hunts::name_of(hunt.mutant);
         let batch = Batch {
             first: 0,
             count: hunt.seeds_max,

@@ -16,6 +16,7 @@ pub mod client;
 pub mod crashpoints;
 mod ending;
 pub mod generator;
+pub mod hunts;
 pub mod judge;
 mod judge_lists;
 mod life;
