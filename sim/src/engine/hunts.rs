@@ -1,5 +1,5 @@
-//! Where each deliberate bug of the engine shows: on how many disks, with how many faults, within how
-//! many seeds.
+//! Where each deliberate bug of the engine shows: on how many disks, with how many faults, within
+//! how many seeds.
 
 use super::profile::Budget;
 use engine::mutant::Mutant;
