@@ -43,5 +43,5 @@ pub const ENGINE_HUNTS: [EngineHunt; 15] = [
     hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
     hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 4000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
-    hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 1000),
+    hunt_of(Mutant::RetryFailedSync, 2, Budget::Strict, 12_000),
 ];
