@@ -198,6 +198,14 @@ impl Node {
     }
 }
 
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A task whose handle is dropped runs on, and would still write when the node is gone.
+        let background = self.background.get_mut().unwrap_or_else(PoisonError::into_inner);
+        background.iter().for_each(JoinHandle::abort);
+    }
+}
+
 async fn checkpoints(store: Arc<MetaStore>) {
     loop {
         store.checkpoint_due().await;

@@ -9,14 +9,11 @@
 mod common;
 
 use cluster::{Node, NodeConfig};
-use common::{check, content, name, put};
-use engine::disks::DiskAt;
-use engine::env::real::{RealDisk, env};
+use common::{Life, check, content, name, put};
 use engine::object::ObjectStore;
 use engine::object::status::{DiskState, StoreStatus};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 const LENS: [usize; 8] = [0, 1, 4096, 16_385, 60_000, 70_000, (1 << 20) + 1, 3_500_000];
 
@@ -30,15 +27,11 @@ fn config(parity: Option<u8>) -> NodeConfig {
     NodeConfig { parity, ..NodeConfig::tiny() }
 }
 
-async fn try_open(places: &[PathBuf], parity: Option<u8>) -> Result<Node, String> {
-    let disk = |place: &PathBuf| {
-        DiskAt::new(place.to_string_lossy(), Arc::new(RealDisk::at(place).unwrap()))
-    };
-    let disks = places.iter().map(disk).collect();
-    Node::open(config(parity), disks, env()).await.map_err(|error| error.to_string())
+async fn try_open(places: &[PathBuf], parity: Option<u8>) -> Result<Life, String> {
+    Life::begin(config(parity), places).await.map_err(|error| error.to_string())
 }
 
-async fn open(places: &[PathBuf], parity: Option<u8>) -> Node {
+async fn open(places: &[PathBuf], parity: Option<u8>) -> Life {
     try_open(places, parity).await.unwrap()
 }
 
@@ -93,7 +86,8 @@ async fn every_number_of_disks_serves_and_survives_a_restart() {
             status.writable && status.margin == Some(status.margin_full),
             "{count}: {status:?}"
         );
-        drop(node);
+        drop(store);
+        node.end().await;
         let node = open(&places, None).await;
         check_all(&*node.store(), "first").await;
         put_all(&*node.store(), "second").await;
@@ -144,14 +138,14 @@ async fn lost_disks_do_not_keep_a_node_from_starting() {
     let node = open(&places, None).await;
     node.store().create_bucket(name()).await.unwrap();
     put_all(&*node.store(), "before").await;
-    drop(node);
+    node.end().await;
     for place in &places[..3] {
         fs::remove_dir_all(place).unwrap();
     }
     let node = open(&places, None).await;
     check_all(&*node.store(), "before").await;
     assert!(!status(&node).await.writable, "half of the disks may be somewhere else");
-    drop(node);
+    node.end().await;
     fs::remove_dir_all(&places[3]).unwrap();
     let error = try_open(&places, None).await.err().unwrap();
     assert!(error.contains("2 of 6 disks"), "{error}");
@@ -162,10 +156,9 @@ async fn rot_anywhere_is_read_past_and_healed() {
     let root = tempfile::tempdir().unwrap();
     let places = places(root.path(), 4);
     let node = open(&places, None).await;
-    let store = node.store();
-    store.create_bucket(name()).await.unwrap();
-    put_all(&*store, "before").await;
-    drop(node);
+    node.store().create_bucket(name()).await.unwrap();
+    put_all(&*node.store(), "before").await;
+    node.end().await;
     let node = open(&places, None).await;
     let store = node.store();
     // Two disks rot in every second page: twice the parity would be too much, once is enough.
@@ -192,7 +185,7 @@ async fn an_emptied_disk_is_filled_again_while_the_node_is_down() {
     node.store().create_bucket(name()).await.unwrap();
     put_all(&*node.store(), "before").await;
     node.shutdown().await;
-    drop(node);
+    node.end().await;
     empty(&places[1]);
     let node = open(&places, None).await;
     check_all(&*node.store(), "before").await;

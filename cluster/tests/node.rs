@@ -6,9 +6,7 @@ mod common;
 
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
-use common::{Pieces, body, check, content, key, name, put, put_if};
-use engine::disks::DiskAt;
-use engine::env::real::{RealDisk, env};
+use common::{Life, Pieces, body, check, content, key, name, put, put_if};
 use engine::object::{
     BodyDigest, BodyError, BodySource, CompleteRequest, CompletedPart, CreateUploadRequest, ETag,
     ListEntry, ListRequest, ObjectAttributes, ObjectStore, PartPage, PartRequest, PutOutcome,
@@ -16,14 +14,12 @@ use engine::object::{
 };
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-async fn open(path: &Path, config: NodeConfig) -> Node {
-    let disk = Arc::new(RealDisk::open(path).unwrap());
-    Node::open(config, vec![DiskAt::new("disk", disk)], env()).await.unwrap()
+async fn open(path: &Path, config: NodeConfig) -> Life {
+    Life::begin(config, &[path.to_owned()]).await.unwrap()
 }
 
 async fn names(store: &dyn ObjectStore, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
@@ -48,25 +44,26 @@ const LENS: [usize; 9] = [0, 1, 4096, 16384, 16385, 70_000, 1 << 20, (1 << 20) +
 
 #[tokio::test]
 async fn bodies_of_every_length_survive_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
     for config in [NodeConfig::default(), NodeConfig::tiny()] {
-        let path = directory.path().join(config.reclaim_interval.as_millis().to_string());
-        let node = open(&path, config).await;
-        let store = node.store();
-        store.create_bucket(name()).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let node = open(directory.path(), config).await;
+        node.store().create_bucket(name()).await.unwrap();
         for len in LENS {
-            put(&*store, &format!("k{len}"), &content(len as u64, len)).await.unwrap();
+            put(&*node.store(), &format!("k{len}"), &content(len as u64, len)).await.unwrap();
         }
+        node.end().await;
         for round in 0..3 {
-            let node = open(&path, config).await;
+            let node = open(directory.path(), config).await;
             let store = node.store();
             for len in LENS {
                 check(&*store, &format!("k{len}"), &content(len as u64, len)).await;
             }
             assert_eq!(names(&*store, "", None).await.len(), LENS.len(), "round {round}");
+            drop(store);
             if round == 1 {
                 node.shutdown().await;
             }
+            node.end().await;
         }
     }
 }
@@ -257,7 +254,9 @@ async fn overwritten_and_deleted_bodies_give_their_room_back() {
     for round in 0..40 {
         check(&*store, &format!("kept{round}"), &kept).await;
     }
+    drop(store);
     node.shutdown().await;
+    node.end().await;
     let node = open(directory.path(), config).await;
     for round in 0..40 {
         check(&*node.store(), &format!("kept{round}"), &kept).await;

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use engine::disks::DiskAt;
-use engine::env::real::{RealDisk, env};
+use engine::env::real::{DiskThreads, RealDisk, env};
 use engine::format::batch::JournalRecord;
 use engine::format::value::{Location, Value};
 use engine::index::RowWrite;
@@ -62,15 +62,28 @@ async fn apply(store: &MetaStore, sequence: u64, record: &JournalRecord) {
 }
 
 async fn open(path: &Path) -> Arc<MetaStore> {
-    let disk = Arc::new(RealDisk::open(path).unwrap());
-    let disks = vec![DiskAt::new("disk", disk)];
+    open_with_threads(path).await.0
+}
+
+async fn open_with_threads(path: &Path) -> (Arc<MetaStore>, DiskThreads) {
+    let disk = RealDisk::open(path).unwrap();
+    let threads = disk.threads();
+    let disks = vec![DiskAt::new("disk", Arc::new(disk))];
     let mut opening = MetaStore::open(disks, None, config(), env()).await.unwrap();
     while let Some(batch) = opening.next_batch().await.unwrap() {
         for record in &batch.records {
             apply(opening.store(), batch.sequence, record).await;
         }
     }
-    opening.finish().await.unwrap()
+    (opening.finish().await.unwrap(), threads)
+}
+
+/// Ends the life of a store: nothing of it writes any more.
+async fn end(store: Arc<MetaStore>, threads: DiskThreads) {
+    drop(store);
+    while !threads.have_ended() {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn write(store: &MetaStore, key: u8, body: Option<&[u8]>) {
@@ -128,7 +141,7 @@ async fn check(store: &MetaStore, model: &BTreeMap<u8, Vec<u8>>) {
 
 async fn run(steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path()).await;
+    let (mut store, mut threads) = open_with_threads(directory.path()).await;
     let mut model = BTreeMap::new();
     for (number, step) in steps.into_iter().enumerate() {
         match step {
@@ -146,13 +159,13 @@ async fn run(steps: Vec<Step>) {
                 store.merge_runs().await.unwrap();
             }
             Step::Reopen => {
-                drop(store);
-                store = open(directory.path()).await;
+                end(store, threads).await;
+                (store, threads) = open_with_threads(directory.path()).await;
             }
         }
     }
     check(&store, &model).await;
-    drop(store);
+    end(store, threads).await;
     check(&*open(directory.path()).await, &model).await;
 }
 

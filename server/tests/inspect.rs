@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cluster::rows::{self, Incarnation};
 use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
-use engine::env::real::{RealDisk, env};
+use engine::env::real::{DiskThreads, RealDisk, env};
 use engine::erasure::Geometry;
 use engine::format::record::{self, ColumnLen, Layout, Owner, Shape};
 use engine::format::segment::Seal;
@@ -74,10 +74,19 @@ impl Store {
     fn make(disk_count: usize, end: End) -> Self {
         let root = tempfile::tempdir().unwrap();
         let dirs: Vec<_> = (0..disk_count).map(|it| root.path().join(format!("d{it}"))).collect();
+        let store = Self { _root: root, dirs };
+        store.live(end);
+        store
+    }
+
+    /// Starts on the directories, writes the objects, ends.
+    fn live(&self, end: End) {
         let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-        runtime.block_on(fill(&dirs, end));
+        let threads = runtime.block_on(fill(&self.dirs, end));
         drop(runtime);
-        Self { _root: root, dirs }
+        while !threads.iter().all(DiskThreads::have_ended) {
+            std::thread::yield_now();
+        }
     }
 
     fn inspect(&self, flags: &[&str]) -> (Option<i32>, String) {
@@ -98,10 +107,12 @@ fn files_in(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-async fn fill(dirs: &[PathBuf], end: End) {
+async fn fill(dirs: &[PathBuf], end: End) -> Vec<DiskThreads> {
+    let mut threads = Vec::new();
     let disk = |dir: &PathBuf| {
-        fs::create_dir_all(dir).unwrap();
-        DiskAt::new(dir.to_string_lossy(), Arc::new(RealDisk::at(dir).unwrap()))
+        let disk = RealDisk::open(dir).unwrap();
+        threads.push(disk.threads());
+        DiskAt::new(dir.to_string_lossy(), Arc::new(disk))
     };
     let disks = dirs.iter().map(disk).collect();
     let node = Node::open(NodeConfig::tiny(), disks, env()).await.unwrap();
@@ -125,6 +136,7 @@ async fn fill(dirs: &[PathBuf], end: End) {
     if end == End::Shutdown {
         node.shutdown().await;
     }
+    threads
 }
 
 /// Runs the binary; returns exit code and stdout, or stderr where that is empty.
@@ -270,8 +282,7 @@ fn write_that_was_cut_off_is_no_damage_until_its_volume_is_sealed() {
         let store = Store::make(4, end);
         if end == End::Shutdown {
             // The next start seals what was open.
-            let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(fill(&store.dirs, end));
+            store.live(end);
         }
         let segments = files_in(&store.dirs[0].join("volumes"));
         let cut = if end == End::Crash { segments.last() } else { segments.first() }.unwrap();

@@ -2,13 +2,65 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 use bytes::Bytes;
+use cluster::{Node, NodeConfig};
+use engine::disks::DiskAt;
+use engine::env::real::{DiskThreads, RealDisk, env};
 use engine::object::{
     Body, BodyDigest, BodyError, BodySource, BucketName, ETag, ObjectAttributes, ObjectKey,
     ObjectStore, PutOutcome, PutRequest, StoreError, WriteCondition,
 };
 use futures_util::TryStreamExt;
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// One life of a node on real directories.
+pub struct Life {
+    node: Node,
+    threads: Vec<DiskThreads>,
+}
+
+impl Life {
+    pub async fn begin(config: NodeConfig, places: &[PathBuf]) -> Result<Self, StoreError> {
+        let mut threads = Vec::new();
+        let mut disks = Vec::new();
+        for place in places {
+            let disk = RealDisk::at(place).unwrap();
+            threads.push(disk.threads());
+            disks.push(DiskAt::new(place.to_string_lossy(), Arc::new(disk)));
+        }
+        let node = Node::open(config, disks, env()).await?;
+        Ok(Self { node, threads })
+    }
+
+    /// Ends this life where it stands, as a killed process does, and waits until nothing of it
+    /// writes any more: the next life is the only one on its disks.
+    ///
+    /// # Panics
+    /// When somebody still holds the store, for then there is no end.
+    pub async fn end(self) {
+        drop(self.node);
+        let ended = async {
+            while !self.threads.iter().all(DiskThreads::have_ended) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(100), ended)
+            .await
+            .expect("nobody holds the store");
+    }
+}
+
+impl Deref for Life {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
 
 pub struct Pieces {
     pub pieces: VecDeque<Result<Bytes, BodyError>>,

@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
@@ -36,6 +36,17 @@ struct Queue {
 struct Pool {
     queue: Mutex<Queue>,
     ready: Condvar,
+}
+
+/// The threads of a disk, to wait for after its last handle is gone: operations that were asked for
+/// still happen, and another process must not use the directory before they did.
+pub struct DiskThreads(Weak<Pool>);
+
+impl DiskThreads {
+    /// Whether the disk and its files are gone and every operation has happened.
+    pub fn have_ended(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 impl Pool {
@@ -122,6 +133,11 @@ impl RealDisk {
             builder.spawn(move || pool.serve())?;
         }
         Ok(Self { root, pool: Arc::new(PoolHandle(pool)) })
+    }
+
+    /// The threads of this disk.
+    pub fn threads(&self) -> DiskThreads {
+        DiskThreads(Arc::downgrade(&self.pool.0))
     }
 
     /// Where this disk is mounted.
