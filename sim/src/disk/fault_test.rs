@@ -286,6 +286,21 @@ async fn d18_an_image_brings_back_an_earlier_state() {
 }
 
 #[tokio::test]
+async fn an_image_of_another_disk_shares_no_file_with_what_is_created_later() {
+    let bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        bench.file(name, 1, 512).await;
+    }
+    let other = bench.other(2);
+    bench.place.mount(Some(&other));
+    other.restore(&bench.disk.image());
+    bench.file("d", 4, 512).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(other.content(name).unwrap(), vec![1; 512], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn d19_a_read_only_file_system_refuses_changes_only() {
     let bench = Bench::new();
     let file = bench.file("a", 1, 512).await;

@@ -287,6 +287,9 @@ impl SimDisk {
         state.files = image.files.clone();
         state.names = image.names.clone();
         state.files.values_mut().for_each(|file| file.open_count = 0);
+        // The image may be of another disk, which was here before.
+        let last = image.files.keys().next_back().copied().unwrap_or_default();
+        state.next_inode = state.next_inode.max(last + 1);
     }
 
     /// All that was on the disk is gone: it is as new.
