@@ -39,11 +39,17 @@ pub enum Mutant {
     RetryFailedSync = 16,
     /// A batch is acknowledged although all copies but one were left out while it was written.
     AckLoneCopy = 17,
+    /// Bodies that were written together get each other's extents.
+    MixGathered = 18,
+    /// A volume is used although no manifest names it.
+    UnnamedVolume = 19,
+    /// A volume is removed before a checkpoint contains its fence.
+    RemoveBeforeCheckpoint = 20,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -61,6 +67,9 @@ impl Mutant {
         (Self::CutAtBadBatch, "cut-at-bad-batch"),
         (Self::RetryFailedSync, "retry-failed-sync"),
         (Self::AckLoneCopy, "ack-lone-copy"),
+        (Self::MixGathered, "mix-gathered"),
+        (Self::UnnamedVolume, "unnamed-volume"),
+        (Self::RemoveBeforeCheckpoint, "remove-before-checkpoint"),
     ];
 }
 

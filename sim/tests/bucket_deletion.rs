@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 mod common;
+#[path = "common/objects.rs"]
+mod objects;
 
 use bytes::Bytes;
 use cluster::{Node, NodeConfig};
@@ -11,12 +13,12 @@ use common::env;
 use engine::disks::DiskAt;
 use engine::env::Env;
 use engine::object::{
-    BodyDigest, BodyError, BodySource, BucketName, CreateUploadRequest, ETag, ObjectAttributes,
-    ObjectKey, ObjectStore, PartPage, PartRequest, StoreError, UploadId, UploadListRequest,
+    CreateUploadRequest, ObjectAttributes, ObjectStore, PartPage, PartRequest, StoreError,
+    UploadId, UploadListRequest,
 };
+use objects::{Whole, bucket, key};
 use sim::disk::{SimDisk, Timing};
 use sim::random::Random;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Operations of the disk after which the process may die: more than a deletion, a creation and the
@@ -25,26 +27,6 @@ const CUTS: u64 = 60;
 
 /// Turns that the purge gets before the power goes; it may need fewer.
 const PURGE_TURNS: usize = 2000;
-
-struct Whole(Option<Bytes>);
-
-impl BodySource for Whole {
-    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        Poll::Ready(self.0.take().map(Ok))
-    }
-
-    fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: ETag("e".into()), checksum: None }
-    }
-}
-
-fn bucket() -> BucketName {
-    BucketName::new("bucket").unwrap()
-}
-
-fn key() -> ObjectKey {
-    ObjectKey::new("key").unwrap()
-}
 
 async fn open(disk: &SimDisk, env: &Env) -> Node {
     let config = NodeConfig { reclaim_interval: Duration::from_millis(1), ..NodeConfig::tiny() };
