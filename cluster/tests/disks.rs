@@ -178,6 +178,29 @@ async fn rot_anywhere_is_read_past_and_healed() {
 }
 
 #[tokio::test]
+async fn a_copy_of_a_run_that_grew_or_was_cut_off_does_not_keep_a_node_from_starting() {
+    for change in [-100i64, 100] {
+        let root = tempfile::tempdir().unwrap();
+        let places = places(root.path(), 3);
+        let node = open(&places, None).await;
+        node.store().create_bucket(name()).await.unwrap();
+        put_all(&*node.store(), "before").await;
+        node.shutdown().await;
+        node.end().await;
+        let mut changed = 0;
+        for entry in fs::read_dir(places[1].join("runs")).unwrap() {
+            let mut bytes = fs::read(entry.as_ref().unwrap().path()).unwrap();
+            bytes.resize(bytes.len().checked_add_signed(change as isize).unwrap(), 7);
+            fs::write(entry.unwrap().path(), bytes).unwrap();
+            changed += 1;
+        }
+        assert!(changed > 0, "the disk has copies of runs");
+        let node = open(&places, None).await;
+        check_all(&*node.store(), "before").await;
+    }
+}
+
+#[tokio::test]
 async fn an_emptied_disk_is_filled_again_while_the_node_is_down() {
     let root = tempfile::tempdir().unwrap();
     let places = places(root.path(), 4);

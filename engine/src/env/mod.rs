@@ -100,6 +100,10 @@ pub trait DiskFile: Send + Sync + 'static {
     fn copy_count(&self) -> usize {
         1
     }
+    /// Size of one copy in bytes.
+    fn copy_len(&self, _copy: usize) -> IoFuture<u64> {
+        self.len()
+    }
     /// Reads from one copy, as [`DiskFile::read`] does from any.
     fn read_copy(&self, _copy: usize, offset: u64, len: usize) -> IoFuture<Bytes> {
         self.read(offset, len)

@@ -23,6 +23,26 @@ pub struct Run {
     sections: Vec<Pointer>,
 }
 
+/// Lengths of the copies, the longest first. One that was cut off or has garbage behind it must not
+/// decide where the others end.
+async fn copy_lens(file: &dyn DiskFile, path: &str) -> Result<Vec<u64>> {
+    let copies = (0..file.copy_count()).map(|copy| file.copy_len(copy));
+    let mut lens = Vec::new();
+    let mut last = None;
+    for len in futures_util::future::join_all(copies).await {
+        match len {
+            Ok(len) => lens.push(len),
+            Err(error) => last = Some(error),
+        }
+    }
+    lens.sort_unstable_by_key(|len| std::cmp::Reverse(*len));
+    lens.dedup();
+    match last {
+        Some(error) if lens.is_empty() => Err(EngineError::io("stat", path)(error)),
+        _ => Ok(lens),
+    }
+}
+
 impl Run {
     pub(super) fn new(
         file: Arc<dyn DiskFile>,
@@ -40,8 +60,24 @@ impl Run {
     /// [`EngineError::Corrupt`]; I/O errors.
     pub async fn open(disk: &dyn Disk, run_id: u64) -> Result<Self> {
         let path = run_path(run_id);
-        let file = disk.open(&path).await.map_err(EngineError::io("open", &path))?;
-        let len = file.len().await.map_err(EngineError::io("stat", &path))?;
+        let file: Arc<dyn DiskFile> =
+            disk.open(&path).await.map_err(EngineError::io("open", &path))?;
+        let mut last = EngineError::corrupt("run", &path, 0);
+        for len in copy_lens(&*file, &path).await? {
+            match Self::open_at(file.clone(), (run_id, &path), len).await {
+                Err(error @ EngineError::Corrupt { .. }) => last = error,
+                opened => return opened,
+            }
+        }
+        Err(last)
+    }
+
+    /// Opens a run that is so long.
+    async fn open_at(
+        file: Arc<dyn DiskFile>,
+        (run_id, path): (u64, &str),
+        len: u64,
+    ) -> Result<Self> {
         let end = len.saturating_sub(FOOTER_LEN as u64);
         let verify = |bytes: &Bytes| {
             let footer = Footer::decode(bytes).ok();
@@ -50,13 +86,13 @@ impl Run {
                 footer.run_id == run_id && top_end == Some(end)
             };
             let footer = footer.filter(is_whole);
-            footer.ok_or_else(|| EngineError::corrupt("run", &path, end))
+            footer.ok_or_else(|| EngineError::corrupt("run", path, end))
         };
-        let footer = read_verified(&*file, &path, (end, FOOTER_LEN), verify).await?;
-        let mut run = Self::new(file, path.clone(), footer, Vec::new(), len);
+        let footer = read_verified(&*file, path, (end, FOOTER_LEN), verify).await?;
+        let mut run = Self::new(file, path.to_owned(), footer, Vec::new(), len);
         let content = run.frame(footer.top_offset, footer.top_len).await?;
         run.sections = run::decode_top(&content, footer.section_count as usize)
-            .map_err(|_| EngineError::corrupt("run", &path, footer.top_offset))?;
+            .map_err(|_| EngineError::corrupt("run", path, footer.top_offset))?;
         Ok(run)
     }
 

@@ -129,6 +129,13 @@ impl DiskFile for MirrorFile {
         self.handles().len()
     }
 
+    fn copy_len(&self, copy: usize) -> IoFuture<u64> {
+        match self.handle(copy) {
+            Some((_, file)) => file.len(),
+            None => no_copy(),
+        }
+    }
+
     fn read_copy(&self, copy: usize, offset: u64, len: usize) -> IoFuture<Bytes> {
         match self.handle(copy) {
             Some((_, file)) => file.read(offset, len),
