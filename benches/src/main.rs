@@ -99,7 +99,7 @@ fn codes() {
         let coded = code::encode(&columns, parity);
         let all: Vec<_> = columns.into_iter().chain(coded).enumerate().collect();
         time(&format!("{name}, rebuild one column"), data * len, || {
-            code::rebuild(data, parity, &all[1..=data], 0)
+            code::rebuild(data, parity, all[1..=data].to_vec(), &[0])
         });
     }
 }

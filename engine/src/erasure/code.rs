@@ -53,45 +53,47 @@ fn column_len<'a>(columns: impl IntoIterator<Item = &'a [u8]>) -> usize {
     len
 }
 
-/// Rebuilds one column, by its index among data and parity columns, from `data_count` others.
+/// Rebuilds columns, by their indices among data and parity columns, from `data_count` others. One
+/// call for all that a stripe lost costs hardly more than one for one column.
 ///
 /// # Panics
 /// When `present` does not hold `data_count` different columns of one length in whole chunks.
 pub fn rebuild(
     data_count: usize,
     parity_count: usize,
-    present: &[(usize, Vec<u8>)],
-    wanted: usize,
-) -> Vec<u8> {
+    present: Vec<(usize, Vec<u8>)>,
+    wanted: &[usize],
+) -> Vec<Vec<u8>> {
     assert_eq!(present.len(), data_count, "as many columns as there are data columns");
     let len = column_len(present.iter().map(|(_, column)| column.as_slice()));
     if len == 0 {
-        return Vec::new();
+        return vec![Vec::new(); wanted.len()];
     }
     if data_count == 1 {
-        return present[0].1.clone();
+        return vec![present[0].1.clone(); wanted.len()];
     }
-    let data = rebuild_data(data_count, parity_count, present, len);
-    match wanted.checked_sub(data_count) {
-        None => data.into_iter().nth(wanted).expect("a data column"),
-        Some(parity) => encode(&data, parity_count).swap_remove(parity),
-    }
+    let mut data = rebuild_data(data_count, parity_count, present, len);
+    let wants_parity = wanted.iter().any(|column| *column >= data_count);
+    let mut parity =
+        if wants_parity { encode(&data, parity_count) } else { vec![Vec::new(); parity_count] };
+    let mut take = |column: usize| match column.checked_sub(data_count) {
+        None => std::mem::take(&mut data[column]),
+        Some(column) => std::mem::take(&mut parity[column]),
+    };
+    wanted.iter().map(|column| take(*column)).collect()
 }
 
 fn rebuild_data(
     data_count: usize,
     parity_count: usize,
-    present: &[(usize, Vec<u8>)],
+    present: Vec<(usize, Vec<u8>)>,
     len: usize,
 ) -> Vec<Vec<u8>> {
     let mut columns: Vec<Option<Vec<u8>>> = vec![None; data_count];
-    for (index, column) in present.iter().filter(|(index, _)| *index < data_count) {
-        assert!(columns[*index].replace(column.clone()).is_none(), "every column once");
-    }
-    if columns.iter().any(Option::is_none) {
+    if present.iter().any(|(index, _)| *index >= data_count) {
         let mut decoder = ReedSolomonDecoder::new(data_count, parity_count, len)
             .expect("a geometry of at most 16 columns is supported");
-        for (index, column) in present {
+        for (index, column) in &present {
             let added = match index.checked_sub(data_count) {
                 None => decoder.add_original_shard(*index, column),
                 Some(parity) => decoder.add_recovery_shard(parity, column),
@@ -102,6 +104,9 @@ fn rebuild_data(
         for (index, column) in decoded.restored_original_iter() {
             columns[index] = Some(column.to_vec());
         }
+    }
+    for (index, column) in present.into_iter().filter(|(index, _)| *index < data_count) {
+        assert!(columns[index].replace(column).is_none(), "every column once");
     }
     columns.into_iter().map(|column| column.expect("every column is known by now")).collect()
 }
@@ -146,9 +151,13 @@ mod tests {
             let present: Vec<_> =
                 order[..data_count].iter().map(|index| (*index, all[*index].clone())).collect();
             for (wanted, expected) in all.iter().enumerate() {
-                let rebuilt = rebuild(data_count, parity_count, &present, wanted);
-                prop_assert_eq!(&rebuilt, expected);
+                let rebuilt = rebuild(data_count, parity_count, present.clone(), &[wanted]);
+                prop_assert_eq!(&rebuilt[0], expected);
             }
+            let lost = &order[data_count..];
+            let rebuilt = rebuild(data_count, parity_count, present, lost);
+            let expected: Vec<_> = lost.iter().map(|index| all[*index].clone()).collect();
+            prop_assert_eq!(rebuilt, expected, "all that is lost at once");
         }
 
         #[test]
@@ -165,7 +174,7 @@ mod tests {
             prop_assert_eq!(encode(&data, 3), parity);
             let others = (1..=data_count).map(|index| (index, piece(&all[index])));
             let present: Vec<_> = others.collect();
-            prop_assert_eq!(rebuild(data_count, 3, &present, 0), piece(&all[0]));
+            prop_assert_eq!(rebuild(data_count, 3, present, &[0]), [piece(&all[0])]);
         }
     }
 

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! every few seconds, or when something failed:
-//!   disks: who went, who came --> legs: as many as there should be --> volumes by margin:
-//!       damaged members in place, lost ones anew on other disks
+//!   disks: who went, who came --> legs: as many as there should be
+//! after each such look, or when something was found damaged:
+//!   volumes by margin: damaged members in place, lost ones anew on other disks
 //! all the time, slowly: scrub reads everything
 //! ```
 //!
@@ -55,7 +56,7 @@ pub(crate) struct Progress {
     moved_len: AtomicU64,
     members: AtomicU64,
     records: AtomicU64,
-    /// Bytes rebuilt for the volumes that wait, and since when.
+    /// Since when volumes wait, and how many bytes of members had been gone through then.
     began: Mutex<Option<(Instant, u64)>>,
     scrub: Mutex<scrub::Position>,
     rounds: AtomicU64,
@@ -79,33 +80,61 @@ pub struct Healer {
     store: Arc<MetaStore>,
     config: HealConfig,
     progress: Arc<Progress>,
-    /// One round at a time.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// One look at a time, one repair at a time. Looks go on while a volume is being healed: a disk
+    /// that returns may be all that writers wait for.
+    looking: Arc<tokio::sync::Mutex<()>>,
+    repairing: Arc<tokio::sync::Mutex<()>>,
+    looked: Arc<tokio::sync::Notify>,
 }
 
 impl Healer {
     /// A healer of that store.
     pub fn new(store: Arc<MetaStore>, config: HealConfig) -> Self {
-        Self { store, config, progress: Arc::default(), turn: Arc::default() }
+        Self {
+            store,
+            config,
+            progress: Arc::default(),
+            looking: Arc::default(),
+            repairing: Arc::default(),
+            looked: Arc::default(),
+        }
     }
 
     /// Looks after disks and volumes for ever.
     pub async fn run(self) {
+        futures_util::future::join(self.run_look(), self.run_repair()).await;
+    }
+
+    async fn run_look(&self) {
         loop {
-            self.round().await;
+            self.look().await;
+            self.looked.notify_one();
             // What cannot be healed now rings all the time.
             tokio::time::sleep(self.config.watch_interval / 10).await;
             let tick = std::pin::pin!(tokio::time::sleep(self.config.watch_interval));
             let changed = std::pin::pin!(self.store.disks().wait_for_change());
-            let unwell = std::pin::pin!(self.store.volumes().wait_unwell());
-            let rung = futures_util::future::select(changed, unwell);
-            futures_util::future::select(tick, rung).await;
+            futures_util::future::select(tick, changed).await;
         }
     }
 
-    /// One look at everything.
+    async fn run_repair(&self) {
+        loop {
+            let looked = std::pin::pin!(self.looked.notified());
+            let unwell = std::pin::pin!(self.store.volumes().wait_unwell());
+            futures_util::future::select(looked, unwell).await;
+            self.repair().await;
+            tokio::time::sleep(self.config.watch_interval / 10).await;
+        }
+    }
+
+    /// One look at everything, and what it leads to.
     pub async fn round(&self) {
-        let _turn = self.turn.lock().await;
+        self.look().await;
+        self.repair().await;
+    }
+
+    async fn look(&self) {
+        let _turn = self.looking.lock().await;
         self.store.disks().watch().await;
         self.doubt_returned();
         loop {
@@ -122,7 +151,6 @@ impl Healer {
         self.store.volumes().seal_unfit();
         self.warn_on(self.store.volumes().settle().await, "states of volumes are not written down");
         self.store.volumes().remove_retired().await;
-        self.repair().await;
     }
 
     /// Disks that came back in this life: their members are verified before they count.

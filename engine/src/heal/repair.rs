@@ -9,6 +9,7 @@ use tokio::time::Instant;
 impl Healer {
     /// Heals what can be healed now.
     pub(super) async fn repair(&self) {
+        let _turn = self.repairing.lock().await;
         let mut wanted = self.wanted();
         self.note_beginning(!wanted.is_empty());
         // With every volume the world may have changed: the most urgent one comes next.
@@ -17,6 +18,7 @@ impl Healer {
             if let Err(error) = self.heal(&volume, &health).await {
                 tracing::warn!(%error, volume = volume.id.0, "volume was not healed");
             }
+            self.store.volumes().pass_on();
             given_up.push(volume.id);
             wanted = self.wanted();
             wanted.retain(|(volume, _)| !given_up.contains(&volume.id));
@@ -44,26 +46,22 @@ impl Healer {
         let pace = Pace { rate };
         let volumes = self.store.volumes();
         self.count(volume.heal_notes().await?);
+        let mut anew = Vec::new();
+        let mut homeless = health.missing.clone();
         for column in &health.damaged {
             match volume.writable_disk(*column) {
                 Some(_) if volume.is_readable_member(*column).await => {
                     self.count(volumes.heal_in_place(volume, *column, pace).await?);
                 }
                 // The file is gone or its first page is: another one on the same disk will do.
-                Some(slot) => self.count(volumes.heal_anew(volume, *column, slot, pace).await?),
-                None => self.heal_anew(volume, *column, pace).await?,
+                Some(slot) => anew.push((*column, slot)),
+                None => homeless.push(*column),
             }
         }
-        for column in &health.missing {
-            self.heal_anew(volume, *column, pace).await?;
-        }
-        Ok(())
-    }
-
-    async fn heal_anew(&self, volume: &Arc<Volume>, column: usize, pace: Pace) -> Result<()> {
-        let volumes = self.store.volumes();
-        if let Some(slot) = volumes.disk_for(volume).await {
-            self.count(volumes.heal_anew(volume, column, slot, pace).await?);
+        let homes = volumes.disks_for(volume).await;
+        anew.extend(homeless.into_iter().zip(homes));
+        if !anew.is_empty() {
+            self.count(volumes.heal_anew(volume, anew, pace).await?);
         }
         Ok(())
     }
@@ -81,9 +79,8 @@ impl Healer {
 
     fn note_beginning(&self, is_busy: bool) {
         let mut began = self.progress.began.lock().unwrap_or_else(PoisonError::into_inner);
-        let rebuilt = self.progress.rebuilt_len.load(std::sync::atomic::Ordering::Relaxed);
         match (&*began, is_busy) {
-            (None, true) => *began = Some((Instant::now(), rebuilt)),
+            (None, true) => *began = Some((Instant::now(), self.store.volumes().passed_lens().0)),
             (Some(_), false) => *began = None,
             _ => {}
         }

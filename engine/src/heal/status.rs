@@ -120,11 +120,12 @@ impl Healer {
         let left = |(health, _, len, _): &(VolumeHealth, u64, u64, bool)| {
             (health.missing.len() + health.damaged.len()) as u64 * len
         };
-        let left_len: u64 = unwell.clone().map(left).sum();
+        let (passed_len, passed_now) = self.store.volumes().passed_lens();
+        let left_len = unwell.clone().map(left).sum::<u64>().saturating_sub(passed_now);
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let rebuilt_len = load(&self.progress.rebuilt_len);
         let began = *self.progress.began.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = began.map(|(at, before)| (at, rebuilt_len - before));
+        let done = began.map(|(at, before)| (at, passed_len - before));
         RepairStatus {
             volumes_left: unwell.count() as u64,
             left_len,

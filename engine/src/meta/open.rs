@@ -183,8 +183,9 @@ impl MetaStore {
     async fn remove_unused_volumes(&self) -> Result<()> {
         let usage = self.index.usage();
         for volume in self.volumes.all() {
-            let is_unused = usage.get(&volume.id).is_none_or(|usage| usage.live_len == 0);
-            if is_unused {
+            let is_dead = usage.get(&volume.id).is_none_or(|usage| usage.live_len == 0);
+            // The first checkpoint may have opened one.
+            if is_dead && volume.is_sealed() {
                 self.volumes.remove(volume.id).await?;
             }
         }

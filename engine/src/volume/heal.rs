@@ -1,23 +1,21 @@
 //! Healing a volume: which members miss something, and making them whole again.
 //!
-//! A record that is bad or missing is written again, the same bytes in the same place (R1). A
-//! member whose disk is gone is made anew on another disk, under a new epoch: first the whole
-//! segment, durable and read back, then the manifest, then readers.
+//! A record that is bad or missing is written again, the same bytes in the same place (R1). Members
+//! whose disks are gone are made anew elsewhere: `anew.rs`.
 
 use super::member::Member;
 use super::reader::Piece;
 use super::scan::StripeScan;
-use super::{Volume, VolumeSet, seal};
+use super::{Volume, VolumeSet};
 use crate::disks::Slot;
 use crate::env::{DiskFile, Durability};
 use crate::error::{EngineError, Result};
-use crate::format::manifest::MemberEntry;
 use crate::format::record::{self, Shape};
 use crate::format::roster::DiskNumber;
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +66,21 @@ impl Pace {
     }
 }
 
+/// How far healing is, while it is under way.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    total: AtomicU64,
+    volume: AtomicU64,
+}
+
+impl Passed {
+    /// Bytes of a member were verified or made anew.
+    pub(super) fn add(&self, len: u64) {
+        self.total.fetch_add(len, Ordering::Relaxed);
+        self.volume.fetch_add(len, Ordering::Relaxed);
+    }
+}
+
 /// What healing did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Healed {
@@ -93,7 +106,7 @@ impl Volume {
         if notes.len() < NOTES_MAX {
             notes.insert((offset, column));
         } else {
-            self.member(column).set_damaged(true);
+            self.member(column).doubt();
         }
         self.shared.unwell.notify_one();
     }
@@ -141,7 +154,7 @@ impl Volume {
         for member in self.members() {
             let slot = member.slot(&self.shared.disks);
             if slot.is_some_and(|slot| slot.is_unverified) || !is_settled {
-                member.set_damaged(true);
+                member.doubt();
             }
         }
     }
@@ -274,7 +287,7 @@ impl Volume {
             let is_there = self.member(column).slot(&self.shared.disks).is_some();
             if is_there && !self.is_readable_member(column).await {
                 // Not a record is missing but the file.
-                self.member(column).set_damaged(true);
+                self.member(column).doubt();
             } else if is_there {
                 self.heal_record(offset, column, &mut healed).await?;
             }
@@ -297,6 +310,18 @@ impl VolumeSet {
         segments
     }
 
+    /// Bytes of members that were verified or made anew since the start, and those of them in the
+    /// volume that is being healed now.
+    pub fn passed_lens(&self) -> (u64, u64) {
+        let passed = &self.shared.passed;
+        (passed.total.load(Ordering::Relaxed), passed.volume.load(Ordering::Relaxed))
+    }
+
+    /// Another volume is healed from now on, or none.
+    pub fn pass_on(&self) {
+        self.shared.passed.volume.store(0, Ordering::Relaxed);
+    }
+
     /// Waits until something wants healing.
     pub async fn wait_unwell(&self) {
         self.shared.unwell.notified().await;
@@ -307,7 +332,7 @@ impl VolumeSet {
         for volume in self.all() {
             for member in volume.members() {
                 if member.entry.disk == slot.number && member.is_older_than(slot) {
-                    member.set_damaged(true);
+                    member.doubt();
                 }
             }
         }
@@ -318,6 +343,7 @@ impl VolumeSet {
     /// # Errors
     /// I/O errors.
     pub async fn settle(&self) -> Result<()> {
+        let _turn = self.changing.lock().await;
         let known = self.registry.manifest().await.volumes;
         let mut changed = Vec::new();
         for old in &known {
@@ -359,8 +385,10 @@ impl VolumeSet {
     ) -> Result<Healed> {
         let mut healed = Healed::default();
         let mut scan = StripeScan::new(volume.clone());
+        let member = volume.member(column);
+        let doubts = member.doubts();
         if mutant::is(Mutant::ForgetDamage) {
-            volume.member(column).set_damaged(false);
+            member.trust(doubts);
             return Ok(healed);
         }
         // What the cache shows may never have reached the medium (D9).
@@ -371,125 +399,21 @@ impl VolumeSet {
         };
         if let Err(error) = cleaned.await {
             volume.shared.disks.suspect(&slot, &error);
-            return Err(EngineError::io("sync", &volume.member(column).path())(error));
+            return Err(EngineError::io("sync", &member.path())(error));
         }
         while let Some((offset, shape)) = scan.next_shape().await {
             let before = healed.moved_len;
             volume.heal_record(offset, column, &mut healed).await?;
+            volume.shared.passed.add(shape.record_len(column));
             pace.after(shape.record_len(column) + healed.moved_len - before).await;
         }
-        let member = volume.member(column);
         let (slot, file) = member.file(&volume.shared.disks, &volume.shared.open_files).await?;
         if let Err(error) = file.sync().await {
             volume.shared.disks.suspect(&slot, &error);
             return Err(EngineError::io("sync", &member.path())(error));
         }
-        member.set_damaged(false);
+        member.trust(doubts);
         self.settle().await?;
-        Ok(healed)
-    }
-
-    /// A disk for a new member: healthy, with room, without a member of that volume.
-    pub async fn disk_for(&self, volume: &Volume) -> Option<Arc<Slot>> {
-        let taken: Vec<_> = volume.members().iter().map(|member| member.entry.disk).collect();
-        let needed = self.reserve_len / 4 + volume.len();
-        let spaces = self.shared.disks.fit_spaces().await;
-        let fits = spaces
-            .into_iter()
-            .filter(|(slot, space)| !taken.contains(&slot.number) && space.free >= needed);
-        fits.max_by_key(|(_, space)| space.free).map(|(slot, _)| slot)
-    }
-
-    /// Makes a member anew on another disk.
-    ///
-    /// # Errors
-    /// I/O errors; the old member stays what it was.
-    pub async fn heal_anew(
-        &self,
-        volume: &Arc<Volume>,
-        column: usize,
-        slot: Arc<Slot>,
-        pace: Pace,
-    ) -> Result<Healed> {
-        assert!(volume.is_sealed(), "V2: only sealed volumes change members");
-        let epoch = volume.epoch.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut entry = volume.entry();
-        entry.epoch = epoch;
-        let member_entry = MemberEntry { disk: slot.number, epoch, is_damaged: false };
-        entry.members[column] = member_entry;
-        let seal = seal(&volume.shared.disks, &entry, (column as u8, &member_entry));
-        let member = Arc::new(Member::new(member_entry, seal));
-        let filled = self.fill(volume, (column, &member), &slot, pace).await;
-        let healed = match filled {
-            Ok(healed) => healed,
-            Err(error) => {
-                let _ = slot.disk.remove(&member.path()).await;
-                return Err(error);
-            }
-        };
-        let (id, members) = (volume.id, entry.members.clone());
-        self.registry
-            .publish(move |manifest| {
-                let found = manifest.volumes.iter_mut().find(|entry| entry.id == id);
-                if let Some(found) = found {
-                    found.epoch = epoch;
-                    found.members[column] = members[column];
-                }
-            })
-            .await?;
-        let old = {
-            let mut members = volume.members.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut members[column], member)
-        };
-        if let Some(slot) = old.slot(&volume.shared.disks) {
-            let _ = slot.disk.remove(&old.path()).await;
-        }
-        tracing::info!(volume = volume.id.0, column, disk = slot.place, "member made anew");
-        Ok(healed)
-    }
-
-    async fn fill(
-        &self,
-        volume: &Arc<Volume>,
-        (column, member): (usize, &Member),
-        slot: &Arc<Slot>,
-        pace: Pace,
-    ) -> Result<Healed> {
-        let io = |what: &'static str| {
-            let (path, slot) = (member.path(), slot.clone());
-            let disks = volume.shared.disks.clone();
-            move |error: std::io::Error| {
-                disks.suspect(&slot, &error);
-                EngineError::io(what, &path)(error)
-            }
-        };
-        member.create(slot).await.map_err(io("create"))?;
-        let (_, file) = member.file(&volume.shared.disks, &volume.shared.open_files).await?;
-        let mut healed = Healed { members: 1, ..Healed::default() };
-        let mut scan = StripeScan::new(volume.clone());
-        while let Some((offset, shape)) = scan.next_shape().await {
-            if shape.column(column).is_empty() {
-                continue;
-            }
-            let Ok((payload, owners)) = volume.rebuild_column(offset, &shape, column).await else {
-                healed.lost += 1;
-                continue;
-            };
-            let seal = match mutant::is(Mutant::WrongColumnOrder) {
-                true => crate::format::segment::Seal { column: 0, ..member.seal },
-                false => member.seal,
-            };
-            let buffers = record::encode(&seal, offset, &shape, vec![payload], &owners);
-            let len: usize = buffers.iter().map(Bytes::len).sum();
-            let write = file.write(offset, buffers, Durability::Cached);
-            write.await.map_err(io("write"))?;
-            healed.rebuilt_len += len as u64;
-            healed.moved_len += len as u64 * (u64::from(volume.geometry.data) + 1);
-            pace.after(len as u64 * (u64::from(volume.geometry.data) + 1)).await;
-        }
-        if !mutant::is(Mutant::CountUnsyncedMember) {
-            file.sync().await.map_err(io("sync"))?;
-        }
         Ok(healed)
     }
 }

@@ -11,7 +11,7 @@ use crate::format::value::VolumeId;
 use crate::mutant::{self, Mutant};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// Segments that are open at once, beyond those that are being written.
@@ -43,7 +43,8 @@ impl OpenFiles {
 pub(super) struct Member {
     pub(super) entry: MemberEntry,
     pub(super) seal: Seal,
-    damaged: AtomicBool,
+    /// How often it was doubted since it was last known to be whole; 0 when it is.
+    doubts: AtomicU64,
     cell: Arc<Cell>,
     /// The disk that it was created on in this life.
     born_on: OnceLock<Weak<Slot>>,
@@ -63,8 +64,8 @@ pub(super) fn parse_segment_name(name: &str) -> Option<(VolumeId, u32)> {
 
 impl Member {
     pub(super) fn new(entry: MemberEntry, seal: Seal) -> Self {
-        let damaged = AtomicBool::new(entry.is_damaged);
-        Self { entry, seal, damaged, cell: Arc::default(), born_on: OnceLock::new() }
+        let doubts = AtomicU64::new(entry.is_damaged.into());
+        Self { entry, seal, doubts, cell: Arc::default(), born_on: OnceLock::new() }
     }
 
     pub(super) fn path(&self) -> String {
@@ -73,12 +74,22 @@ impl Member {
 
     /// Whether records may be missing or damaged in it.
     pub(super) fn is_damaged(&self) -> bool {
-        self.damaged.load(Ordering::Acquire)
+        self.doubts() > 0
     }
 
-    /// Returns whether it was not known before.
-    pub(super) fn set_damaged(&self, is_damaged: bool) -> bool {
-        self.damaged.swap(is_damaged, Ordering::AcqRel) != is_damaged
+    /// Counts it as damaged; returns whether it did not before.
+    pub(super) fn doubt(&self) -> bool {
+        self.doubts.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// What [`Member::trust`] wants to know of the time before the proof began.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::Acquire)
+    }
+
+    /// Every record was verified, unless somebody doubted it again in the meantime.
+    pub(super) fn trust(&self, doubts: u64) {
+        let _ = self.doubts.compare_exchange(doubts, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Gives up the open file: the next use opens it by its name.

@@ -2,7 +2,7 @@
 //! different disks, written in lock-step.
 //!
 //! ```text
-//! append --> compose a stripe (layout, parity) --> reserve pages --> write every member
+//! append --> gather short ones --> compose a stripe (layout, parity) --> write every member
 //!                                   ... sync every member (shared) --> extents may be committed
 //! full, a member failed, a restart --> sealed --reclaim copies what lives--> fenced --> removed
 //!                                        ^  |
@@ -20,6 +20,8 @@
 //! - V6: a member that failed a write or a sync counts as damaged until every record of it was
 //!   verified; the volume is sealed.
 
+mod anew;
+mod gather;
 mod heal;
 mod member;
 mod nameless;
@@ -72,6 +74,7 @@ struct Shared {
     open_files: OpenFiles,
     /// Rung when something wants healing.
     unwell: tokio::sync::Notify,
+    passed: heal::Passed,
 }
 
 /// One volume, open for reading, and for appending while it is the set's current one.
@@ -197,7 +200,13 @@ pub struct VolumeSet {
     /// Volumes without a row, whose files go once nobody holds them (V4).
     retired: Mutex<Vec<Arc<Volume>>>,
     current: Mutex<Option<Arc<Volume>>>,
+    /// The next one, made before it is needed; nothing is in it.
+    standby: Mutex<Option<Arc<Volume>>>,
     opening: tokio::sync::Mutex<()>,
+    /// Short stripes that wait to be written together.
+    gathering: gather::Gathering,
+    /// One change of what the manifest says of volumes' members at a time.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl VolumeSet {
@@ -212,8 +221,12 @@ impl VolumeSet {
         config: VolumeConfig,
         reserve_len: u64,
     ) -> Result<Arc<Self>> {
-        let (open_files, unwell) = (OpenFiles::default(), tokio::sync::Notify::new());
-        let shared = Arc::new(Shared { disks, open_files, unwell });
+        let shared = Arc::new(Shared {
+            disks,
+            open_files: OpenFiles::default(),
+            unwell: tokio::sync::Notify::new(),
+            passed: heal::Passed::default(),
+        });
         let entries = registry.manifest().await.volumes;
         let mut volumes = BTreeMap::new();
         for entry in entries {
@@ -230,7 +243,10 @@ impl VolumeSet {
             volumes: RwLock::new(volumes),
             retired: Mutex::default(),
             current: Mutex::default(),
+            standby: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            gathering: gather::Gathering::default(),
+            changing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -283,20 +299,25 @@ impl VolumeSet {
         Ok(())
     }
 
-    /// Seals the open volume: nothing is appended before the next start.
+    /// Seals the open volume and the one that waits: nothing is appended before the next start.
     pub fn seal_all(&self) {
-        if let Some(volume) = self.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            volume.seal_up();
+        for open in [&self.current, &self.standby] {
+            if let Some(volume) = open.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                volume.seal_up();
+            }
         }
     }
 
-    /// Seals the open volume when the disks allow a wider one, or it lost a disk.
+    /// Seals the open volume, or the one that waits, when the disks allow a wider one, or it lost a
+    /// disk.
     pub fn seal_unfit(&self) {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(volume) = current
-            && (self.wants_restripe(&volume) || !volume.health().is_whole())
-        {
-            volume.seal_up();
+        for open in [&self.current, &self.standby] {
+            let volume = open.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(volume) = volume
+                && (self.wants_restripe(&volume) || !volume.health().is_whole())
+            {
+                volume.seal_up();
+            }
         }
     }
 
@@ -342,6 +363,8 @@ impl VolumeSet {
 
     /// Removes segments that the manifest does not name. Nobody is served yet.
     pub async fn remove_unnamed(&self) {
+        // A volume that is being made is in no list.
+        let _turn = self.opening.lock().await;
         for slot in self.shared.disks.slots() {
             let Ok(names) = slot.disk.list(VOLUME_DIR).await else { continue };
             for name in names {

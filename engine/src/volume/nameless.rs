@@ -48,7 +48,7 @@ impl VolumeSet {
         // Without parity the open file is all there is.
         if volume.geometry.parity > 0 {
             member.close();
-            member.set_damaged(true);
+            member.doubt();
             self.shared.unwell.notify_one();
         }
     }

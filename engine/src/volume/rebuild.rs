@@ -54,8 +54,8 @@ impl Volume {
             return Err(EngineError::corrupt("extent", &self.what(), offset));
         }
         let blocks = whole_blocks(&piece.range);
-        let rebuilt =
-            self.rebuild_part(offset, &shape, piece.column, Part::Payload(blocks.clone())).await?;
+        let part = Part::Payload(blocks.clone());
+        let rebuilt = self.rebuild_part(offset, &shape, &[piece.column], part).await?.remove(0);
         let cut = piece.range.start - blocks.start..piece.range.end - blocks.start;
         Ok(vec![rebuilt.slice(cut)])
     }
@@ -67,11 +67,26 @@ impl Volume {
         shape: &Shape,
         column: usize,
     ) -> Result<(Bytes, Bytes)> {
-        let lens = shape.column(column);
-        let whole = Part::Payload(0..chunk_align(lens.payload as usize));
-        let payload = self.rebuild_part(offset, shape, column, whole).await?;
-        let owners = self.rebuild_owners(offset, shape, column).await?;
-        Ok((payload.slice(..lens.payload as usize), owners))
+        Ok(self.rebuild_columns(offset, shape, &[column]).await?.remove(0))
+    }
+
+    /// Rebuilds whole payloads and owners of columns without their own members; others are read
+    /// once for all of them.
+    pub(super) async fn rebuild_columns(
+        &self,
+        offset: u64,
+        shape: &Shape,
+        columns: &[usize],
+    ) -> Result<Vec<(Bytes, Bytes)>> {
+        let payload_len = columns.iter().map(|column| shape.column(*column).payload).max();
+        let whole = Part::Payload(0..chunk_align(payload_len.unwrap_or_default() as usize));
+        let payloads = self.rebuild_part(offset, shape, columns, whole).await?;
+        let owners = self.rebuild_part(offset, shape, columns, Part::Owners).await?;
+        let cut = |(column, (payload, owners)): (&usize, (Bytes, Bytes))| {
+            let lens = shape.column(*column);
+            (payload.slice(..lens.payload as usize), owners.slice(..lens.owners as usize))
+        };
+        Ok(columns.iter().zip(payloads.into_iter().zip(owners)).map(cut).collect())
     }
 
     /// Rebuilds a column's table of owners without its own member.
@@ -81,7 +96,7 @@ impl Volume {
         shape: &Shape,
         column: usize,
     ) -> Result<Bytes> {
-        let owners = self.rebuild_part(offset, shape, column, Part::Owners).await?;
+        let owners = self.rebuild_part(offset, shape, &[column], Part::Owners).await?.remove(0);
         Ok(owners.slice(..shape.column(column).owners as usize))
     }
 
@@ -91,14 +106,14 @@ impl Volume {
         &self,
         offset: u64,
         shape: &Shape,
-        wanted: usize,
+        wanted: &[usize],
         part: Part,
-    ) -> Result<Bytes> {
+    ) -> Result<Vec<Bytes>> {
         let (data_count, parity_count) =
             (self.geometry.data_count(), usize::from(self.geometry.parity));
         let coded_len = part_len(shape, data_count, &part);
         let mut order: Vec<usize> =
-            (0..self.geometry.width()).filter(|column| *column != wanted).collect();
+            (0..self.geometry.width()).filter(|column| !wanted.contains(column)).collect();
         order.sort_by_key(|column| part_len(shape, *column, &part) > 0);
         let mut present = Vec::with_capacity(data_count);
         let mut damaged = Vec::new();
@@ -125,7 +140,8 @@ impl Volume {
         }
         // What too few members have is garbage of a crash, or lost: then there is nothing to heal.
         damaged.into_iter().for_each(|column| self.note_damage(offset, column));
-        Ok(code::rebuild(data_count, parity_count, &present, wanted).into())
+        let rebuilt = code::rebuild(data_count, parity_count, present, wanted);
+        Ok(rebuilt.into_iter().map(Bytes::from).collect())
     }
 
     /// Reads a part of one column from its own member, verified.

@@ -165,7 +165,7 @@ impl Volume {
         {
             self.shared.disks.suspect(slot, error);
         }
-        if self.geometry.parity > 0 && member.set_damaged(true) {
+        if self.geometry.parity > 0 && member.doubt() {
             tracing::warn!(%error, volume = self.id.0, path = member.path(), "member is damaged");
         }
         self.seal_up();
@@ -231,15 +231,8 @@ impl Volume {
 }
 
 impl VolumeSet {
-    /// Writes one stripe into the open volume, into the page caches only (V1).
-    ///
-    /// `owners` add up to `payload`, which is neither empty nor longer than
-    /// [`record::PAYLOAD_LEN_MAX`].
-    ///
-    /// # Errors
-    /// [`EngineError::OutOfSpace`]; [`EngineError::Closed`] when too few disks are left to write
-    /// safely; I/O errors. What was written is garbage.
-    pub async fn append(
+    /// Writes one stripe into the open volume.
+    pub(super) async fn append_stripe(
         self: &Arc<Self>,
         owners: &[Owner],
         payload: Vec<Bytes>,
@@ -288,7 +281,7 @@ impl VolumeSet {
     }
 
     /// Opens a new volume in place of `full`, unless somebody else did.
-    async fn open_next(&self, full: Option<Arc<Volume>>) -> Result<()> {
+    async fn open_next(self: &Arc<Self>, full: Option<Arc<Volume>>) -> Result<()> {
         let _turn = self.opening.lock().await;
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_replaced = match (&current, &full) {
@@ -298,17 +291,56 @@ impl VolumeSet {
         if is_replaced {
             return Ok(());
         }
-        let volume = self.create_volume().await?;
-        self.map_mut().insert(volume.id, volume.clone());
+        let volume = match self.take_standby() {
+            Some(volume) => volume,
+            None => self.create_volume(None).await?,
+        };
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(volume);
+        let set = self.clone();
+        tokio::spawn(async move { set.prepare_standby().await });
         Ok(())
     }
 
-    /// Makes a volume on the healthy disks with room, as wide as they allow.
-    async fn create_volume(&self) -> Result<Arc<Volume>> {
+    /// The volume that waits, when nothing better can be made now. No disk is asked: one that
+    /// hangs must not keep writers from the others.
+    fn take_standby(&self) -> Option<Arc<Volume>> {
+        let standby = self.standby.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let fit = self.shared.disks.fit_slots();
+        let is_fit = |member: &Arc<Member>| fit.iter().any(|slot| slot.number == member.entry.disk);
+        let is_usable = !standby.is_sealed()
+            && standby.members().iter().all(is_fit)
+            && standby.health().is_whole()
+            && !self.wants_restripe(&standby);
+        if !is_usable {
+            // Reclaim removes it.
+            standby.seal_up();
+        }
+        is_usable.then_some(standby)
+    }
+
+    /// Makes the volume that is next, so that neither a full one nor a lost disk makes writers
+    /// wait.
+    async fn prepare_standby(&self) {
+        let _turn = self.opening.lock().await;
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.standby.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if current.is_none() || known.is_some_and(|standby| !standby.is_sealed()) {
+            return;
+        }
+        match self.create_volume(current.as_deref()).await {
+            Ok(volume) => {
+                *self.standby.lock().unwrap_or_else(PoisonError::into_inner) = Some(volume);
+            }
+            Err(error) => tracing::debug!(%error, "no volume waits"),
+        }
+    }
+
+    /// Makes a volume on the healthy disks with room, as wide as they allow, if possible on others
+    /// than those of `other`.
+    async fn create_volume(&self, other: Option<&Volume>) -> Result<Arc<Volume>> {
         for _ in 0..TRIES_MAX {
             let id = self.registry.take_volume_id();
-            let (geometry, slots) = self.choose_disks(id).await?;
+            let (geometry, slots) = self.choose_disks(id, other).await?;
             let member =
                 |slot: &Arc<Slot>| MemberEntry { disk: slot.number, epoch: 0, is_damaged: false };
             let members = slots.iter().map(member).collect();
@@ -317,15 +349,23 @@ impl VolumeSet {
             if !volume.create_members(&slots).await? {
                 continue;
             }
-            let register = move |manifest: &mut Manifest| manifest.volumes.push(entry);
-            self.registry.publish(register).await?;
-            return Ok(Arc::new(volume));
+            if !mutant::is(Mutant::UnnamedVolume) {
+                let register = move |manifest: &mut Manifest| manifest.volumes.push(entry);
+                self.registry.publish(register).await?;
+            }
+            let volume = Arc::new(volume);
+            self.map_mut().insert(id, volume.clone());
+            return Ok(volume);
         }
         Err(EngineError::Closed("disks fail faster than volumes can be made".into()))
     }
 
     /// Healthy disks with room for a member, best first, and the geometry for them.
-    async fn choose_disks(&self, id: VolumeId) -> Result<(Geometry, Vec<Arc<Slot>>)> {
+    async fn choose_disks(
+        &self,
+        id: VolumeId,
+        other: Option<&Volume>,
+    ) -> Result<(Geometry, Vec<Arc<Slot>>)> {
         let full = self.shared.disks.geometry_full();
         let fit = self.shared.disks.fit_spaces().await;
         let fit_count = fit.len();
@@ -347,6 +387,9 @@ impl VolumeSet {
             .map(|(slot, space)| (score(id, slot.disk_id, space.free.max(1)), slot))
             .collect();
         scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        let taken = other.map(Volume::members).unwrap_or_default();
+        let is_taken = |slot: &Slot| taken.iter().any(|member| member.entry.disk == slot.number);
+        scored.sort_by_key(|(_, slot)| is_taken(slot));
         Ok((geometry, scored.into_iter().map(|(_, slot)| slot).take(geometry.width()).collect()))
     }
 }

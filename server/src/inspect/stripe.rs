@@ -178,6 +178,9 @@ impl Volume {
             .collect();
         let parity_count = self.geometry.parity.into();
         let is_enough = present.len() == data_count;
-        is_enough.then(|| code::rebuild(data_count, parity_count, &present, wanted).into())
+        is_enough.then(|| {
+            let rebuilt = code::rebuild(data_count, parity_count, present, &[wanted]);
+            rebuilt.into_iter().flatten().collect()
+        })
     }
 }
