@@ -21,7 +21,7 @@ use engine::meta::{MetaConfig, MetaStore};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -47,6 +47,8 @@ struct Batch {
 pub struct Watch {
     /// Bytes on disk at most.
     pub on_disk_max: AtomicU64,
+    /// Runs at most: a lookup may have to ask each.
+    pub run_count_max: AtomicUsize,
     is_short: AtomicBool,
 }
 
@@ -103,7 +105,10 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let row_len = objects::row_len(0, BODY_LEN);
     println!("a row has {row_len} bytes; resident before: {}", mib(before.resident));
     let background = run.start_background(free_min);
-    let filled = run.fill().await;
+    let mut done = run.fill().await;
+    if done.is_ok() {
+        done = run.finish_merges().await;
+    }
     for task in &background {
         task.abort();
     }
@@ -111,8 +116,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         // An aborted task ends with an error that says so.
         let _ = task.await;
     }
-    filled?;
-    run.finish_merges().await?;
+    done?;
     index_report::end(&run);
     lookup::run(&run.store, count).await?;
     run.reopen().await
@@ -182,6 +186,7 @@ impl Run {
         Ok(Batch { sequence, writes, began })
     }
 
+    /// Waits for merges that run, and runs those that are still worth it.
     async fn finish_merges(&self) -> Result<(), Failure> {
         let began = Instant::now();
         let failed = |error: engine::EngineError| error.to_string();
@@ -241,6 +246,8 @@ impl Watching {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let kept = process::on_disk(&self.directories).iter().sum();
             self.watch.on_disk_max.fetch_max(kept, Ordering::Relaxed);
+            let run_count = self.store.index().runs().len();
+            self.watch.run_count_max.fetch_max(run_count, Ordering::Relaxed);
             let is_short = self.store.space().await.is_ok_and(|space| space.free < self.free_min);
             if is_short {
                 self.watch.is_short.store(true, Ordering::Relaxed);

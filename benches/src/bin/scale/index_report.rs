@@ -56,7 +56,9 @@ pub fn end(run: &Run) {
     let given = rows * objects::row_len(0, BODY_LEN) as f64;
     let runs = run.store.index().runs();
     let runs_len: u64 = runs.iter().map(|run| run.len).sum();
-    println!("\n== {} rows, {} runs of {}", run.count, runs.len(), mib(runs_len));
+    let most = run.watch.run_count_max.load(Ordering::Relaxed);
+    let (count, left) = (run.count, runs.len());
+    println!("\n== {count} rows, {left} runs of {}, {most} runs at most", mib(runs_len));
     for (kind, cost) in KINDS.iter().zip(run.traffic.costs()) {
         let (written, syncs) = (cost.written as f64, cost.syncs);
         let each = written / rows;

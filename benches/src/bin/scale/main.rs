@@ -19,7 +19,8 @@
 //!   does, and looks random rows up. It needs up to 350 bytes of disk a row while merging, and
 //!   stops when less than `--free-min-gib` (6) are left.
 //!
-//! Directories must be empty for `fill` and `index`; nothing is removed. Keys are scattered: no
+//! Directories must be empty for `index`, and `fill` leaves out the first puts where they were made
+//! before; nothing is removed. Keys are scattered: no
 //! two neighbours in time are neighbours in order, which is the worst case for the index.
 //!
 //! Modules in reading order: [`objects`] (what is written), [`count`] (what reaches the disks),
