@@ -45,11 +45,13 @@ pub enum Mutant {
     UnnamedVolume = 19,
     /// A volume is removed before a checkpoint contains its fence.
     RemoveBeforeCheckpoint = 20,
+    /// Scrub does not look at the copies of runs.
+    SkipRunScrub = 21,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 21] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -70,6 +72,7 @@ impl Mutant {
         (Self::MixGathered, "mix-gathered"),
         (Self::UnnamedVolume, "unnamed-volume"),
         (Self::RemoveBeforeCheckpoint, "remove-before-checkpoint"),
+        (Self::SkipRunScrub, "skip-run-scrub"),
     ];
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Progress {
     began: Mutex<Option<(Instant, u64)>>,
     scrub: Mutex<scrub::Position>,
     rounds: AtomicU64,
+    /// The newest batch when the last round of scrub began.
+    applied: AtomicU64,
     damaged: AtomicU64,
     missing: AtomicU64,
 }

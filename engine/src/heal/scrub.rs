@@ -1,8 +1,8 @@
 //! Scrub: reads everything, slowly, to find rot before a client does. It reports; repair acts.
 //!
-//! A round goes through the runs of the index on every leg, through every stripe of every sealed
-//! volume on every member, and from the rows to the volumes: a row whose body no volume holds is
-//! counted, loudly, and never removed.
+//! A round goes through the manifest and the runs of the index on every leg, through every stripe
+//! of every sealed volume on every member, and from the rows to the volumes: a row whose body no
+//! volume holds is counted, loudly, and never removed.
 
 use super::Healer;
 use crate::error::Result;
@@ -47,6 +47,7 @@ impl Healer {
         let seconds = self.config.scrub_interval.as_secs().max(1);
         let rate = (round_len / seconds).max(self.config.scrub_rate_min);
         self.look_for_names().await;
+        self.scrub_metadata().await;
         for run in runs.iter() {
             match run.scrub().await {
                 Ok(len) => self.advance(len, rate).await,
@@ -66,6 +67,17 @@ impl Healer {
         }
         self.progress.rounds.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(ROUND_MIN).await;
+    }
+
+    /// The manifest, and what lies in the journal since the last round: a checkpoint moves it to
+    /// where it is looked at.
+    async fn scrub_metadata(&self) {
+        let applied = self.store.applied_sequence();
+        let known = self.progress.applied.swap(applied, Ordering::Relaxed);
+        match self.store.scrub_metadata(known).await {
+            Ok(bad) => _ = self.progress.damaged.fetch_add(bad, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "the metadata was not looked at as a whole"),
+        }
     }
 
     /// Files that are open and have no name any more are damage, too.

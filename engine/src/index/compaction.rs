@@ -8,6 +8,7 @@ use super::{Run, RunWriter};
 use crate::error::Result;
 use crate::format::run::EncodedRow;
 use crate::mutant::{self, Mutant};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Runs of similar size that are worth a merge.
@@ -28,14 +29,27 @@ pub struct MergeInput {
     pub is_oldest: bool,
 }
 
-/// Chooses runs to merge, newest first, by their lengths: the longest stretch from the newest on in
-/// which no run is more than twice as long as all newer ones together.
+/// Chooses runs to merge, newest first, by their lengths: a stretch in which no run is more than
+/// twice as long as all newer ones of it together, and the first not more than the others. Of
+/// several the one with the shortest runs: it rewrites least for every run that goes. It need not
+/// begin at the newest run: a small one must not keep older ones of equal length apart.
 pub fn pick_merge(runs: &[Arc<Run>]) -> Option<MergeInput> {
     let lens: Vec<u64> = runs.iter().map(|run| run.len).collect();
-    let count = stretch(&lens)?;
-    Some(MergeInput { runs: runs[..count].to_vec(), is_oldest: count == runs.len() })
+    let stretch = cheapest_stretch(&lens)?;
+    let is_oldest = stretch.end == runs.len();
+    Some(MergeInput { runs: runs[stretch].to_vec(), is_oldest })
 }
 
+fn cheapest_stretch(lens: &[u64]) -> Option<Range<usize>> {
+    let stretches = (0..lens.len()).filter_map(|start| {
+        let count = stretch(&lens[start..])?;
+        Some(start..start + count)
+    });
+    let mean = |range: &Range<usize>| lens[range.clone()].iter().sum::<u64>() / range.len() as u64;
+    stretches.min_by_key(mean)
+}
+
+/// Runs from the first one on that are worth a merge.
 fn stretch(lens: &[u64]) -> Option<usize> {
     let mut total = *lens.first()?;
     let mut count = 1;
@@ -46,7 +60,8 @@ fn stretch(lens: &[u64]) -> Option<usize> {
         total += len;
         count += 1;
     }
-    (count >= MERGE_COUNT_MIN).then_some(count)
+    let is_worth_it = count >= MERGE_COUNT_MIN && lens[0] <= (total - lens[0]) * 2;
+    is_worth_it.then_some(count)
 }
 
 /// Merges runs into one.
@@ -101,12 +116,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn merges_begin_at_the_newest_and_stop_before_a_much_longer_run() {
-        assert_eq!(stretch(&[]), None);
-        assert_eq!(stretch(&[1, 1, 1]), None);
-        assert_eq!(stretch(&[1, 1, 1, 1]), Some(4));
-        assert_eq!(stretch(&[1, 1, 1, 1, 100]), Some(4));
-        assert_eq!(stretch(&[1, 100, 1, 1, 1]), None);
-        assert_eq!(stretch(&[1; 40]), Some(12));
+    fn merges_take_the_shortest_neighbours_and_stop_before_a_much_longer_run() {
+        assert_eq!(cheapest_stretch(&[]), None);
+        assert_eq!(cheapest_stretch(&[1, 1, 1]), None);
+        assert_eq!(cheapest_stretch(&[1, 1, 1, 1]), Some(0..4));
+        assert_eq!(cheapest_stretch(&[1, 1, 1, 1, 100]), Some(0..4));
+        assert_eq!(cheapest_stretch(&[1, 100, 1, 1, 1]), None);
+        assert_eq!(cheapest_stretch(&[1; 40]), Some(0..12));
+        assert_eq!(cheapest_stretch(&[1, 20, 20, 20, 20]), Some(1..5), "a small one is passed");
+        assert_eq!(cheapest_stretch(&[240, 20, 20, 20, 20]), Some(1..5), "a long one, too");
+    }
+
+    #[test]
+    fn runs_stay_few_and_rows_are_rewritten_about_once_per_factor_of_growth() {
+        let mut runs: Vec<u64> = Vec::new();
+        let (mut written, mut most) = (0, 0);
+        for count in 1..=2000u64 {
+            runs.insert(0, 1);
+            while let Some(range) = cheapest_stretch(&runs) {
+                let merged = runs[range.clone()].iter().sum();
+                written += merged;
+                runs.splice(range, [merged]);
+            }
+            assert_eq!(runs.iter().sum::<u64>(), count);
+            most = most.max(runs.len());
+        }
+        assert!(most <= 20, "{most} runs");
+        assert!(written <= 2000 * 9, "every row was written {} times", written / 2000);
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{EngineError, Result};
 use crate::format::run::{self, EncodedRow, FOOTER_LEN, Footer, FramePlace, Page, Pointer, Rows};
 use crate::format::value::Value;
 use crate::mirror::read_verified;
+use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -128,8 +129,7 @@ impl Run {
             }
             self.copy_frame(&target, section.offset, section.len).await?;
         }
-        let top_offset = self.sections.last().map_or(0, |last| last.offset + u64::from(last.len));
-        let footer_offset = self.len - FOOTER_LEN as u64;
+        let (top_offset, footer_offset) = (self.top_offset(), self.len - FOOTER_LEN as u64);
         self.copy_frame(&target, top_offset, (footer_offset - top_offset) as u32).await?;
         let verify = |bytes: &Bytes| {
             let intact = Footer::decode(bytes).map_err(|_| self.corrupt(footer_offset));
@@ -168,27 +168,46 @@ impl Run {
                 self.scrub_frame(block.offset, block.len).await?;
             }
         }
+        let top_offset = self.top_offset();
+        let footer_offset = self.len - FOOTER_LEN as u64;
+        self.scrub_frame(top_offset, (footer_offset - top_offset) as u32).await?;
+        let is_footer =
+            |bytes: &Bytes| Footer::decode(bytes).is_ok_and(|footer| footer.run_id == self.id);
+        self.scrub_piece((footer_offset, FOOTER_LEN), is_footer).await?;
         Ok(self.len)
     }
 
+    /// Where the sections end and their list begins.
+    fn top_offset(&self) -> u64 {
+        self.sections.last().map_or(0, |last| last.offset + u64::from(last.len))
+    }
+
     async fn scrub_frame(&self, offset: u64, len: u32) -> Result<Bytes> {
-        let content = self.frame(offset, len).await?;
         let place = FramePlace { run_id: self.id, offset };
+        let is_intact = |bytes: &Bytes| run::decode_frame(place, bytes).is_ok();
+        self.scrub_piece((offset, len as usize), is_intact).await?;
+        self.frame(offset, len).await
+    }
+
+    async fn scrub_piece(
+        &self,
+        (offset, len): (u64, usize),
+        is_intact: impl Fn(&Bytes) -> bool,
+    ) -> Result<()> {
         for copy in 0..self.file.copy_count() {
-            let read = self.file.read_copy(copy, offset, len as usize).await;
-            if read.is_ok_and(|bytes| run::decode_frame(place, &bytes).is_ok()) {
+            let read = self.file.read_copy(copy, offset, len).await;
+            if mutant::is(Mutant::SkipRunScrub) || read.is_ok_and(|bytes| is_intact(&bytes)) {
                 continue;
             }
-            let verify = |bytes: &Bytes| {
-                let intact = run::decode_frame(place, bytes).map_err(|_| self.corrupt(offset));
-                intact.map(|_| bytes.clone())
+            let verify = |bytes: &Bytes| match is_intact(bytes) {
+                true => Ok(bytes.clone()),
+                false => Err(self.corrupt(offset)),
             };
-            let good =
-                read_verified(&*self.file, &self.path, (offset, len as usize), verify).await?;
+            let good = read_verified(&*self.file, &self.path, (offset, len), verify).await?;
             // It stays as bad as it was; the next round tries again.
             let _ = self.file.repair_copy(copy, offset, good).await;
         }
-        Ok(content)
+        Ok(())
     }
 
     fn corrupt(&self, offset: u64) -> EngineError {

@@ -88,6 +88,24 @@ impl MetaStore {
         Ok(lame.len() as u64)
     }
 
+    /// Looks at every copy of the manifest, and moves what was in the journal before that batch to
+    /// where scrub sees it. Returns how many copies were bad; they are written again.
+    ///
+    /// # Errors
+    /// I/O errors; the next round tries again.
+    pub async fn scrub_metadata(&self, sequence: u64) -> Result<u64> {
+        let bad = self.registry.scrub(&self.disks.legs()).await?;
+        if self.checkpointed.load(Ordering::Acquire) < sequence {
+            self.checkpoint().await?;
+        }
+        Ok(bad)
+    }
+
+    /// The newest batch that rows contain.
+    pub fn applied_sequence(&self) -> u64 {
+        self.applied_sequence.load(Ordering::Acquire)
+    }
+
     async fn fill_leg(&self, slot: &Arc<Slot>) -> Result<()> {
         let journal = self.journal().expect("the store is open");
         if journal.is_failed() {

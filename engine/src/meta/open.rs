@@ -283,10 +283,12 @@ async fn drop_lame_legs(disks: &DiskSet, manifest: &Manifest) {
     }
 }
 
-async fn load_manifest(disk: &dyn Disk, deployment_id: u128) -> Result<Manifest> {
+pub(super) async fn load_manifest(disk: &dyn Disk, deployment_id: u128) -> Result<Manifest> {
     let open = disk.open(MANIFEST_PATH).await;
     let file = open.map_err(EngineError::io("open", MANIFEST_PATH))?;
-    let read = file.read(0, MANIFEST_LEN_MAX);
+    let len = file.len().await.map_err(EngineError::io("stat", MANIFEST_PATH))?;
+    let read = file
+        .read(0, usize::try_from(len).map_or(MANIFEST_LEN_MAX, |len| len.min(MANIFEST_LEN_MAX)));
     let bytes: Bytes = read.await.map_err(EngineError::io("read", MANIFEST_PATH))?;
     Manifest::decode(&bytes, deployment_id)
         .map_err(|_| EngineError::corrupt("manifest", MANIFEST_PATH, 0))

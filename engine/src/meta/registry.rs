@@ -1,7 +1,8 @@
 //! The manifest of a node, on all legs, and the ids that it hands out.
 
-use crate::disks::write_replacing;
-use crate::error::Result;
+use super::open::load_manifest;
+use crate::disks::{Slot, write_replacing};
+use crate::error::{EngineError, Result};
 use crate::format::manifest::Manifest;
 use crate::format::value::VolumeId;
 use crate::mirror::Mirror;
@@ -62,8 +63,35 @@ impl Registry {
     ) -> Result<()> {
         let registry = self.clone();
         let published = tokio::spawn(async move { registry.publish_now(edit).await });
-        let stopped = |error: tokio::task::JoinError| crate::EngineError::Closed(error.to_string());
+        let stopped = |error: tokio::task::JoinError| EngineError::Closed(error.to_string());
         published.await.map_err(stopped)?
+    }
+
+    /// Compares the copies of the manifest with what it should be, and writes it again where one is
+    /// not. Returns how many were bad.
+    ///
+    /// # Errors
+    /// As [`Registry::publish`].
+    pub async fn scrub(self: &Arc<Self>, legs: &[Arc<Slot>]) -> Result<u64> {
+        let mut bad = 0;
+        {
+            let manifest = self.manifest.lock().await;
+            for leg in legs {
+                let is_bad = match load_manifest(&*leg.disk, self.deployment_id).await {
+                    Ok(copy) => copy != *manifest,
+                    Err(error) => matches!(error, EngineError::Corrupt { .. }),
+                };
+                if is_bad {
+                    tracing::warn!(disk = leg.place, "copy of the manifest is damaged");
+                    leg.count_rot();
+                    bad += 1;
+                }
+            }
+        }
+        if bad > 0 {
+            self.publish(|_| {}).await?;
+        }
+        Ok(bad)
     }
 
     async fn publish_now(&self, edit: impl FnOnce(&mut Manifest) + Send) -> Result<()> {

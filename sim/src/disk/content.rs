@@ -254,15 +254,15 @@ impl Content {
 /// What is done to the medium behind everybody's back.
 impl Content {
     /// Flips one bit of the cache and of what is below, as a rotten medium does. Nothing beyond the
-    /// end rots. Returns whether something did.
-    pub fn rot(&mut self, offset: u64, bit: u8) -> bool {
+    /// end rots. Returns whether something did; `fault` is the name of it.
+    pub fn rot(&mut self, offset: u64, bit: u8, fault: Fault) -> bool {
         let is_there = matches!(self.pages.get(offset as usize / PAGE), Some(Some(_)));
         if offset >= self.len || !is_there {
             return false;
         }
         let sector = offset as usize / SECTOR;
         let truth = self.read((sector * SECTOR) as u64, SECTOR);
-        self.damages.add(sector, Fault::BitRot, Some(pad(truth)));
+        self.damages.add(sector, fault, Some(pad(truth)));
         let page = self.page_at(offset as usize / PAGE);
         let at = offset as usize % PAGE;
         let flipped = |page: &Bytes| [page[at] ^ (1 << (bit % 8))];

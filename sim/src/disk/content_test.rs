@@ -110,8 +110,8 @@ fn rot_is_below_the_cache_too() {
     let mut content = written(&[(0, &[0; 512])]);
     content.sync();
     put(&mut content, 10, &[0]);
-    content.rot(5, 1);
-    content.rot(9999, 1);
+    content.rot(5, 1, Fault::BitRot);
+    content.rot(9999, 1, Fault::BitRot);
     content.lose_power(ALL_LOST, &mut random(), &mut SectorFate::default());
     assert_eq!(content.read(5, 1)[0], 2);
 }

@@ -179,10 +179,22 @@ impl SimDisk {
     /// # Errors
     /// When the path names no file.
     pub fn rot(&self, path: &str, offset: u64, bit: u8) -> io::Result<()> {
+        self.rot_as(Fault::BitRot, path, offset, bit)
+    }
+
+    /// As [`SimDisk::rot`], on several disks alike: whoever calls does the same to the others.
+    ///
+    /// # Errors
+    /// When the path names no file.
+    pub fn rot_alike(&self, path: &str, offset: u64, bit: u8) -> io::Result<()> {
+        self.rot_as(Fault::Correlated, path, offset, bit)
+    }
+
+    fn rot_as(&self, fault: Fault, path: &str, offset: u64, bit: u8) -> io::Result<()> {
         let mut state = self.lock();
         let inode = state.names.file(path)?;
-        if state.file(inode).content.rot(offset, bit) {
-            state.counts.inject(Fault::BitRot);
+        if state.file(inode).content.rot(offset, bit, fault) {
+            state.counts.inject(fault);
         }
         Ok(())
     }

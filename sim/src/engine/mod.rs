@@ -10,6 +10,7 @@
 //! may be), [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence),
 //! [`batch`] (many), [`workloads`] and [`crashpoints`] (written ones, cut off everywhere).
 
+mod alike;
 pub mod batch;
 pub mod body;
 pub mod client;

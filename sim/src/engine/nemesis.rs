@@ -28,31 +28,31 @@ enum Exchange {
 
 /// What is wrong with a disk, and since when.
 #[derive(Clone, Debug, Default)]
-struct Bad {
+pub(super) struct Bad {
     /// Damage that goes on until somebody makes it good.
-    lasting: Vec<Damage>,
+    pub(super) lasting: Vec<Damage>,
     /// Rounds of scrub that were complete at the last damage that only a look at everything finds.
-    rounds: Option<u64>,
+    pub(super) rounds: Option<u64>,
     /// Whether that was after the last look at the store.
-    is_fresh: bool,
+    pub(super) is_fresh: bool,
     /// When the store has surely looked at its disks since, counted from its start.
-    noticed_at: Option<Duration>,
+    pub(super) noticed_at: Option<Duration>,
 }
 
 /// The breaker of disks.
 pub struct Nemesis {
-    random: Random,
-    bad: BTreeMap<usize, Bad>,
+    pub(super) random: Random,
+    pub(super) bad: BTreeMap<usize, Bad>,
     images: Vec<Image>,
     exchanges: VecDeque<Exchange>,
-    rounds: u64,
+    pub(super) rounds: u64,
     is_full: bool,
     is_forgetful: bool,
     /// Whether there was more damage than the margin.
     pub is_over: bool,
     /// Faults that only the nemesis knows.
     pub counts: FaultCounts,
-    margin: usize,
+    pub(super) margin: usize,
     is_alone: bool,
     /// Start of the life that runs.
     began: Option<Instant>,
@@ -86,7 +86,7 @@ impl Nemesis {
         self.bad.values_mut().for_each(|bad| bad.noticed_at = None);
     }
 
-    fn noticed_at(&self) -> Option<Duration> {
+    pub(super) fn noticed_at(&self) -> Option<Duration> {
         self.began.map(|began| began.elapsed() + self.look_time)
     }
 
@@ -208,6 +208,7 @@ impl Nemesis {
             Damage::Rot | Damage::Spoil | Damage::Vanish => {
                 self.break_file(world, target, damage);
             }
+            Damage::Alike => self.break_alike(world, disk),
             Damage::Sync(fault) => {
                 target.plan_sync(Some(fault), self.random.chance(500).then_some("volumes/"));
             }
@@ -406,6 +407,7 @@ fn is_silent(damage: Damage) -> bool {
         Damage::Rot
         | Damage::Spoil
         | Damage::Vanish
+        | Damage::Alike
         | Damage::Errors(_)
         | Damage::Elsewhere(_)
         | Damage::Unlisted(_)
@@ -435,6 +437,7 @@ fn is_noticeable(damage: Damage) -> bool {
         | Damage::Absent(_) => false,
         Damage::Rot
         | Damage::Spoil
+        | Damage::Alike
         | Damage::Errors(_)
         | Damage::Dying
         | Damage::Lost
@@ -474,7 +477,7 @@ fn absent(world: &mut World, disk: usize, is_missing: bool) {
 
 fn draw(random: &mut Random, is_alone: bool) -> Damage {
     let few = *random.pick(&[5, 50, 301]);
-    let kinds = if is_alone { 12 } else { 19 };
+    let kinds = if is_alone { 12 } else { 20 };
     match random.below(kinds) {
         0..3 => Damage::Rot,
         3 => Damage::Spoil,
@@ -490,6 +493,7 @@ fn draw(random: &mut Random, is_alone: bool) -> Damage {
         14 => Damage::Swap,
         15 => Damage::Rollback,
         16 => Damage::Away,
+        17 => Damage::Alike,
         _ => Damage::Absent(random.chance(500)),
     }
 }

@@ -136,6 +136,8 @@ pub enum Damage {
     Unlisted(u32),
     /// More and more sectors cannot be read.
     Dying,
+    /// The same bit rots at the same place of the same file, on as many disks as may fail.
+    Alike,
     /// Nothing works any more.
     Lost,
     /// Nothing can be written any more.

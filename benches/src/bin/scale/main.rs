@@ -7,6 +7,7 @@
 //! ... scale fill --dirs /d1 --objects 10000000 --len 256 --then-abort
 //! ... scale open --dirs /d1 --objects 10000000
 //! ... scale index --dirs /d1 --rows 100000000
+//! ... scale repair --dirs /dev/shm/{1,2,3,4,5,6,7,8} --objects 256 --len 4194304 --lost 4
 //! ```
 //!
 //! - `fill` opens a node inside the process, puts objects, then overwrites and deletes a share of
@@ -18,6 +19,9 @@
 //! - `index` fills the metadata store alone with rows whose bodies lie elsewhere, merges as a node
 //!   does, and looks random rows up. It needs up to 350 bytes of disk a row while merging, and
 //!   stops when less than `--free-min-gib` (6) are left.
+//!
+//! - `repair` fills a store, empties `--lost` of its directories and times their rebuilding;
+//!   `--parity` for another geometry than the default.
 //!
 //! Directories must be empty for `index`, and `fill` leaves out the first puts where they were made
 //! before; nothing is removed. Keys are scattered: no
@@ -37,6 +41,7 @@ mod lookup;
 mod objects;
 mod open;
 mod process;
+mod repair;
 mod report;
 mod store;
 
@@ -46,7 +51,7 @@ use store::Failure;
 use tokio::runtime::Builder;
 
 /// Names that may be given.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "dirs",
     "objects",
     "len",
@@ -58,6 +63,8 @@ const NAMES: [&str; 11] = [
     "looks",
     "rows",
     "free-min-gib",
+    "lost",
+    "parity",
 ];
 
 fn main() -> ExitCode {
@@ -78,6 +85,7 @@ fn start() -> Result<(), Failure> {
         match arguments.command.as_str() {
             "fill" => fill::run(&arguments).await,
             "open" => open::run(&arguments).await,
+            "repair" => repair::run(&arguments).await,
             "index" => index::run(&arguments).await,
             other => Err(format!("{other} is no subcommand")),
         }
