@@ -70,6 +70,7 @@ enum Request {
     Append(Append),
     /// Go on in files that every leg has; answers with the newest batch in others.
     Rotate(oneshot::Sender<Result<u64>>),
+    Paths(oneshot::Sender<Vec<String>>),
 }
 
 struct Append {
@@ -188,6 +189,16 @@ impl Journal {
         answer.await.map_err(|_| closed())?
     }
 
+    /// Paths of the files that every leg of the metadata must have.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`].
+    pub async fn paths(&self) -> Result<Vec<String>> {
+        let (done, answer) = oneshot::channel();
+        self.queue.send(Request::Paths(done)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())
+    }
+
     /// Declares every batch up to `sequence` contained in a durable checkpoint: its files may be
     /// used again.
     pub fn release(&self, sequence: u64) {
@@ -251,6 +262,10 @@ impl Writer {
                 Some(Request::Rotate(done)) => {
                     let rotated = self.ring.rotate(&mut self.released).await;
                     let _ = done.send(rotated.map(|()| self.next_sequence - 1));
+                    continue;
+                }
+                Some(Request::Paths(done)) => {
+                    let _ = done.send(self.ring.complete_paths());
                     continue;
                 }
                 None => return,

@@ -3,7 +3,8 @@
 //! Every page of every file of the generation is looked at. The intact batches that follow the
 //! checkpoint without a gap are the tail to replay. After a gap there must be no intact batch of a
 //! later number: by B2 it would prove that the missing one was durable, so it is rot (or a lost
-//! write), and the journal is refused instead of being cut.
+//! write), and the journal is refused instead of being cut. The same where the next batch would lie
+//! in a page that no disk can read: a tail that was torn can be read.
 
 use super::ring::FILE_COUNT_MIN;
 use super::{BatchPlace, JOURNAL_DIR, file_path, parse_file_name};
@@ -13,11 +14,15 @@ use crate::format::PAGE_LEN;
 use crate::format::batch::{self, Batch};
 use crate::mutant::{self, Mutant};
 use bytes::{Bytes, BytesMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
 /// Times that everything is read before a start gives up: a read can fail, or go elsewhere, once.
 const TRIES_MAX: usize = 5;
+
+/// Times that a page is read before it counts as one that cannot be.
+const PAGE_TRIES: usize = 5;
 
 /// Where an intact batch lies: on which of the disks, in the journal, and how long.
 #[derive(Clone, Copy)]
@@ -68,11 +73,16 @@ impl Recovery {
         let mut failure = None;
         let mut is_whole = generation == 0;
         let mut newest = vec![None; disks.len()];
+        let mut hidden: Option<BTreeSet<(u32, u64)>> = None;
         for (index, disk) in disks.iter().enumerate() {
             match scan_disk(&**disk, generation, &mut files).await {
                 Ok(scanned) => {
                     is_whole |= scanned.file_count >= FILE_COUNT_MIN;
                     newest[index] = scanned.newest;
+                    hidden = Some(match hidden {
+                        Some(hidden) => &hidden & &scanned.hidden,
+                        None => scanned.hidden,
+                    });
                     for (sequence, (place, len)) in scanned.batches {
                         let copies = found.entry(sequence).or_default();
                         copies.push(Found { disk: index, place, len });
@@ -85,6 +95,7 @@ impl Recovery {
             let missing = EngineError::corrupt("journal: files are missing", JOURNAL_DIR, 0);
             return Err(failure.unwrap_or(missing));
         }
+        check_next(&found, files.keys().copied(), &hidden.unwrap_or_default())?;
         found.retain(|sequence, _| *sequence > checkpoint);
         let mut end = checkpoint + 1;
         while found.contains_key(&end) {
@@ -156,11 +167,36 @@ impl Recovery {
     }
 }
 
+/// Checks that no page hides the batch behind the newest one: in its file, or at the beginning of
+/// another.
+///
+/// # Errors
+/// The I/O error of that page.
+fn check_next(
+    found: &BTreeMap<u64, Vec<Found>>,
+    files: impl Iterator<Item = u32>,
+    hidden: &BTreeSet<(u32, u64)>,
+) -> Result<()> {
+    let newest = found.last_key_value().map(|(_, copies)| copies[0]);
+    let behind = newest.map(|newest| (newest.place.file, newest.place.offset + newest.len));
+    let places = files.map(|file| (file, 0)).chain(behind);
+    match places.into_iter().find(|place| hidden.contains(place)) {
+        Some((file, offset)) => {
+            let what = format!("journal file {file} at byte {offset}");
+            let reason = "no disk can read it, and the newest batch may be there";
+            Err(EngineError::io("read", &what)(io::Error::other(reason)))
+        }
+        None => Ok(()),
+    }
+}
+
 /// What one disk has of a generation.
 struct Scanned {
     batches: BTreeMap<u64, (BatchPlace, u64)>,
     newest: Option<(u64, Bytes)>,
     file_count: usize,
+    /// Places, by file and offset, where a batch may begin that cannot be read.
+    hidden: BTreeSet<(u32, u64)>,
 }
 
 /// Finds the batches of one disk. Also notes the newest batch of each file.
@@ -170,7 +206,8 @@ async fn scan_disk(
     files: &mut BTreeMap<u32, u64>,
 ) -> Result<Scanned> {
     let names = disk.list(JOURNAL_DIR).await.map_err(EngineError::io("list", JOURNAL_DIR))?;
-    let mut scanned = Scanned { batches: BTreeMap::new(), newest: None, file_count: 0 };
+    let mut scanned =
+        Scanned { batches: BTreeMap::new(), newest: None, file_count: 0, hidden: BTreeSet::new() };
     for (owner, file) in names.iter().filter_map(|name| parse_file_name(name)) {
         if owner == generation {
             let place = BatchPlace { generation, file, offset: 0 };
@@ -191,8 +228,8 @@ async fn scan_file(disk: &dyn Disk, mut place: BatchPlace, scanned: &mut Scanned
     let path = file_path(&place);
     let file = disk.open(&path).await.map_err(EngineError::io("open", &path))?;
     let len = file.len().await.map_err(EngineError::io("stat", &path))?;
-    let bytes = match file.read(0, len as usize).await {
-        Ok(bytes) => bytes,
+    let (bytes, unreadable) = match file.read(0, len as usize).await {
+        Ok(bytes) => (bytes, BTreeSet::new()),
         // A sector that cannot be read takes only the batch that it is in: another copy has that.
         Err(_) => read_around(&*file, len).await,
     };
@@ -210,21 +247,42 @@ async fn scan_file(disk: &dyn Disk, mut place: BatchPlace, scanned: &mut Scanned
                 }
                 place.offset += len;
             }
-            None => place.offset += PAGE_LEN,
+            None => {
+                let len = batch::peek_len(&rest, place.generation).unwrap_or(PAGE_LEN);
+                if unreadable.range(place.offset..place.offset + len).next().is_some() {
+                    scanned.hidden.insert((place.file, place.offset));
+                }
+                place.offset += PAGE_LEN;
+            }
         }
     }
     Ok(last)
 }
 
-/// Reads a file page by page, zeros where it fails.
-async fn read_around(file: &dyn DiskFile, len: u64) -> Bytes {
+/// Reads a file page by page, zeros where it fails; also returns the offsets of those pages.
+async fn read_around(file: &dyn DiskFile, len: u64) -> (Bytes, BTreeSet<u64>) {
     let mut bytes = BytesMut::zeroed(len as usize);
+    let mut unreadable = BTreeSet::new();
     for offset in (0..len).step_by(PAGE_LEN as usize) {
-        if let Ok(page) = file.read(offset, PAGE_LEN as usize).await {
-            let start = offset as usize;
-            let end = (start + page.len()).min(bytes.len());
-            bytes[start..end].copy_from_slice(&page[..end - start]);
+        match read_page(file, offset).await {
+            Ok(page) => {
+                let start = offset as usize;
+                let end = (start + page.len()).min(bytes.len());
+                bytes[start..end].copy_from_slice(&page[..end - start]);
+            }
+            Err(_) => _ = unreadable.insert(offset),
         }
     }
-    bytes.freeze()
+    (bytes.freeze(), unreadable)
+}
+
+async fn read_page(file: &dyn DiskFile, offset: u64) -> io::Result<Bytes> {
+    let mut tries_left = PAGE_TRIES;
+    loop {
+        tries_left -= 1;
+        match file.read(offset, PAGE_LEN as usize).await {
+            Err(_) if tries_left > 0 => {}
+            read => return read,
+        }
+    }
 }

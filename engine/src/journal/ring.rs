@@ -214,6 +214,17 @@ impl Ring {
         Ok(())
     }
 
+    /// Paths of the files that every leg has.
+    pub(super) fn complete_paths(&self) -> Vec<String> {
+        let complete = self.files.iter().filter(|file| file.file.is_complete());
+        let place = |file: &RingFile| BatchPlace {
+            generation: self.generation,
+            file: file.number,
+            offset: 0,
+        };
+        complete.map(|file| file_path(&place(file))).collect()
+    }
+
     /// Whether what is written is on as many copies as an acknowledgement needs.
     pub(super) fn is_safe(&self) -> bool {
         self.disk.is_safe()

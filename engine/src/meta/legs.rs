@@ -72,13 +72,15 @@ impl MetaStore {
             let runs = runs.iter().map(|id| format!("{id:016x}"));
             let unlisted = runs.filter(|name| !names.contains(name));
             let doubtful = unlisted.map(|name| format!("{RUN_DIR}/{name}"));
+            let mut vanished = None;
             for path in doubtful.chain([MANIFEST_PATH.to_owned()]) {
-                let opened = slot.disk.open(&path).await;
-                if opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                    tracing::error!(path, disk = slot.place, "a file of the metadata vanished");
-                    lame.push(slot.clone());
-                    break;
+                if is_missing(slot, &path).await {
+                    vanished = Some(path);
                 }
+            }
+            if let Some(path) = vanished.or(self.vanished_journal(slot).await) {
+                tracing::error!(path, disk = slot.place, "a file of the metadata vanished");
+                lame.push(slot.clone());
             }
         }
         if lame.is_empty() || lame.len() == legs.len() {
@@ -86,6 +88,20 @@ impl MetaStore {
         }
         self.disks.drop_lame_legs(&lame).await?;
         Ok(lame.len() as u64)
+    }
+
+    /// A file of the journal that the leg has no more by its name.
+    async fn vanished_journal(&self, slot: &Slot) -> Option<String> {
+        let journal = self.journal()?;
+        for path in journal.paths().await.ok()? {
+            // The ring may have done without it in the meantime.
+            if is_missing(slot, &path).await
+                && journal.paths().await.is_ok_and(|paths| paths.contains(&path))
+            {
+                return Some(path);
+            }
+        }
+        None
     }
 
     /// Looks at every copy of the manifest, and moves what was in the journal before that batch to
@@ -159,4 +175,9 @@ impl MetaStore {
         }
         Ok(())
     }
+}
+
+async fn is_missing(slot: &Slot, path: &str) -> bool {
+    let opened = slot.disk.open(path).await;
+    opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -4,6 +4,7 @@ use super::nemesis::{Bad, Nemesis};
 use super::run::Run;
 use super::world::World;
 use crate::disk::SimDisk;
+use bytes::Bytes;
 use engine::disks::recognise::IDENTITY_PATH;
 use engine::format::identity::Identity;
 use engine::format::manifest::Manifest;
@@ -11,8 +12,14 @@ use engine::meta::MANIFEST_PATH;
 use engine::object::StoreStatus;
 use std::time::Duration;
 
-/// Looks at copies that are being written before they count as different.
-const LOOKS_MAX: u64 = 500;
+/// Looks at copies of a store that does not come to rest.
+const LOOKS_MAX: u64 = 1000;
+
+/// Looks at which copies differ in the same way before they count as different.
+const SAME_LOOKS_MAX: u64 = 50;
+
+/// A file, and what each disk has of it.
+type Difference = (String, Vec<Option<Bytes>>);
 
 impl Nemesis {
     /// The same bit rots at the same place of the same file: on this disk, and on others until as
@@ -44,32 +51,40 @@ impl Run {
         let disks = self.world.disks.iter().enumerate();
         let legs: Vec<&SimDisk> =
             disks.filter(|(place, _)| is_leg(*place)).map(|(_, disk)| disk).collect();
+        let mut before = None;
         let mut looks = 0;
-        while let Some(path) = first_difference(&legs) {
-            looks += 1;
-            if looks > LOOKS_MAX {
-                return Err(format!("K13: copies of {path} differ on {} disks", legs.len()));
+        for look in 0..LOOKS_MAX {
+            let Some(difference) = first_difference(&legs) else { return Ok(()) };
+            // What changes is being written.
+            looks = if before.as_ref() == Some(&difference) { looks + 1 } else { 0 };
+            if looks > SAME_LOOKS_MAX {
+                return Err(format!(
+                    "K13: copies of {} differ on {} disks",
+                    difference.0,
+                    legs.len()
+                ));
             }
-            // Not in step with anything that goes round and round.
-            tokio::time::sleep(Duration::from_millis(3 + looks % 17)).await;
+            before = Some(difference);
+            // Not in step with anything that goes round and round, and longer than a slow disk takes.
+            tokio::time::sleep(Duration::from_millis(3 + look % 17 * 97)).await;
         }
         Ok(())
     }
 }
 
 /// A file of the metadata that is not the same on all disks.
-fn first_difference(legs: &[&SimDisk]) -> Option<String> {
-    let (first, others) = legs.split_first()?;
-    let differs = |path: &str| {
-        let content = first.content(path).ok();
-        content.is_none() || others.iter().any(|other| other.content(path).ok() != content)
+fn first_difference(legs: &[&SimDisk]) -> Option<Difference> {
+    let difference = |path: String| {
+        let copies: Vec<_> = legs.iter().map(|leg| leg.content(&path).ok()).collect();
+        let is_same = copies.windows(2).all(|pair| pair[0] == pair[1]) && copies[0].is_some();
+        (!is_same).then_some((path, copies))
     };
-    if differs(MANIFEST_PATH) {
-        return Some(MANIFEST_PATH.to_owned());
+    let first = legs.first()?;
+    if let Some(found) = difference(MANIFEST_PATH.to_owned()) {
+        return Some(found);
     }
     let identity = Identity::decode(&first.content(IDENTITY_PATH).ok()?).ok()?;
     let manifest = first.content(MANIFEST_PATH).ok()?;
     let manifest = Manifest::decode(&manifest, identity.deployment_id).ok()?;
-    let runs = manifest.runs.iter().map(|run| format!("runs/{run:016x}"));
-    runs.into_iter().find(|path| differs(path))
+    manifest.runs.iter().find_map(|run| difference(format!("runs/{run:016x}")))
 }

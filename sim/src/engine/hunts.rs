@@ -28,22 +28,21 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 18] = [
+pub const ENGINE_HUNTS: [EngineHunt; 17] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
-    hunt_of(Mutant::ServeUnsyncedTail, 4, Budget::Strict, 300),
+    hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ReclaimWithoutCopy, 4, Budget::Strict, 100),
     hunt_of(Mutant::SkipDirectorySync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ReleaseEarly, 1, Budget::Strict, 20_000),
     hunt_of(Mutant::WrongColumnOrder, 4, Budget::Strict, 100),
     hunt_of(Mutant::KeepFailedLeg, 2, Budget::Strict, 200),
-    hunt_of(Mutant::BelieveStaleLeg, 2, Budget::Over, 2000),
     hunt_of(Mutant::ServeUnverified, 2, Budget::Strict, 1000),
     hunt_of(Mutant::DropTombstones, 2, Budget::Strict, 2000),
     hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
     hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 4000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
-    hunt_of(Mutant::RetryFailedSync, 2, Budget::Strict, 12_000),
+    hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 1000),
     hunt_of(Mutant::MixGathered, 4, Budget::Strict, 500),
     hunt_of(Mutant::UnnamedVolume, 4, Budget::Strict, 100),
     hunt_of(Mutant::SkipRunScrub, 2, Budget::Strict, 2000),
