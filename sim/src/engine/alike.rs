@@ -65,7 +65,7 @@ impl Run {
                 ));
             }
             before = Some(difference);
-            // Not in step with anything that goes round and round, and longer than a slow disk takes.
+            // Not in step with what goes round and round, and longer than a slow disk takes.
             tokio::time::sleep(Duration::from_millis(3 + look % 17 * 97)).await;
         }
         Ok(())
