@@ -7,9 +7,9 @@ use engine::mutant::Mutant;
 /// Seeds within which a mutant must be caught.
 pub const SEEDS_MAX: u64 = 200;
 
-/// Bugs of the engine that need several disks, or damage on disks, to show: the scenarios here have
-/// neither. `cargo engine-sim` has both.
-const NOT_HERE: [Mutant; 11] = [
+/// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
+/// the scenarios here have none of it. `cargo engine-sim` has all.
+const NOT_HERE: [Mutant; 14] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -21,6 +21,9 @@ const NOT_HERE: [Mutant; 11] = [
     Mutant::CutAtBadBatch,
     Mutant::RetryFailedSync,
     Mutant::AckLoneCopy,
+    Mutant::ReleaseEarly,
+    Mutant::RemoveBeforeCheckpoint,
+    Mutant::SkipRunScrub,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.
