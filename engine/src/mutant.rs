@@ -47,11 +47,13 @@ pub enum Mutant {
     RemoveBeforeCheckpoint = 20,
     /// Scrub does not look at the copies of runs.
     SkipRunScrub = 21,
+    /// A disk that is filled anew counts as having the files that were open before.
+    WriteUnnamed = 22,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 21] = [
+    pub const ALL: [(Self, &'static str); 22] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -73,6 +75,7 @@ impl Mutant {
         (Self::UnnamedVolume, "unnamed-volume"),
         (Self::RemoveBeforeCheckpoint, "remove-before-checkpoint"),
         (Self::SkipRunScrub, "skip-run-scrub"),
+        (Self::WriteUnnamed, "write-unnamed"),
     ];
 }
 

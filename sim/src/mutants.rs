@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo engine-sim` has all.
-const NOT_HERE: [Mutant; 14] = [
+const NOT_HERE: [Mutant; 15] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -24,6 +24,7 @@ const NOT_HERE: [Mutant; 14] = [
     Mutant::ReleaseEarly,
     Mutant::RemoveBeforeCheckpoint,
     Mutant::SkipRunScrub,
+    Mutant::WriteUnnamed,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

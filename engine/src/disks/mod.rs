@@ -201,6 +201,7 @@ impl DiskSet {
             disk: at.disk.clone(),
             is_unverified,
             is_stale: AtomicBool::new(is_unverified),
+            fillings: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
             health: Mutex::new((DiskState::Healthy, String::new())),
             errors: AtomicU64::new(0),

@@ -23,6 +23,8 @@ pub struct Slot {
     pub is_unverified: bool,
     /// Whether its copy of the metadata, if any, is not current.
     pub(super) is_stale: AtomicBool,
+    /// Times that its copy of the metadata was begun anew.
+    pub(super) fillings: AtomicU64,
     /// Whether its members were told that they must be verified.
     pub(super) doubted: AtomicBool,
     pub(super) health: Mutex<(DiskState, String)>,
@@ -81,6 +83,17 @@ impl Slot {
     /// Its copy of the metadata missed a change.
     pub fn make_stale(&self) {
         self.is_stale.store(true, Ordering::Release);
+    }
+
+    /// Which copy of the metadata the disk holds or is about to: a file that was opened in an
+    /// earlier one may still be open, but has no name any more.
+    pub fn filling(&self) -> u64 {
+        self.fillings.load(Ordering::Acquire)
+    }
+
+    /// Its copy of the metadata is begun anew, or dropped for good.
+    pub fn begin_filling(&self) {
+        self.fillings.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Counts an operation that failed.

@@ -42,6 +42,7 @@ impl MetaStore {
         let Some((slot, _)) = best else {
             return Ok(false);
         };
+        slot.begin_filling();
         self.clear_leg(&*slot.disk).await?;
         self.mirror.begin_joining(slot.clone());
         let filled = self.fill_leg(&slot).await;

@@ -4,10 +4,31 @@ use super::{Inner, is_answer};
 use crate::disks::Slot;
 use crate::env::{DiskFile, Durability, IoFuture};
 use crate::error::{EngineError, Result};
+use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// A file that is open on one disk.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) slot: Arc<Slot>,
+    /// The disk's copy of the metadata when it was opened.
+    pub(super) filling: u64,
+    pub(super) file: Arc<dyn DiskFile>,
+}
+
+impl Handle {
+    fn is_on(&self, slot: &Arc<Slot>) -> bool {
+        Arc::ptr_eq(&self.slot, slot) && self.is_named()
+    }
+
+    /// Whether the file is part of the copy that its disk holds now (X6).
+    fn is_named(&self) -> bool {
+        self.filling == self.slot.filling() || mutant::is(Mutant::WriteUnnamed)
+    }
+}
 
 /// An open file of the mirror: one handle per leg that has it.
 pub(super) struct MirrorFile {
@@ -15,8 +36,6 @@ pub(super) struct MirrorFile {
     path: String,
     handles: Arc<RwLock<Vec<Handle>>>,
 }
-
-type Handle = (Arc<Slot>, Arc<dyn DiskFile>);
 
 impl MirrorFile {
     pub(super) fn new(inner: Arc<Inner>, path: String, handles: Vec<Handle>) -> Self {
@@ -29,12 +48,13 @@ impl MirrorFile {
 
     /// Handles of those who still take part in changes.
     fn targets(&self) -> Vec<Handle> {
-        let is_target = |handle: &Handle| self.inner.is_target(&handle.0);
+        let is_target = |handle: &Handle| handle.is_named() && self.inner.is_target(&handle.slot);
         self.handles().into_iter().filter(is_target).collect()
     }
 
     fn handle(&self, copy: usize) -> Option<Handle> {
-        self.handles.read().unwrap_or_else(PoisonError::into_inner).get(copy).cloned()
+        let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+        handles.get(copy).filter(|handle| handle.is_named()).cloned()
     }
 
     /// Changes every copy; a leg without a copy would miss the change and makes it fail.
@@ -45,7 +65,7 @@ impl MirrorFile {
             .disks
             .legs()
             .into_iter()
-            .find(|leg| !handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, leg)));
+            .find(|leg| !handles.iter().any(|handle| handle.is_on(leg)));
         if let Some(leg) = missing {
             let text = format!("{} has no copy on {}", self.path, leg.place);
             return Box::pin(async move {
@@ -56,9 +76,9 @@ impl MirrorFile {
         }
         let running: Vec<_> = handles
             .into_iter()
-            .map(|(slot, file)| {
-                let future = operation(&*file);
-                async move { (slot, future.await) }
+            .map(|handle| {
+                let future = operation(&*handle.file);
+                async move { (handle.slot, future.await) }
             })
             .collect();
         Box::pin(async move {
@@ -72,16 +92,17 @@ impl DiskFile for MirrorFile {
     /// Reads from the first copy that answers.
     fn read(&self, offset: u64, len: usize) -> IoFuture<Bytes> {
         let handles = self.handles();
-        let first = handles.iter().position(|(slot, _)| slot.is_readable()).unwrap_or_default();
+        let is_worth = |handle: &Handle| handle.slot.is_readable() && handle.is_named();
+        let first = handles.iter().position(is_worth).unwrap_or_default();
         // The operation begins now, as it does on a plain file.
-        let running = handles[first].1.read(offset, len);
+        let running = handles[first].file.read(offset, len);
         let find = FindCopies::of(self);
         Box::pin(async move {
             let result = running.await;
             if !is_worth_another(&result) {
                 return result;
             }
-            handles[first].0.count_error();
+            handles[first].slot.count_error();
             let known = handles.len();
             let others = handles.into_iter().enumerate().filter(|(index, _)| *index != first);
             let result = read_any(others.map(|(_, handle)| handle), (offset, len), result).await;
@@ -103,7 +124,7 @@ impl DiskFile for MirrorFile {
 
     /// The longest copy's.
     fn len(&self) -> IoFuture<u64> {
-        let running: Vec<_> = self.handles().iter().map(|(_, file)| file.len()).collect();
+        let running: Vec<_> = self.handles().iter().map(|handle| handle.file.len()).collect();
         Box::pin(async move {
             let mut longest = Err(io::Error::other("no copy answers"));
             for result in join_all(running).await {
@@ -131,20 +152,20 @@ impl DiskFile for MirrorFile {
 
     fn copy_len(&self, copy: usize) -> IoFuture<u64> {
         match self.handle(copy) {
-            Some((_, file)) => file.len(),
+            Some(handle) => handle.file.len(),
             None => no_copy(),
         }
     }
 
     fn read_copy(&self, copy: usize, offset: u64, len: usize) -> IoFuture<Bytes> {
         match self.handle(copy) {
-            Some((_, file)) => file.read(offset, len),
+            Some(handle) => handle.file.read(offset, len),
             None => no_copy(),
         }
     }
 
     fn repair_copy(&self, copy: usize, offset: u64, bytes: Bytes) -> IoFuture<()> {
-        let Some((slot, file)) = self.handle(copy) else { return no_copy() };
+        let Some(Handle { slot, file, .. }) = self.handle(copy) else { return no_copy() };
         let inner = self.inner.clone();
         slot.count_rot();
         let running = file.write(offset, vec![bytes], Durability::Synced);
@@ -161,7 +182,7 @@ impl DiskFile for MirrorFile {
 
     fn is_complete(&self) -> bool {
         let handles = self.handles();
-        let has = |target: &Arc<Slot>| handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, target));
+        let has = |target: &Arc<Slot>| handles.iter().any(|handle| handle.is_on(target));
         self.inner.targets().iter().all(has)
     }
 }
@@ -180,11 +201,11 @@ async fn read_any(
     (offset, len): (u64, usize),
     mut result: io::Result<Bytes>,
 ) -> io::Result<Bytes> {
-    for (_, file) in handles {
+    for handle in handles {
         if !is_worth_another(&result) {
             break;
         }
-        result = file.read(offset, len).await.or(result);
+        result = handle.file.read(offset, len).await.or(result);
     }
     result
 }
@@ -204,16 +225,16 @@ impl FindCopies {
 
     /// Returns the handles there are then, new ones last.
     async fn run(&self) -> Vec<Handle> {
-        let knows = |handles: &[Handle], leg: &Arc<Slot>| {
-            handles.iter().any(|(slot, _)| Arc::ptr_eq(slot, leg))
-        };
+        let knows =
+            |handles: &[Handle], leg: &Arc<Slot>| handles.iter().any(|handle| handle.is_on(leg));
         for leg in self.inner.disks.legs() {
             let is_known =
                 knows(&self.handles.read().unwrap_or_else(PoisonError::into_inner), &leg);
+            let filling = leg.filling();
             if !is_known && let Ok(file) = leg.disk.open(&self.path).await {
                 let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
                 if !knows(&handles, &leg) {
-                    handles.push((leg, file));
+                    handles.push(Handle { slot: leg, filling, file });
                 }
             }
         }

@@ -10,6 +10,8 @@
 //! - X2: files hold the same bytes on all legs: their checksums know the store, not the disk.
 //! - X3: a leg that is being filled takes part in everything that is created from then on; when it
 //!   fails it is dropped without further ado.
+//! - X6: a leg that is filled anew has only what was opened there since: a file that is open from
+//!   before lost its name, and what is written to it is on no copy.
 //! - X4: no space on a leg is an answer, not a failure of the leg.
 //! - X5: a change that succeeded on one leg only, the others having been left out meanwhile, is an
 //!   acknowledgement for nobody: the journal asks [`Disk::is_safe`] before and after it writes.
@@ -22,7 +24,7 @@ use crate::disks::{DiskSet, Slot};
 use crate::env::{Device, Disk, DiskFile, DiskSpace, IoFuture};
 use crate::format::roster::DiskNumber;
 use crate::mutant::{self, Mutant};
-use file::MirrorFile;
+use file::{Handle, MirrorFile};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::io;
@@ -201,10 +203,15 @@ impl Mirror {
 
 impl Disk for Mirror {
     fn create(&self, path: &str) -> IoFuture<Arc<dyn DiskFile>> {
-        let running = self.on_targets(|slot| slot.disk.create(path));
+        let running = self.on_targets(|slot| {
+            let (filling, created) = (slot.filling(), slot.disk.create(path));
+            Box::pin(async move { Ok((filling, created.await?)) })
+        });
         let (inner, path) = (self.inner.clone(), path.to_owned());
         Box::pin(async move {
-            let handles = running.await?;
+            let created = running.await?.into_iter();
+            let handles =
+                created.map(|(slot, (filling, file))| Handle { slot, filling, file }).collect();
             Ok(Arc::new(MirrorFile::new(inner, path, handles)) as Arc<dyn DiskFile>)
         })
     }
@@ -217,16 +224,17 @@ impl Disk for Mirror {
             .targets()
             .into_iter()
             .map(|slot| {
+                let filling = slot.filling();
                 let future = slot.disk.open(&path);
-                async move { (slot, future.await) }
+                async move { future.await.map(|file| Handle { slot, filling, file }) }
             })
             .collect();
         Box::pin(async move {
             let mut handles = Vec::new();
             let mut last = io::Error::from(io::ErrorKind::NotFound);
-            for (slot, result) in join_all(running).await {
+            for result in join_all(running).await {
                 match result {
-                    Ok(file) => handles.push((slot, file)),
+                    Ok(handle) => handles.push(handle),
                     // Any other error is worth more than an absence that only one leg tells.
                     Err(error) if error.kind() != io::ErrorKind::NotFound => last = error,
                     Err(_) => {}

@@ -62,6 +62,15 @@ impl Copies {
         self.current = Some(place);
     }
 
+    /// It is in a file that the store had removed from that disk: no start will find it.
+    pub(super) fn removed(&mut self, path: &str, offset: u64, disk: u64) {
+        if path.starts_with("journal/") {
+            let text =
+                format!("K20: {path} goes on at {offset} on disk {disk}, where it was removed");
+            self.broken = self.broken.take().or(Some(text));
+        }
+    }
+
     /// It is durable on that disk.
     pub(super) fn done(&mut self, path: &str, offset: u64, disk: u64) {
         let is_current =
@@ -103,5 +112,9 @@ mod tests {
         assert_eq!(write(&mut copies, "journal/b-0", 0, &[1]), None, "it failed, another began");
         copies.forget();
         assert_eq!(write(&mut copies, "journal/b-0", 4096, &[1, 2]), None, "the process died");
+        copies.removed("volumes/x", 0, 1);
+        assert_eq!(copies.take_broken(), None, "no journal");
+        copies.removed("journal/b-0", 8192, 2);
+        assert!(copies.take_broken().is_some_and(|text| text.contains("at 8192 on disk 2")));
     }
 }

@@ -230,15 +230,19 @@ impl OpenFile {
         offset: u64,
         write: impl FnOnce(&Descriptor) -> io::Result<()> + Send + 'static,
     ) -> IoFuture<()> {
-        let (machine, disk) = {
+        let (machine, disk, is_removed) = {
             let state = lock(&self.0.state);
-            (state.machine.clone(), state.device().number)
+            let inode = self.0.inode;
+            let is_removed = state.unlinked.contains(&inode) && !state.names.is_linked(inode);
+            (state.machine.clone(), state.device().number, is_removed)
         };
         machine.copies().begin(&self.0.name, offset);
         let (running, file) = (self.write_and_sync(write), self.0.clone());
         Box::pin(async move {
             let result = running.await;
-            if result.is_ok() {
+            if result.is_ok() && is_removed {
+                machine.copies().removed(&file.name, offset, disk);
+            } else if result.is_ok() {
                 machine.copies().done(&file.name, offset, disk);
             }
             result
