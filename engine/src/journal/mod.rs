@@ -350,7 +350,7 @@ pub(crate) fn file_path(place: &BatchPlace) -> String {
 }
 
 /// Generation and number of a file of the ring, from its name.
-pub fn parse_file_name(name: &str) -> Option<(u64, u32)> {
+pub(crate) fn parse_file_name(name: &str) -> Option<(u64, u32)> {
     let (generation, file) = name.split_once('-')?;
     Some((u64::from_str_radix(generation, 16).ok()?, file.parse().ok()?))
 }

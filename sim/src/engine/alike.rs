@@ -6,10 +6,8 @@ use super::world::World;
 use crate::disk::SimDisk;
 use bytes::Bytes;
 use engine::disks::recognise::IDENTITY_PATH;
-use engine::format::batch::{self, BatchPlace};
 use engine::format::identity::Identity;
 use engine::format::manifest::Manifest;
-use engine::journal::parse_file_name;
 use engine::meta::MANIFEST_PATH;
 use engine::object::StoreStatus;
 use std::time::Duration;
@@ -43,8 +41,8 @@ impl Nemesis {
 }
 
 impl Run {
-    /// K13: once the store says that it is whole, the manifest, the runs that it names and the file
-    /// with the newest batch are the same on every disk that holds the metadata, byte for byte.
+    /// K13: once the store says that it is whole, the manifest and the runs that it names are the
+    /// same on every disk that holds the metadata, byte for byte.
     pub(super) async fn check_copies(&self, status: &StoreStatus) -> Result<(), String> {
         let is_leg = |place: usize| {
             let place = format!("/disk{place}");
@@ -56,8 +54,7 @@ impl Run {
         let mut before = None;
         let mut looks = 0;
         for look in 0..LOOKS_MAX {
-            let newest = self.world.machine.newest_batch();
-            let Some(difference) = first_difference(&legs, newest) else { return Ok(()) };
+            let Some(difference) = first_difference(&legs) else { return Ok(()) };
             // What changes is being written.
             looks = if before.as_ref() == Some(&difference) { looks + 1 } else { 0 };
             if looks > SAME_LOOKS_MAX {
@@ -76,7 +73,7 @@ impl Run {
 }
 
 /// A file of the metadata that is not the same on all disks.
-fn first_difference(legs: &[&SimDisk], newest: Option<(String, u64)>) -> Option<Difference> {
+fn first_difference(legs: &[&SimDisk]) -> Option<Difference> {
     let difference = |path: String| {
         let copies: Vec<_> = legs.iter().map(|leg| leg.content(&path).ok()).collect();
         let is_same = copies.windows(2).all(|pair| pair[0] == pair[1]) && copies[0].is_some();
@@ -89,21 +86,5 @@ fn first_difference(legs: &[&SimDisk], newest: Option<(String, u64)>) -> Option<
     let identity = Identity::decode(&first.content(IDENTITY_PATH).ok()?).ok()?;
     let manifest = first.content(MANIFEST_PATH).ok()?;
     let manifest = Manifest::decode(&manifest, identity.deployment_id).ok()?;
-    let newest = newest.filter(|newest| is_wanted(legs, newest, &manifest)).map(|(path, _)| path);
-    let runs = manifest.runs.iter().map(|run| format!("runs/{run:016x}"));
-    runs.chain(newest).find_map(difference)
-}
-
-/// Whether a batch of the journal is contained in no checkpoint.
-fn is_wanted(legs: &[&SimDisk], (path, offset): &(String, u64), manifest: &Manifest) -> bool {
-    let name = path.trim_start_matches("journal/");
-    let Some((generation, file)) = parse_file_name(name) else { return false };
-    let place = BatchPlace { generation, file, offset: *offset };
-    let mut contents = legs.iter().filter_map(|leg| leg.content(path).ok());
-    let sequence = contents.find_map(|content| {
-        let begin = content.len().min(*offset as usize);
-        Some(batch::decode(place, &content.slice(begin..)).ok()?.sequence)
-    });
-    generation == manifest.journal_generation
-        && sequence.is_some_and(|sequence| sequence > manifest.checkpoint)
+    manifest.runs.iter().find_map(|run| difference(format!("runs/{run:016x}")))
 }
