@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -198,4 +199,21 @@ async fn many_rows_merge_into_one_run_and_are_found() {
     }
     assert!(store.index().runs().len() < 9);
     check(&store, &model).await;
+}
+
+#[tokio::test]
+async fn checkpoints_take_their_time_while_runs_are_many() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let mut pauses = Vec::new();
+    for key in 0..80u8 {
+        pauses.push(store.checkpoint_pause());
+        write(&store, key, Some(b"body")).await;
+        store.checkpoint().await.unwrap();
+    }
+    let (few, many) = pauses.split_at(65);
+    assert!(few.iter().all(Duration::is_zero), "{pauses:?}");
+    assert!(!many[0].is_zero() && many.windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
+    while store.merge_runs().await.unwrap() {}
+    assert_eq!(store.checkpoint_pause(), Duration::ZERO, "few runs are left");
 }

@@ -55,6 +55,9 @@ const SEGMENT_TRIES_MAX: usize = 8;
 /// Bytes that an identity or a roster has at most.
 const SMALL_FILE_LEN_MAX: usize = 1 << 20;
 
+/// Why an empty place is not used.
+const NOT_MOUNTED: &str = "empty, and on the system's own device unlike the others: not mounted?";
+
 /// What lies at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -265,9 +268,11 @@ fn deployment_of(seen: &Seen) -> Option<u128> {
 }
 
 /// A store begins only when every place is there and blank, or was left by a beginning that was cut
-/// off.
+/// off; and either all or none of them on the system's own device: else one is not mounted.
 fn decide_new(seen: &[Seen], deployment_id: Option<u128>) -> Result<Plan> {
+    let is_mixed = seen.iter().any(|seen| !seen.device.is_root);
     let role = |seen: &Seen| match &seen.finding {
+        _ if seen.device.is_root && is_mixed => Err(NOT_MOUNTED.to_owned()),
         Finding::Blank => Ok(Role::Newcomer(None)),
         Finding::Disk { identity, holds_data: false, .. }
             if Some(identity.deployment_id) == deployment_id =>
@@ -306,10 +311,9 @@ fn decide_store(seen: &[Seen], deployment_id: u128) -> Result<Plan> {
         .map(|(index, seen)| match &seen.finding {
             Finding::Unreadable(reason) => Role::Unused(DiskState::Absent, reason.clone()),
             Finding::Foreign(reason) => Role::Unused(DiskState::Refused, reason.clone()),
-            Finding::Blank if seen.device.is_root && !has_system_disks => Role::Unused(
-                DiskState::Refused,
-                "empty, and on the system's own device unlike the others: not mounted?".into(),
-            ),
+            Finding::Blank if seen.device.is_root && !has_system_disks => {
+                Role::Unused(DiskState::Refused, NOT_MOUNTED.into())
+            }
             Finding::Blank => Role::Newcomer(None),
             Finding::Disk { identity, .. } if identity.deployment_id != deployment_id => {
                 Role::Unused(DiskState::Refused, "belongs to another store".into())

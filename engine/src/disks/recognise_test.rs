@@ -145,6 +145,17 @@ fn a_blank_place_becomes_a_new_disk_but_not_an_unmounted_one() {
 }
 
 #[test]
+fn a_store_does_not_begin_while_a_place_is_not_mounted() {
+    let mut seen: Vec<Seen> = (0..4).map(|place| at(place, Finding::Blank)).collect();
+    assert_eq!(decide(&seen).unwrap().roles, vec![Role::Newcomer(None); 4]);
+    seen[1].device.is_root = true;
+    let error = decide(&seen).unwrap_err().to_string();
+    assert!(error.contains("/d1") && error.contains("not mounted"), "{error}");
+    seen.iter_mut().for_each(|seen| seen.device.is_root = true);
+    assert_eq!(decide(&seen).unwrap().roles, vec![Role::Newcomer(None); 4]);
+}
+
+#[test]
 fn a_replaced_disk_that_is_there_again_has_its_old_number() {
     let (old, mut new) = (roster_of(4, 5, 2), roster_of(9, 5, 2));
     new.disks.remove(2);

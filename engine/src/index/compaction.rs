@@ -3,7 +3,7 @@
 //! Runs are merged in tiers: neighbours in age of similar size, so that every row is rewritten
 //! about once per factor of growth. Writes never wait for a merge.
 
-use super::run_reader::RowCursor;
+use super::run_rows::RowCursor;
 use super::{Run, RunWriter};
 use crate::error::Result;
 use crate::format::run::EncodedRow;
@@ -71,7 +71,7 @@ fn stretch(lens: &[u64]) -> Option<usize> {
 pub async fn merge(input: &MergeInput, writer: &mut RunWriter) -> Result<()> {
     let mut sources = Vec::with_capacity(input.runs.len());
     for run in &input.runs {
-        let mut cursor = run.clone().rows();
+        let mut cursor = RowCursor::new(run.clone());
         let head = cursor.next_row().await?;
         sources.push(Source { cursor, head });
     }

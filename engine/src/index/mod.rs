@@ -16,6 +16,7 @@ mod cache;
 mod compaction;
 mod memtable;
 mod run_reader;
+mod run_rows;
 mod run_writer;
 mod scan;
 

@@ -2,9 +2,9 @@
 
 use super::cache::{Cache, Cached};
 use super::run_writer::run_path;
-use crate::env::{Disk, DiskFile, Durability};
+use crate::env::{Disk, DiskFile, Durability, IoFuture};
 use crate::error::{EngineError, Result};
-use crate::format::run::{self, EncodedRow, FOOTER_LEN, Footer, FramePlace, Page, Pointer, Rows};
+use crate::format::run::{self, FOOTER_LEN, Footer, FramePlace, Page, Pointer, Rows};
 use crate::format::value::Value;
 use crate::mirror::read_verified;
 use crate::mutant::{self, Mutant};
@@ -210,7 +210,7 @@ impl Run {
         Ok(())
     }
 
-    fn corrupt(&self, offset: u64) -> EngineError {
+    pub(super) fn corrupt(&self, offset: u64) -> EngineError {
         EngineError::corrupt("run", &self.path, offset)
     }
 
@@ -278,7 +278,7 @@ impl Run {
     ) -> Result<(Vec<(Bytes, Option<Value>)>, bool)> {
         let mut rows = Vec::new();
         let mut cursor = self.seek(start, cache).await?;
-        while let Some(block) = cursor.block(self, Some(cache)).await? {
+        while let Some(block) = cursor.block(self, cache).await? {
             for row in Rows::new(block) {
                 let (key, value) = row.map_err(|_| self.corrupt(0))?;
                 if &key[..] < start {
@@ -303,10 +303,45 @@ impl Run {
         Ok(BlockCursor { section, page: Some(page), block })
     }
 
-    /// Walks all rows in order, without leaving anything in a cache.
-    pub fn rows(self: Arc<Self>) -> RowCursor {
-        let cursor = BlockCursor { section: 0, page: None, block: 0 };
-        RowCursor { run: self, cursor, rows: Rows::new(Bytes::new()) }
+    /// Begins to read a section as a whole: its blocks, then its page.
+    pub(super) fn read_section(&self, section: usize) -> Option<IoFuture<Bytes>> {
+        let (begin, end) = self.section_bounds(section)?;
+        Some(self.file.read(begin, (end - begin) as usize))
+    }
+
+    fn section_bounds(&self, section: usize) -> Option<(u64, u64)> {
+        let end_of = |pointer: &Pointer| pointer.offset + u64::from(pointer.len);
+        let end = end_of(self.sections.get(section)?);
+        let before = section.checked_sub(1).map(|before| end_of(&self.sections[before]));
+        Some((before.unwrap_or_default(), end))
+    }
+
+    /// The blocks of a section that was read as a whole. What is damaged is read again by itself,
+    /// from any copy.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`]; I/O errors.
+    pub(super) async fn blocks_of(&self, section: usize, read: &Bytes) -> Result<Vec<Bytes>> {
+        let (begin, _) = self.section_bounds(section).expect("it was read");
+        let pointer = &self.sections[section];
+        let page = self.frame_within(begin, read, pointer).await?;
+        let page = Page::decode(&page).map_err(|_| self.corrupt(pointer.offset))?;
+        let mut blocks = Vec::with_capacity(page.blocks.len());
+        for pointer in &page.blocks {
+            blocks.push(self.frame_within(begin, read, pointer).await?);
+        }
+        Ok(blocks)
+    }
+
+    async fn frame_within(&self, begin: u64, read: &Bytes, pointer: &Pointer) -> Result<Bytes> {
+        let place = FramePlace { run_id: self.id, offset: pointer.offset };
+        let at = pointer.offset.checked_sub(begin).map(|at| at as usize);
+        let frame = at.filter(|at| at + pointer.len as usize <= read.len());
+        let frame = frame.map(|at| read.slice(at..at + pointer.len as usize));
+        match frame.map(|frame| run::decode_frame(place, &frame)) {
+            Some(Ok(content)) => Ok(content),
+            _ => self.frame(pointer.offset, pointer.len).await,
+        }
     }
 }
 
@@ -323,10 +358,7 @@ struct BlockCursor {
 }
 
 impl BlockCursor {
-    async fn block(&mut self, run: &Run, cache: Option<&Cache>) -> Result<Option<Bytes>> {
-        // A cursor without a cache still needs somewhere to put what it reads.
-        let pass_through = Cache::new(0);
-        let cache = cache.unwrap_or(&pass_through);
+    async fn block(&mut self, run: &Run, cache: &Cache) -> Result<Option<Bytes>> {
         while self.section < run.sections.len() {
             let page = match &self.page {
                 Some(page) => page.clone(),
@@ -341,30 +373,5 @@ impl BlockCursor {
             *self = Self { section: self.section + 1, page: None, block: 0 };
         }
         Ok(None)
-    }
-}
-
-/// Walks the rows of a run in order.
-pub struct RowCursor {
-    run: Arc<Run>,
-    cursor: BlockCursor,
-    rows: Rows,
-}
-
-impl RowCursor {
-    /// The next row, as it is encoded.
-    ///
-    /// # Errors
-    /// [`EngineError::Corrupt`]; I/O errors.
-    pub async fn next_row(&mut self) -> Result<Option<EncodedRow>> {
-        loop {
-            if let Some(row) = self.rows.next() {
-                return row.map(Some).map_err(|_| self.run.corrupt(0));
-            }
-            match self.cursor.block(&self.run, None).await? {
-                Some(block) => self.rows = Rows::new(block),
-                None => return Ok(None),
-            }
-        }
     }
 }

@@ -17,9 +17,17 @@ use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Volumes into which one checkpoint tries to move its bodies.
 const DESTAGE_TRIES_MAX: u32 = 4;
+
+/// Runs from which on checkpoints take their time, so that merges come after: a lookup may have to
+/// ask every run.
+const RUN_COUNT_EASY: usize = 64;
+
+/// How long a checkpoint waits for each run above that.
+const PAUSE_PER_RUN: Duration = Duration::from_millis(20);
 
 /// Bodies up to this length stay in their row: a location would not be shorter.
 const KEEP_INLINE_LEN: usize = 64;
@@ -220,6 +228,13 @@ impl MetaStore {
         while !self.is_checkpoint_due() {
             self.due.notified().await;
         }
+    }
+
+    /// How long the next checkpoint lets merges come after: the longer, the more runs there are
+    /// above a number that lookups bear. Meanwhile the journal's ring fills, and then appends wait.
+    pub fn checkpoint_pause(&self) -> Duration {
+        let above = self.index.runs().len().saturating_sub(RUN_COUNT_EASY);
+        PAUSE_PER_RUN.saturating_mul(u32::try_from(above).unwrap_or(u32::MAX))
     }
 
     /// Waits until there is a new run.

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What may go wrong just now without breaking a promise.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tolerance {
-    /// Reads may fail.
+    /// More was lost than is survived: reads may fail. Disks that are too few to take writes may
+    /// show, or not show, what was never acknowledged, and others may contradict them later.
     pub reads_fail: bool,
     /// Writes may fail.
     pub writes_fail: bool,
@@ -192,7 +193,9 @@ impl Judge<'_> {
         let Some((slot, effect)) = effect_of(call, self.model) else {
             return broken(format!("K1: {:?} has no condition", call.request));
         };
-        if effect.condition != Condition::None && self.model.object(slot).refuse(effect) {
+        let is_decided = !self.tolerance.reads_fail;
+        let object = self.model.object(slot);
+        if effect.condition != Condition::None && object.refuse(effect, is_decided) {
             return Ok(());
         }
         broken(format!("K1: the condition of {:?} holds and was refused", call.request))
@@ -228,7 +231,8 @@ impl Judge<'_> {
     pub(super) fn observe(&mut self, slot: Slot, state: ObjectState, request: &Request) -> Verdict {
         let object = self.model.object(slot);
         let possible = object.possible();
-        if object.observe(state) {
+        let is_undecided = self.tolerance.reads_fail && possible.len() > 1;
+        if is_undecided && possible.contains(&state) || object.observe(state) {
             return Ok(());
         }
         let key = key_name(slot.key);
@@ -376,6 +380,9 @@ impl Judge<'_> {
             return broken(format!("K5: {request:?} shows value {value} wrongly: {info:?}"));
         }
         self.observe(slot, Some(value), request)?;
+        if self.model.object(slot).possible().len() > 1 {
+            return Ok(());
+        }
         self.modified(slot, info.modified)
     }
 

@@ -117,6 +117,9 @@ impl Run {
 
     /// Finds out what the last life left open.
     async fn settle(&mut self, node: &Node) -> Result<(), String> {
+        if self.tolerance().reads_fail {
+            return Ok(());
+        }
         let store = node.store();
         let unsure = |existence| existence == Existence::Unsure;
         let buckets: Vec<_> = self.model.buckets.iter().map(|it| (*it.0, it.1.existence)).collect();

@@ -136,10 +136,10 @@ impl ObjectModel {
         self.pending.push(Pending { effect, is_late });
     }
 
-    /// A condition did not hold. `false`: it did.
-    pub fn refuse(&mut self, effect: Effect) -> bool {
+    /// A condition did not hold. `false`: it did. `is_decided`: that tells what the object is.
+    pub fn refuse(&mut self, effect: Effect, is_decided: bool) -> bool {
         let possible = self.possible();
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && is_decided {
             self.now.retain(|state| !effect.holds(*state));
         }
         possible.iter().any(|state| !effect.holds(*state))
@@ -322,9 +322,9 @@ mod tests {
         let mut object = ObjectModel::default();
         object.leave_open(put(1), false);
         let absent = Effect { result: Some(2), condition: Condition::Absent };
-        assert!(object.refuse(absent));
+        assert!(object.refuse(absent, true));
         object.restart();
-        assert!(object.refuse(absent));
+        assert!(object.refuse(absent, true));
         assert_eq!(object.certain(), Some(Some(1)));
         assert!(!object.acknowledge(absent));
     }

@@ -195,14 +195,14 @@ impl Nemesis {
         let noticed_at = self.noticed_at();
         let bad = self.bad.entry(disk).or_default();
         bad.noticed_at = noticed_at;
-        if is_silent(damage) {
+        if damage.is_silent() {
             bad.rounds = Some(self.rounds);
         }
-        if is_lasting(damage) {
+        if damage.is_lasting() {
             bad.lasting.push(damage);
         }
         self.is_over |= self.bad.len() > self.margin;
-        self.is_forgetful |= self.is_over && !is_noticeable(damage);
+        self.is_forgetful |= self.is_over && !damage.is_noticeable();
         let target = &world.disks[disk];
         match damage {
             Damage::Rot | Damage::Spoil | Damage::Vanish => {
@@ -260,17 +260,22 @@ impl Nemesis {
         target.set_read_only(false);
         let is_gone = |damage: &Damage| matches!(damage, Damage::Lost | Damage::Dying);
         if lasting.iter().any(is_gone) {
-            // Whoever replaces a lone disk begins anew.
-            self.is_forgetful |= self.is_alone;
-            let blank = world.make_disk();
-            blank.arm(Fault::Blank);
-            world.exchange(disk, blank);
+            self.replace(world, disk);
         } else if lasting.contains(&Damage::Away) {
             self.exchanges.push_back(Exchange::Return(disk));
         } else if lasting.iter().any(|damage| matches!(damage, Damage::Absent(_))) {
             world.places[disk].mount(Some(target));
         }
         !self.exchanges.is_empty()
+    }
+
+    /// A blank disk takes the place of one.
+    fn replace(&mut self, world: &mut World, disk: usize) {
+        let blank = world.make_disk();
+        blank.arm(Fault::Blank);
+        world.exchange(disk, blank);
+        // Whoever replaces all of them begins anew.
+        self.is_forgetful |= world.disks.iter().all(is_new);
     }
 
     /// Takes the store at its word: as many disks as it says it survives are lost at once.
@@ -297,14 +302,11 @@ impl Nemesis {
 
     /// A disk that nobody can recognise any more is replaced, by whoever looks after the machine.
     pub fn replace_unknown(&mut self, world: &mut World) {
-        let is_unknown = |disk: &SimDisk| {
-            disk.is_damaged(IDENTITY_PATH) && disk.is_damaged(ROSTER_PATH) && !disk.is_blank()
-        };
-        for index in 0..world.disks.len() {
-            if self.bad.contains_key(&index) && is_unknown(&world.disks[index]) {
-                let blank = world.make_disk();
-                blank.arm(Fault::Blank);
-                world.exchange(index, blank);
+        for index in self.bad.keys().copied().collect::<Vec<_>>() {
+            let disk = &world.disks[index];
+            let is_unknown = disk.is_damaged(IDENTITY_PATH) && disk.is_damaged(ROSTER_PATH);
+            if is_unknown && !disk.is_blank() {
+                self.replace(world, index);
             }
         }
     }
@@ -345,9 +347,7 @@ impl Nemesis {
             log.event(&[6], || format!("disks are exchanged: {exchange:?}"));
             match exchange {
                 Exchange::Blank(disk) => {
-                    let blank = world.make_disk();
-                    blank.arm(Fault::Blank);
-                    world.exchange(disk, blank);
+                    self.replace(world, disk);
                     // Whatever was wrong with the old one went with it.
                     if let Some(bad) = self.bad.get_mut(&disk) {
                         bad.lasting.clear();
@@ -360,7 +360,7 @@ impl Nemesis {
                     for index in [disk, other] {
                         world.disks[index].arm(Fault::Swapped);
                         if let Some(bad) = self.bad.get_mut(&index) {
-                            bad.lasting.retain(|damage| !is_unmounted(*damage));
+                            bad.lasting.retain(|damage| !damage.is_unmounted());
                         }
                         world.places[index].mount(Some(&world.disks[index]));
                     }
@@ -381,68 +381,10 @@ impl Nemesis {
     }
 }
 
-/// Whether a disk is not in its place.
-fn is_unmounted(damage: Damage) -> bool {
-    matches!(damage, Damage::Away | Damage::Absent(_))
-}
-
-/// Whether damage goes on until somebody makes it good.
-fn is_lasting(damage: Damage) -> bool {
-    matches!(
-        damage,
-        Damage::Errors(_)
-            | Damage::Elsewhere(_)
-            | Damage::Unlisted(_)
-            | Damage::Dying
-            | Damage::Lost
-            | Damage::ReadOnly
-            | Damage::Absent(_)
-            | Damage::Away
-    )
-}
-
-/// Whether a store notices it only when it looks at everything.
-fn is_silent(damage: Damage) -> bool {
-    match damage {
-        Damage::Rot
-        | Damage::Spoil
-        | Damage::Vanish
-        | Damage::Alike
-        | Damage::Errors(_)
-        | Damage::Elsewhere(_)
-        | Damage::Unlisted(_)
-        | Damage::Dying
-        | Damage::Rollback => true,
-        Damage::Sync(fault) => fault != Fault::SyncError,
-        Damage::Lost
-        | Damage::ReadOnly
-        | Damage::Absent(_)
-        | Damage::Blank
-        | Damage::Swap
-        | Damage::Away => false,
-    }
-}
-
-/// Whether a store that has nothing else can notice it.
-fn is_noticeable(damage: Damage) -> bool {
-    match damage {
-        Damage::Sync(fault) => fault == Fault::SyncError,
-        Damage::Elsewhere(_)
-        | Damage::Unlisted(_)
-        | Damage::Vanish
-        | Damage::Blank
-        | Damage::Swap
-        | Damage::Rollback
-        | Damage::Away
-        | Damage::Absent(_) => false,
-        Damage::Rot
-        | Damage::Spoil
-        | Damage::Alike
-        | Damage::Errors(_)
-        | Damage::Dying
-        | Damage::Lost
-        | Damage::ReadOnly => true,
-    }
+/// Whether a disk is blank, or was only just made one of the store's.
+fn is_new(disk: &SimDisk) -> bool {
+    let names = [IDENTITY_PATH, ROSTER_PATH];
+    disk.files("").keys().all(|path| names.iter().any(|name| path.starts_with(name)))
 }
 
 fn faults_of(faults: DiskFaults, damage: Damage) -> DiskFaults {

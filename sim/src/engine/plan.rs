@@ -154,6 +154,72 @@ pub enum Damage {
     Away,
 }
 
+impl Damage {
+    /// Whether a disk is not in its place.
+    pub fn is_unmounted(self) -> bool {
+        matches!(self, Self::Away | Self::Absent(_))
+    }
+
+    /// Whether damage goes on until somebody makes it good.
+    pub fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            Self::Errors(_)
+                | Self::Elsewhere(_)
+                | Self::Unlisted(_)
+                | Self::Dying
+                | Self::Lost
+                | Self::ReadOnly
+                | Self::Absent(_)
+                | Self::Away
+        )
+    }
+
+    /// Whether a store notices it only when it looks at everything.
+    pub fn is_silent(self) -> bool {
+        match self {
+            Self::Rot
+            | Self::Spoil
+            | Self::Vanish
+            | Self::Alike
+            | Self::Errors(_)
+            | Self::Elsewhere(_)
+            | Self::Unlisted(_)
+            | Self::Dying
+            | Self::Rollback => true,
+            Self::Sync(fault) => fault != Fault::SyncError,
+            Self::Lost
+            | Self::ReadOnly
+            | Self::Absent(_)
+            | Self::Blank
+            | Self::Swap
+            | Self::Away => false,
+        }
+    }
+
+    /// Whether a store that has nothing else can notice it.
+    pub fn is_noticeable(self) -> bool {
+        match self {
+            Self::Sync(fault) => fault == Fault::SyncError,
+            Self::Elsewhere(_)
+            | Self::Unlisted(_)
+            | Self::Vanish
+            | Self::Blank
+            | Self::Swap
+            | Self::Rollback
+            | Self::Away
+            | Self::Absent(_) => false,
+            Self::Rot
+            | Self::Spoil
+            | Self::Alike
+            | Self::Errors(_)
+            | Self::Dying
+            | Self::Lost
+            | Self::ReadOnly => true,
+        }
+    }
+}
+
 /// One step of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {

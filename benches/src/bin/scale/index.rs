@@ -222,6 +222,7 @@ fn entry(key: &[u8], value: &[u8]) -> Bytes {
 async fn checkpoints(store: Arc<MetaStore>) {
     loop {
         store.checkpoint_due().await;
+        tokio::time::sleep(store.checkpoint_pause()).await;
         store.checkpoint().await.expect("a bench's disk does not fail");
     }
 }
