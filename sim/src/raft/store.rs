@@ -167,7 +167,7 @@ impl Appender {
                 if result.is_ok() {
                     self.keep(group, records);
                 }
-                done.complete(result.as_ref().map(|()| ()).map_err(copy));
+                done.complete(result.as_ref().copied().map_err(copy));
             }
             if result.is_err() {
                 return;
