@@ -9,8 +9,8 @@
 //!   in the journal.
 //! - I2: a reader sees one state: memtables and runs are taken under one lock.
 //! - I3: usage of volumes is what the rows refer to; it changes under the same lock as the rows.
-//! - I4: memory is bounded by the memtables' limit, the cache's limit, about 50 bytes per MiB of run,
-//!   and two sections (64 blocks) of each run that is being merged.
+//! - I4: memory is bounded by the memtables' limit, the cache's limit, about 50 bytes per MiB of
+//!   run, and two sections (64 blocks) of each run that is being merged.
 
 mod cache;
 mod compaction;

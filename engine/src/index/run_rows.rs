@@ -1,5 +1,5 @@
-//! Walking all rows of a run in order, as merges do: a section with one read, the next one while the
-//! rows of this one are taken.
+//! Walking all rows of a run in order, as merges do: a section with one read, the next one while
+//! the rows of this one are taken.
 
 use super::Run;
 use crate::env::IoFuture;
