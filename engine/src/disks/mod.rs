@@ -78,6 +78,8 @@ pub struct DiskSet {
     /// Held while the roster changes; the newest epoch that was tried.
     turn: tokio::sync::Mutex<u64>,
     writable: AtomicBool,
+    /// Whether the log says already that no writes are taken.
+    told: AtomicBool,
     /// Whether the start is over: from then on writes are acknowledged.
     serving: AtomicBool,
     /// Rung when a disk came, went or failed.
@@ -119,6 +121,7 @@ impl DiskSet {
             roster: RwLock::new(plan.roster.clone()),
             turn: tokio::sync::Mutex::new(epoch),
             writable: AtomicBool::new(true),
+            told: AtomicBool::new(false),
             serving: AtomicBool::new(false),
             changed: Notify::new(),
         };
@@ -375,10 +378,14 @@ impl DiskSet {
             io::ErrorKind::ReadOnlyFilesystem => DiskState::ReadOnly,
             _ => DiskState::Suspect,
         };
+        // One that is known to fail is looked at in turn: ringing for it would never end.
+        let is_news = slot.state() != state;
         if slot.is_readable() && self.roster_len() > 1 {
             slot.set_health(state, &error.to_string());
         }
-        self.changed.notify_one();
+        if is_news {
+            self.changed.notify_one();
+        }
     }
 
     fn roster_len(&self) -> usize {

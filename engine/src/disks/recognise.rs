@@ -270,7 +270,9 @@ fn deployment_of(seen: &Seen) -> Option<u128> {
 /// A store begins only when every place is there and blank, or was left by a beginning that was cut
 /// off; and either all or none of them on the system's own device: else one is not mounted.
 fn decide_new(seen: &[Seen], deployment_id: Option<u128>) -> Result<Plan> {
-    let is_mixed = seen.iter().any(|seen| !seen.device.is_root);
+    let is_mount =
+        |seen: &Seen| !seen.device.is_root && !matches!(seen.finding, Finding::Unreadable(_));
+    let is_mixed = seen.iter().any(is_mount);
     let role = |seen: &Seen| match &seen.finding {
         _ if seen.device.is_root && is_mixed => Err(NOT_MOUNTED.to_owned()),
         Finding::Blank => Ok(Role::Newcomer(None)),

@@ -35,13 +35,11 @@ impl DiskSet {
                     slot.count_error();
                     slot.set_health(DiskState::Absent, &reason);
                     gone.push(slot.number);
+                    self.changed.notify_one();
                 }
                 Some(_) => {}
                 None => self.look_after(&slot, &mut gone).await,
             }
-        }
-        if !gone.is_empty() {
-            self.changed.notify_one();
         }
         self.settle(gone).await;
         for (at, seen) in self.places.iter().zip(&seen) {
@@ -84,8 +82,13 @@ impl DiskSet {
     async fn settle(&self, mut numbers: Vec<DiskNumber>) {
         let failed = self.slots().into_iter().filter(|slot| !slot.is_healthy());
         numbers.extend(failed.map(|slot| slot.number));
-        if let Err(error) = self.demote(&numbers).await {
-            tracing::error!(%error, "no writes are taken until disks come back");
+        match self.demote(&numbers).await {
+            Ok(()) => self.told.store(false, Ordering::Relaxed),
+            // Once, not with every look.
+            Err(error) if !self.told.swap(true, Ordering::Relaxed) => {
+                tracing::error!(%error, "no writes are taken until disks come back");
+            }
+            Err(error) => tracing::debug!(%error, "still no writes are taken"),
         }
     }
 
@@ -94,11 +97,9 @@ impl DiskSet {
         if slot.is_healthy() {
             return;
         }
-        let strikes = slot.strikes.load(Ordering::Relaxed).min(BACKOFF_MAX);
-        if slot.waited.fetch_add(1, Ordering::Relaxed) + 1 < 1 << strikes.saturating_sub(1) {
+        if must_wait(slot) {
             return;
         }
-        slot.waited.store(0, Ordering::Relaxed);
         if try_writing(&*slot.disk).await.is_err() {
             gone.push(slot.number);
         } else {
@@ -132,12 +133,14 @@ impl DiskSet {
             {
                 let roster = self.roster();
                 let known = roster.disks.iter().find(|disk| disk.disk_id == identity.disk_id);
-                let is_there = known.is_some_and(|disk| {
-                    self.slot(disk.number).is_some_and(|slot| slot.state() != DiskState::Absent)
-                });
+                let slot = known.and_then(|disk| self.slot(disk.number));
+                let is_there = slot.as_ref().is_some_and(|slot| slot.state() != DiskState::Absent);
                 match known {
+                    // One that lost its files again and again is no better than one that fails.
+                    Some(_) if !is_there && slot.as_ref().is_some_and(|slot| must_wait(slot)) => {}
                     Some(disk) if !is_there => {
-                        self.take_back(at, disk.number, identity.disk_id, 0).await;
+                        let strikes = slot.map_or(0, |slot| slot.strikes.load(Ordering::Relaxed));
+                        self.take_back(at, disk.number, identity.disk_id, strikes).await;
                     }
                     Some(_) => self.leave(at, DiskState::Refused, "a copy of another disk"),
                     None => {
@@ -240,6 +243,16 @@ impl DiskSet {
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
         unused.retain(|known| known.place != place);
     }
+}
+
+/// Whether a disk that failed waits for its next trial; counts the looks.
+fn must_wait(slot: &Slot) -> bool {
+    let strikes = slot.strikes.load(Ordering::Relaxed).min(BACKOFF_MAX);
+    if slot.waited.fetch_add(1, Ordering::Relaxed) + 1 < 1 << strikes.saturating_sub(1) {
+        return true;
+    }
+    slot.waited.store(0, Ordering::Relaxed);
+    false
 }
 
 /// Why a disk no longer is where it was.

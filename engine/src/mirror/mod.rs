@@ -10,11 +10,11 @@
 //! - X2: files hold the same bytes on all legs: their checksums know the store, not the disk.
 //! - X3: a leg that is being filled takes part in everything that is created from then on; when it
 //!   fails it is dropped without further ado.
-//! - X6: a leg that is filled anew has only what was opened there since: a file that is open from
-//!   before lost its name, and what is written to it is on no copy.
 //! - X4: no space on a leg is an answer, not a failure of the leg.
 //! - X5: a change that succeeded on one leg only, the others having been left out meanwhile, is an
 //!   acknowledgement for nobody: the journal asks [`Disk::is_safe`] before and after it writes.
+//! - X6: a leg that is filled anew has only what was opened there since: a file that is open from
+//!   before lost its name, and what is written to it is on no copy.
 
 mod file;
 

@@ -40,7 +40,7 @@ pub const ENGINE_HUNTS: [EngineHunt; 18] = [
     hunt_of(Mutant::ServeUnverified, 2, Budget::Strict, 1000),
     hunt_of(Mutant::DropTombstones, 2, Budget::Strict, 2000),
     hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
-    hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 8000),
+    hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 20_000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
     hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 1000),
     hunt_of(Mutant::MixGathered, 4, Budget::Strict, 500),
