@@ -209,7 +209,10 @@ impl Drop for Node {
 async fn checkpoints(store: Arc<MetaStore>) {
     loop {
         store.checkpoint_due().await;
-        tokio::time::sleep(store.checkpoint_pause()).await;
+        let pause = store.checkpoint_pause();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         if let Err(error) = store.checkpoint().await {
             tracing::error!(%error, "checkpoint failed and will be tried again");
             tokio::time::sleep(RETRY_PAUSE).await;
