@@ -379,7 +379,7 @@ impl DiskSet {
             _ => DiskState::Suspect,
         };
         // One that is known to fail is looked at in turn: ringing for it would never end.
-        let is_news = slot.state() != state;
+        let is_news = slot.is_readable() && slot.state() != state;
         if slot.is_readable() && self.roster_len() > 1 {
             slot.set_health(state, &error.to_string());
         }

@@ -1,5 +1,5 @@
-//! K20: what the journal acknowledges is on two disks. Told from what the disks did, not from what
-//! the store believes.
+//! K20: what the journal acknowledges is on two disks, and nothing durable goes to files that the
+//! store removed. Told from what the disks did, not from what the store believes.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ impl Copies {
 
     /// It is in a file that the store had removed from that disk: no start will find it.
     pub(super) fn removed(&mut self, path: &str, offset: u64, disk: u64) {
-        if path.starts_with("journal/") {
+        if path.starts_with("journal/") || path.starts_with("volumes/") {
             let text =
                 format!("K20: {path} goes on at {offset} on disk {disk}, where it was removed");
             self.broken = self.broken.take().or(Some(text));
@@ -112,8 +112,10 @@ mod tests {
         assert_eq!(write(&mut copies, "journal/b-0", 0, &[1]), None, "it failed, another began");
         copies.forget();
         assert_eq!(write(&mut copies, "journal/b-0", 4096, &[1, 2]), None, "the process died");
+        copies.removed("stave.disk.tmp", 0, 1);
+        assert_eq!(copies.take_broken(), None, "nothing is acknowledged by it");
         copies.removed("volumes/x", 0, 1);
-        assert_eq!(copies.take_broken(), None, "no journal");
+        assert!(copies.take_broken().is_some(), "a member that no start will find");
         copies.removed("journal/b-0", 8192, 2);
         assert!(copies.take_broken().is_some_and(|text| text.contains("at 8192 on disk 2")));
     }

@@ -139,7 +139,13 @@ impl State {
                 self.unlinked.push(*inode);
             }
         }
+        self.free_closed();
+    }
+
+    /// Removes files that nobody can reach, and forgets about those that have a name.
+    fn free_closed(&mut self) {
         self.free_files();
+        self.unlinked.retain(|inode| !self.names.is_linked(*inode));
     }
 
     /// An operation begins: the process may die instead, the disk may refuse.
@@ -203,7 +209,7 @@ impl State {
         let names_lost = self.names.lose_power(survival, &mut self.random);
         self.statistics.names_lost += names_lost;
         self.unlinked = self.files.keys().copied().collect();
-        self.free_files();
+        self.free_closed();
         let after = self.statistics.sectors;
         let met = [
             (Fault::LostUnsynced, after.lost - before.lost),

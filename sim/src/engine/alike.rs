@@ -5,6 +5,7 @@ use super::run::Run;
 use super::world::World;
 use crate::disk::SimDisk;
 use bytes::Bytes;
+use cluster::Node;
 use engine::disks::recognise::IDENTITY_PATH;
 use engine::format::identity::Identity;
 use engine::format::manifest::Manifest;
@@ -42,34 +43,45 @@ impl Nemesis {
 
 impl Run {
     /// K13: once the store says that it is whole, the manifest and the runs that it names are the
-    /// same on every disk that holds the metadata, byte for byte.
-    pub(super) async fn check_copies(&self, status: &StoreStatus) -> Result<(), String> {
-        let is_leg = |place: usize| {
-            let place = format!("/disk{place}");
-            status.disks.iter().any(|disk| disk.is_leg && disk.place == place)
-        };
-        let disks = self.world.disks.iter().enumerate();
-        let legs: Vec<&SimDisk> =
-            disks.filter(|(place, _)| is_leg(*place)).map(|(_, disk)| disk).collect();
+    /// same on every disk that holds the metadata, byte for byte. Returns whether they are, or
+    /// whether the store took back meanwhile that it is whole.
+    pub(super) async fn check_copies(&self, node: &Node) -> Result<bool, String> {
         let mut before = None;
         let mut looks = 0;
         for look in 0..LOOKS_MAX {
-            let Some(difference) = first_difference(&legs) else { return Ok(()) };
+            let status = node.store().status().await;
+            let status = status.map_err(|error| format!("K13: no status: {error}"))?;
+            if self.nemesis.unhealed(&status).is_some() {
+                return Ok(false);
+            }
+            let Some(difference) = first_difference(&self.legs(&status)) else { return Ok(true) };
             // What changes is being written.
             looks = if before.as_ref() == Some(&difference) { looks + 1 } else { 0 };
             if looks > SAME_LOOKS_MAX {
-                return Err(format!(
-                    "K13: copies of {} differ on {} disks",
-                    difference.0,
-                    legs.len()
-                ));
+                let (path, copies) = difference;
+                return Err(format!("K13: copies of {path} differ: {:?}", groups(&copies)));
             }
             before = Some(difference);
             // Not in step with what goes round and round, and longer than a slow disk takes.
             tokio::time::sleep(Duration::from_millis(3 + look % 17 * 97)).await;
         }
-        Ok(())
+        Ok(true)
     }
+
+    fn legs(&self, status: &StoreStatus) -> Vec<&SimDisk> {
+        let is_leg = |place: usize| {
+            let place = format!("/disk{place}");
+            status.disks.iter().any(|disk| disk.is_leg && disk.place == place)
+        };
+        let disks = self.world.disks.iter().enumerate();
+        disks.filter(|(place, _)| is_leg(*place)).map(|(_, disk)| disk).collect()
+    }
+}
+
+/// Which copies are alike: for each one the first that it equals, and its length in bytes.
+fn groups(copies: &[Option<Bytes>]) -> Vec<(usize, Option<usize>)> {
+    let first = |copy: &Option<Bytes>| copies.iter().position(|other| other == copy).unwrap_or(0);
+    copies.iter().map(|copy| (first(copy), copy.as_ref().map(Bytes::len))).collect()
 }
 
 /// A file of the metadata that is not the same on all disks.

@@ -365,7 +365,8 @@ impl Run {
             let status = status.map_err(|error| format!("K9: no status: {error}"))?;
             self.nemesis.look(&self.world, Some(&status));
             match self.nemesis.unhealed(&status) {
-                None => return self.check_copies(&status).await,
+                None if self.check_copies(node).await? => return Ok(()),
+                None => tokio::time::sleep(Duration::from_secs(2)).await,
                 Some(reason) if begin.elapsed() > HEAL_MAX => {
                     let all = self.nemesis.describe(&status);
                     return Err(format!("K9: not healed in time: {reason}: {all}"));
