@@ -7,6 +7,7 @@ use sim::engine::log::Lines;
 use sim::engine::panics;
 use sim::engine::profile;
 use sim::engine::run::{Options, run_seed};
+use sim::engine::scenes::SCENES;
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter as Level;
 
@@ -26,6 +27,18 @@ enum Command {
     Replay(One),
     /// Run sequences twice and compare the hashes.
     Twice(Seeds),
+    /// Play the written scenes, each with many seeds.
+    Scenes {
+        /// Only scenes whose name contains this.
+        #[arg(long)]
+        scene: Option<String>,
+        /// Only this seed, with every event and what the store logs.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// A deliberate bug to switch on.
+        #[arg(long)]
+        mutant: Option<String>,
+    },
     /// Cut every written sequence off at every operation of its disks.
     Crashpoints(Points),
     /// Hunt every deliberate bug of the engine.
@@ -131,11 +144,12 @@ impl Seeds {
 
 impl Shape {
     fn switch_on(&self) -> anyhow::Result<()> {
-        match &self.mutant {
-            Some(name) => sim::mutants::switch_on(name),
-            None => Ok(()),
-        }
+        switch_on(self.mutant.as_deref())
     }
+}
+
+fn switch_on(mutant: Option<&str>) -> anyhow::Result<()> {
+    mutant.map_or(Ok(()), sim::mutants::switch_on)
 }
 
 /// Does what the command line asks for.
@@ -149,6 +163,10 @@ pub fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Replay(one) => replay(&one)?,
         Command::Twice(seeds) => twice(&seeds)?,
+        Command::Scenes { scene, seed, mutant } => {
+            switch_on(mutant.as_deref())?;
+            play(scene.as_deref().unwrap_or_default(), seed)
+        }
         Command::Crashpoints(points) => crash_points(&points)?,
         #[cfg(mutants)]
         Command::Mutants { jobs } => hunt(jobs),
@@ -160,11 +178,15 @@ fn options(shape: &Shape, seed: u64, lines: Lines) -> Options {
     Options { seed, disk_count: shape.disks, budget: shape.budget.into(), lines }
 }
 
+fn show_log() {
+    tracing_subscriber::fmt().without_time().with_max_level(Level::DEBUG).init();
+}
+
 fn replay(one: &One) -> anyhow::Result<bool> {
     one.shape.switch_on()?;
     panics::watch();
     if one.live {
-        tracing_subscriber::fmt().without_time().with_max_level(Level::DEBUG).init();
+        show_log();
     }
     let lines = if one.live { Lines::Live } else { Lines::Kept };
     let outcome = run_seed(&options(&one.shape, one.seed, lines));
@@ -192,9 +214,7 @@ fn twice(seeds: &Seeds) -> anyhow::Result<bool> {
 }
 
 fn crash_points(points: &Points) -> anyhow::Result<bool> {
-    if let Some(name) = &points.mutant {
-        sim::mutants::switch_on(name)?;
-    }
+    switch_on(points.mutant.as_deref())?;
     let sum = enumerate(points.disks, points.workload.as_deref(), points.jobs);
     sum.failures.iter().for_each(|text| println!("{text}"));
     println!(
@@ -209,10 +229,51 @@ fn crash_points(points: &Points) -> anyhow::Result<bool> {
     Ok(sum.failures.is_empty())
 }
 
+/// Plays scenes. Returns whether no promise was broken.
+fn play(name: &str, only: Option<u64>) -> bool {
+    panics::watch();
+    if only.is_some() {
+        show_log();
+    }
+    let mut failed = 0;
+    for scene in SCENES.iter().filter(|scene| scene.name.contains(name)) {
+        let seeds = only.map_or(0..scene.seeds_max, |seed| seed..seed + 1);
+        for seed in seeds {
+            let lines = if only.is_some() { Lines::Live } else { Lines::None };
+            if let Some(text) = scene.run(seed, lines).violation {
+                println!("{}, seed {seed}: {text}", scene.name);
+                failed += 1;
+            }
+        }
+    }
+    println!("{failed} failed");
+    failed == 0
+}
+
+/// Plays each scene until its bug is caught. Returns whether all were.
+#[cfg(mutants)]
+fn hunt_in_scenes() -> bool {
+    panics::watch();
+    let mut are_all_caught = true;
+    for scene in SCENES {
+        engine::mutant::set(scene.mutant);
+        let name = sim::engine::hunts::name_of(scene.mutant);
+        let violation = |seed| Some((seed, scene.run(seed, Lines::None).violation?));
+        match (0..scene.seeds_max).find_map(violation) {
+            Some((seed, text)) => println!("{name}: caught in a scene at {seed}: {text}"),
+            None => {
+                println!("{name}: NOT caught in {} scenes", scene.seeds_max);
+                are_all_caught = false;
+            }
+        }
+    }
+    are_all_caught
+}
+
 /// Runs seeds until each deliberate bug is caught. Returns whether all were.
 #[cfg(mutants)]
 fn hunt(jobs: usize) -> bool {
-    let mut are_all_caught = true;
+    let mut are_all_caught = hunt_in_scenes();
     for hunt in sim::engine::hunts::ENGINE_HUNTS {
         engine::mutant::set(hunt.mutant);
         let name = sim::engine::hunts::name_of(hunt.mutant);

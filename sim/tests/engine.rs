@@ -2,12 +2,15 @@
 //! where no disk breaks, and that every written sequence can be cut off anywhere.
 #![cfg(not(madsim))]
 
+use engine::mutant::Mutant;
 use sim::engine::batch::Batch;
 use sim::engine::crashpoints::enumerate;
+use sim::engine::hunts::ENGINE_HUNTS;
 use sim::engine::log::Lines;
 use sim::engine::panics;
 use sim::engine::profile::Budget;
 use sim::engine::run::{Options, run_seed};
+use sim::engine::scenes::SCENES;
 
 /// Sequences that every test run goes through; `cargo engine-sim soak` does thousands.
 const SEQUENCES: u64 = 150;
@@ -54,4 +57,25 @@ fn written_sequences_survive_a_crash_anywhere_on_one_disk() {
     let sum = enumerate(1, Some("put"), 2);
     assert!(sum.failures.is_empty(), "{:#?}", sum.failures);
     assert!(sum.workloads >= 4 && sum.points > 200 && sum.runs > sum.points);
+}
+
+#[test]
+fn written_scenes_pass() {
+    panics::watch();
+    for scene in SCENES {
+        for seed in 0..scene.seeds_max.min(40) {
+            let outcome = scene.run(seed, Lines::None);
+            assert_eq!(outcome.violation, None, "{}, seed {seed}", scene.name);
+        }
+    }
+}
+
+#[test]
+fn every_deliberate_bug_is_hunted() {
+    let is_hunted = |mutant: &Mutant| {
+        ENGINE_HUNTS.iter().any(|hunt| hunt.mutant == *mutant)
+            || SCENES.iter().any(|scene| scene.mutant == *mutant)
+    };
+    let left: Vec<_> = Mutant::ALL.iter().filter(|(mutant, _)| !is_hunted(mutant)).collect();
+    assert!(left.is_empty(), "nobody hunts {left:?}");
 }

@@ -6,7 +6,7 @@
 //! - G3: a fault counts when the store met it.
 //!
 //! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`]
-//! (drawing one), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what
+//! (drawing one), [`scenes`] (written ones against bugs), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what
 //! may be), [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence),
 //! [`batch`] (many), [`workloads`] and [`crashpoints`] (written ones, cut off everywhere).
 
@@ -28,5 +28,6 @@ pub mod panics;
 pub mod plan;
 pub mod profile;
 pub mod run;
+pub mod scenes;
 pub mod workloads;
 pub mod world;

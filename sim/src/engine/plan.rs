@@ -205,17 +205,18 @@ impl Damage {
             | Self::Unlisted(_)
             | Self::Vanish
             | Self::Blank
-            | Self::Swap
-            | Self::Rollback
-            | Self::Away
-            | Self::Absent(_) => false,
+            // Empty directories in the places of all disks are those of a new store.
+            | Self::Absent(_)
+            | Self::Rollback => false,
             Self::Rot
             | Self::Spoil
             | Self::Alike
             | Self::Errors(_)
             | Self::Dying
             | Self::Lost
-            | Self::ReadOnly => true,
+            | Self::ReadOnly
+            | Self::Swap
+            | Self::Away => true,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::disk::{Fault, PowerLoss};
 /// A body that fits into the journal.
 const SMALL: u32 = 300;
 /// A body that goes into a volume at once.
-const LARGE: u32 = 9000;
+pub(super) const LARGE: u32 = 9000;
 
 /// Bytes whole and at once.
 const WHOLE: Delivery = Delivery { chunk_len: 1 << 20, is_halting: false, broken_at: None };
@@ -25,8 +25,8 @@ pub struct Workload {
 }
 
 /// Writes a sequence down.
-struct Script {
-    steps: Vec<Step>,
+pub(super) struct Script {
+    pub(super) steps: Vec<Step>,
     next_body: u32,
 }
 
@@ -35,11 +35,11 @@ fn slot(key: u16) -> Slot {
 }
 
 impl Script {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { steps: Vec::new(), next_body: 1 }.ask(Request::CreateBucket(0))
     }
 
-    fn step(mut self, step: Step) -> Self {
+    pub(super) fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
     }
@@ -58,16 +58,16 @@ impl Script {
         self.ask(Request::Put { slot: slot(key), piece, condition, delivery: WHOLE })
     }
 
-    fn put(self, key: u16, len: u32) -> Self {
+    pub(super) fn put(self, key: u16, len: u32) -> Self {
         self.put_if(key, len, Condition::None)
     }
 
-    fn puts(self, keys: std::ops::Range<u16>, len: u32) -> Self {
+    pub(super) fn puts(self, keys: std::ops::Range<u16>, len: u32) -> Self {
         keys.fold(self, |script, key| script.put(key, len))
     }
 
     /// Writes that go on at once.
-    fn burst(mut self, keys: std::ops::Range<u16>, len: u32) -> Self {
+    pub(super) fn burst(mut self, keys: std::ops::Range<u16>, len: u32) -> Self {
         let mut requests = Vec::new();
         for key in keys {
             let (slot, piece) = (slot(key), self.piece(len));
@@ -77,33 +77,33 @@ impl Script {
         self.step(Step::Requests(requests))
     }
 
-    fn get(self, key: u16) -> Self {
+    pub(super) fn get(self, key: u16) -> Self {
         self.ask(Request::Get { slot: slot(key), range: None })
     }
 
-    fn delete(self, key: u16) -> Self {
+    pub(super) fn delete(self, key: u16) -> Self {
         self.ask(Request::Delete { slot: slot(key), condition: Condition::None })
     }
 
-    fn deletes(self, keys: std::ops::Range<u16>) -> Self {
+    pub(super) fn deletes(self, keys: std::ops::Range<u16>) -> Self {
         keys.fold(self, Self::delete)
     }
 
-    fn begin(self, key: u16) -> Self {
+    pub(super) fn begin(self, key: u16) -> Self {
         self.ask(Request::CreateUpload(slot(key)))
     }
 
-    fn part(mut self, upload: usize, number: u16, len: u32) -> Self {
+    pub(super) fn part(mut self, upload: usize, number: u16, len: u32) -> Self {
         let piece = self.piece(len);
         self.ask(Request::PutPart { upload, number, piece, delivery: WHOLE })
     }
 
-    fn complete(mut self, upload: usize) -> Self {
+    pub(super) fn complete(mut self, upload: usize) -> Self {
         let value = self.piece(0).body;
         self.ask(Request::Complete { upload, condition: Condition::None, value })
     }
 
-    fn wait(self, ms: u64) -> Self {
+    pub(super) fn wait(self, ms: u64) -> Self {
         self.step(Step::Wait(ms))
     }
 
@@ -115,15 +115,15 @@ impl Script {
         self.step(Step::Stop { loss: Some(PowerLoss::Nothing) })
     }
 
-    fn damage(self, disk: usize, damage: Damage) -> Self {
+    pub(super) fn damage(self, disk: usize, damage: Damage) -> Self {
         self.step(Step::Damage { disk, damage })
     }
 
-    fn mend(self, disk: usize) -> Self {
+    pub(super) fn mend(self, disk: usize) -> Self {
         self.step(Step::Mend { disk })
     }
 
-    fn heal(self) -> Self {
+    pub(super) fn heal(self) -> Self {
         self.step(Step::Heal)
     }
 

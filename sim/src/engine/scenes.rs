@@ -1,0 +1,126 @@
+//! Written sequences that make a deliberate bug show which drawn ones do not meet, or once in some
+//! ten thousands: what must come together is put together here, the rest is drawn by the seed.
+
+use super::log::Lines;
+use super::plan::{Cut, Damage, Step};
+use super::profile::{Budget, Profile};
+use super::run::{Outcome, run_steps};
+use super::workloads::{LARGE, Script};
+use crate::disk::{Fault, PowerLoss, Timing};
+use engine::mutant::Mutant;
+use std::time::Duration;
+
+/// A written sequence against one deliberate bug.
+#[derive(Clone, Copy)]
+pub struct Scene {
+    /// What it is about.
+    pub name: &'static str,
+    /// The bug that it catches.
+    pub mutant: Mutant,
+    /// Seeds within which it does.
+    pub seeds_max: u64,
+    profile: fn() -> Profile,
+    steps: fn(u64) -> Vec<Step>,
+}
+
+/// All of them.
+pub const SCENES: [Scene; 4] = [
+    Scene {
+        name: "a disk fails in the commit, another one after it",
+        mutant: Mutant::FloorIsData,
+        seeds_max: 50,
+        profile: one_parity,
+        steps: |_| fail_in_commit(),
+    },
+    Scene {
+        name: "a rotten disk goes and returns, others fail",
+        mutant: Mutant::ForgetDamage,
+        seeds_max: 100,
+        profile: slow_scrub,
+        steps: |_| return_rotten(),
+    },
+    Scene {
+        name: "a disk that missed everything is alone",
+        mutant: Mutant::BelieveStaleLeg,
+        seeds_max: 20,
+        profile: over_budget,
+        steps: |_| return_alone(),
+    },
+    Scene {
+        name: "an upload is completed while its part is moved to a volume that dies",
+        mutant: Mutant::RemoveBeforeCheckpoint,
+        seeds_max: 300,
+        profile: slow_syncs,
+        steps: complete_while_moved,
+    },
+];
+
+impl Scene {
+    /// Plays it with what that seed draws.
+    pub fn run(&self, seed: u64, lines: Lines) -> Outcome {
+        run_steps((self.profile)(), seed, &(self.steps)(seed), lines)
+    }
+}
+
+/// Four disks that survive the loss of one, of which two may be bad: one in the middle of a write,
+/// and, as the write floor promises, another one after its acknowledgement.
+fn one_parity() -> Profile {
+    let mut profile = Profile::plain(4);
+    profile.config.parity = Some(1);
+    profile
+}
+
+fn fail_in_commit() -> Vec<Step> {
+    let script = Script::new().put(0, LARGE).damage(3, Damage::Sync(Fault::SyncError));
+    let script = script.put(1, LARGE).damage(0, Damage::Lost);
+    let cut = Cut { steps: 0, loss: Some(PowerLoss::Nothing) };
+    script.step(Step::Crash { cut, restarts: Vec::new() }).step(Step::Verify).steps
+}
+
+/// Four disks that survive the loss of two; a third one was bad, and says that it is healed before
+/// any scrub came by.
+fn slow_scrub() -> Profile {
+    let mut profile = Profile::plain(4);
+    profile.margin = 3;
+    profile.config.heal.scrub_interval = Duration::from_secs(1 << 20);
+    profile.config.heal.scrub_rate_min = 1;
+    profile
+}
+
+fn return_rotten() -> Vec<Step> {
+    let script = Script::new().puts(0..6, LARGE).damage(1, Damage::Rot);
+    let script = script.damage(1, Damage::Absent(false)).wait(10_000).mend(1).wait(60_000);
+    let script = script.damage(0, Damage::Lost).damage(2, Damage::Lost);
+    script.step(Step::Verify).steps
+}
+
+/// Four disks; whatever goes, nothing wrong may be shown.
+fn over_budget() -> Profile {
+    Profile { budget: Budget::Over, ..Profile::plain(4) }
+}
+
+fn return_alone() -> Vec<Step> {
+    let script = Script::new().puts(0..3, LARGE).damage(0, Damage::Away).wait(10_000);
+    let script = script.puts(1..5, LARGE).delete(0).wait(10_000);
+    let script = (1..4).fold(script, |script, disk| script.damage(disk, Damage::Lost));
+    script.mend(0).step(Step::Verify).steps
+}
+
+/// One disk whose syncs take their time, so that a checkpoint is still under way.
+fn slow_syncs() -> Profile {
+    let mut profile = Profile::plain(1);
+    profile.timing = Timing { slow_sync_per_mille: 1000, slow_ms_max: 20, ..Timing::default() };
+    profile.config.meta.memtable_len_max = 24 << 10;
+    profile.config.meta.journal.file_len = 256 << 10;
+    profile.config.inline_len_max = 4096;
+    profile
+}
+
+/// A checkpoint moves a part and six objects from the journal to a volume; the part is completed
+/// meanwhile, the others are deleted, the volume is full and reclaimed, the process dies.
+fn complete_while_moved(seed: u64) -> Vec<Step> {
+    let script = Script::new().begin(0).part(0, 1, 900).burst(1..7, 4000).wait(seed % 60);
+    let script = script.complete(0).deletes(1..7).puts(7..9, 16_000).wait(500 + seed % 700);
+    let cut = Cut { steps: 0, loss: None };
+    script.step(Step::Crash { cut, restarts: Vec::new() }).step(Step::Verify).steps
+}
