@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What may go wrong just now without breaking a promise.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tolerance {
-    /// More was lost than is survived: reads may fail. Disks that are too few to take writes may
-    /// show, or not show, what was never acknowledged, and others may contradict them later.
+    /// More was lost than is survived: reads may fail.
     pub reads_fail: bool,
+    /// More may be lost than is survived: disks that are too few to take writes may show, or not
+    /// show, what was never acknowledged, and others may contradict them later.
+    pub is_undecided: bool,
     /// Writes may fail.
     pub writes_fail: bool,
     /// There may be no room.
@@ -193,7 +195,7 @@ impl Judge<'_> {
         let Some((slot, effect)) = effect_of(call, self.model) else {
             return broken(format!("K1: {:?} has no condition", call.request));
         };
-        let is_decided = !self.tolerance.reads_fail;
+        let is_decided = !self.tolerance.is_undecided;
         let object = self.model.object(slot);
         if effect.condition != Condition::None && object.refuse(effect, is_decided) {
             return Ok(());
@@ -231,7 +233,7 @@ impl Judge<'_> {
     pub(super) fn observe(&mut self, slot: Slot, state: ObjectState, request: &Request) -> Verdict {
         let object = self.model.object(slot);
         let possible = object.possible();
-        let is_undecided = self.tolerance.reads_fail && possible.len() > 1;
+        let is_undecided = self.tolerance.is_undecided && possible.len() > 1;
         if is_undecided && possible.contains(&state) || object.observe(state) {
             return Ok(());
         }

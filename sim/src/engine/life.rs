@@ -117,7 +117,7 @@ impl Run {
 
     /// Finds out what the last life left open.
     async fn settle(&mut self, node: &Node) -> Result<(), String> {
-        if self.tolerance().reads_fail {
+        if self.tolerance().is_undecided {
             return Ok(());
         }
         let store = node.store();

@@ -6,9 +6,10 @@
 //! - G3: a fault counts when the store met it.
 //!
 //! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`]
-//! (drawing one), [`scenes`] (written ones against bugs), [`world`] (machine and disks), [`client`] (asks), [`model`] and [`judge`] (what
-//! may be), [`nemesis`] (breaks disks within a budget), [`run`] and `life` (one sequence),
-//! [`batch`] (many), [`workloads`] and [`crashpoints`] (written ones, cut off everywhere).
+//! (drawing one), [`scenes`] (written ones against bugs), [`world`] (machine and disks), [`client`]
+//! (asks), [`model`] and [`judge`] (what may be), [`nemesis`] (breaks disks within a budget),
+//! [`run`] and `life` (one sequence), [`batch`] (many), [`workloads`] and [`crashpoints`] (written
+//! ones, cut off everywhere).
 
 mod alike;
 pub mod batch;

@@ -35,6 +35,8 @@ pub(super) struct Bad {
     pub(super) rounds: Option<u64>,
     /// Whether that was after the last look at the store.
     pub(super) is_fresh: bool,
+    /// Whether the disk said that something is durable which is not.
+    pub(super) has_lied: bool,
     /// When the store has surely looked at its disks since, counted from its start.
     pub(super) noticed_at: Option<Duration>,
 }
@@ -95,6 +97,7 @@ impl Nemesis {
         let is_over = profile.budget == Budget::Over && self.is_over;
         Tolerance {
             reads_fail: is_over,
+            is_undecided: is_over || profile.budget == Budget::Over && !self.bad.is_empty(),
             writes_fail: is_over || !self.bad.is_empty(),
             is_full: self.is_full,
             is_forgetful: is_over && self.is_forgetful,
@@ -201,8 +204,10 @@ impl Nemesis {
         if damage.is_lasting() {
             bad.lasting.push(damage);
         }
+        bad.has_lied |= matches!(damage, Damage::Sync(fault) if fault != Fault::SyncError);
         self.is_over |= self.bad.len() > self.margin;
-        self.is_forgetful |= self.is_over && !damage.is_noticeable();
+        let is_unnoticeable = !damage.is_noticeable() || self.bad.values().any(|bad| bad.has_lied);
+        self.is_forgetful |= self.is_over && is_unnoticeable;
         let target = &world.disks[disk];
         match damage {
             Damage::Rot | Damage::Spoil | Damage::Vanish => {
