@@ -28,7 +28,7 @@ use engine::env::Env;
 use engine::heal::{HealConfig, Healer};
 use engine::journal::JournalConfig;
 use engine::meta::{MetaConfig, MetaStore};
-use engine::object::{ObjectStore, StoreError};
+use engine::object::{DiskStatus, ObjectStore, StoreError, VolumesAtMargin};
 use engine::volume::VolumeConfig;
 use error::from_engine;
 use meta::MetaLog;
@@ -166,6 +166,12 @@ impl Node {
     /// The store that this node serves.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         self.coordinator.clone()
+    }
+
+    /// Disks without their space, and volumes by margin, as they are known without a look at any
+    /// disk: for whoever only watches.
+    pub fn glance(&self) -> (Vec<DiskStatus>, Vec<VolumesAtMargin>) {
+        self.coordinator.healer.glance()
     }
 
     /// Looks at disks and volumes at once instead of at the next look of the background, and heals

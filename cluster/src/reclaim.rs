@@ -25,6 +25,7 @@ use engine::EngineError;
 use engine::format::PAGE_LEN;
 use engine::format::record::{self, Owner, PAYLOAD_LEN_MAX, RECORD_HEADER_LEN};
 use engine::format::value::{Extent, VolumeId};
+use engine::mark::{self, Mark};
 use engine::meta::{MetaStore, RowOwner};
 use engine::mutant::{self, Mutant};
 use engine::volume::{Appended, ScannedBody, StripeScan, Volume};
@@ -108,6 +109,7 @@ impl Reclaim {
             self.store.index().forget(id);
             self.skipped.remove(&id);
             self.stuck.remove(&id);
+            mark::hit(Mark::VolumeReclaimed);
             tracing::info!(volume = id.0, "volume reclaimed");
         }
         Ok(())
@@ -179,6 +181,9 @@ impl Reclaim {
         }
         if live_len == 0 {
             return Ok(true);
+        }
+        if is_restriped {
+            mark::hit(Mark::Restriped);
         }
         let copy_len = self.copy_len(volume).await?;
         if copy_len.saturating_mul(2) >= volume.data_len() && !is_restriped {

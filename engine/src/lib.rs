@@ -22,8 +22,8 @@
 //!
 //! Modules in reading order: [`object`] (the waist to the protocol), [`env`] (the door),
 //! [`mod@format`] (every byte on disk), [`disks`], [`mirror`], [`journal`], [`index`], [`erasure`],
-//! [`volume`], [`meta`] (all of it together), [`heal`], [`mutant`] (deliberate bugs for the
-//! simulator).
+//! [`volume`], [`meta`] (all of it together), [`heal`], [`mark`] and [`mutant`] (coverage and
+//! deliberate bugs for the simulator).
 
 pub mod disks;
 pub mod env;
@@ -33,6 +33,7 @@ pub mod format;
 pub mod heal;
 pub mod index;
 pub mod journal;
+pub mod mark;
 pub mod meta;
 pub mod mirror;
 pub mod mutant;

@@ -1,18 +1,19 @@
-//! The command line of the simulator: `cargo sim soak --seeds N`, `cargo sim replay --seed S`, ...
-//! with the simulated network, `cargo engine-sim soak --seeds N`, ... for the engine alone.
+//! The command line of the simulator. `cargo sim` is the plain build: the store on simulated disks
+//! and paused time. `cargo net-sim` is the build with `--cfg madsim`, which simulates tasks and the
+//! network as well; `cargo sim net ...` calls it.
 
 #[cfg(madsim)]
-mod command;
+mod net_command;
 
 #[cfg(madsim)]
 fn main() -> anyhow::Result<std::process::ExitCode> {
-    command::run()
+    net_command::run()
 }
 
 #[cfg(not(madsim))]
-mod engine_command;
+mod command;
 
 #[cfg(not(madsim))]
 fn main() -> anyhow::Result<std::process::ExitCode> {
-    engine_command::run()
+    command::run()
 }

@@ -8,7 +8,7 @@ use engine::mutant::Mutant;
 pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
-/// the scenarios here have none of it. `cargo engine-sim` has all.
+/// the scenarios here have none of it. `cargo sim` has all.
 const NOT_HERE: [Mutant; 15] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,

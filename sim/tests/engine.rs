@@ -3,20 +3,21 @@
 #![cfg(not(madsim))]
 
 use engine::mutant::Mutant;
-use sim::engine::batch::Batch;
+use sim::engine::batch::{Batch, Extent};
 use sim::engine::crashpoints::enumerate;
 use sim::engine::hunts::ENGINE_HUNTS;
 use sim::engine::log::Lines;
 use sim::engine::panics;
-use sim::engine::profile::Budget;
+use sim::engine::profile::{Budget, Shape};
 use sim::engine::run::{Options, run_seed};
 use sim::engine::scenes::SCENES;
 
-/// Sequences that every test run goes through; `cargo engine-sim soak` does thousands.
+/// Sequences that every test run goes through; `cargo sim soak` does thousands.
 const SEQUENCES: u64 = 150;
 
 fn options(seed: u64, disk_count: usize, budget: Budget) -> Options {
-    Options { seed, disk_count, budget, lines: Lines::None }
+    let shape = Shape { disk_count: Some(disk_count), budget: Some(budget) };
+    Options { seed, shape, lines: Lines::None }
 }
 
 #[test]
@@ -38,16 +39,16 @@ fn a_sequence_is_a_function_of_its_seed() {
 fn sequences_on_one_disk_pass() {
     let batch = Batch {
         first: 0,
-        count: SEQUENCES,
+        extent: Extent::Count(SEQUENCES),
         jobs: 2,
-        disk_count: 1,
-        budget: Budget::Strict,
+        shape: Shape { disk_count: Some(1), budget: Some(Budget::Strict) },
         mutant: None,
         failures_max: 1,
         is_brief: false,
+        plans: None,
     };
     let results = batch.run();
-    assert!(batch.print(&results), "a sequence failed; it is printed above");
+    assert_eq!(batch.print(&results, false), None, "a sequence failed; it is printed above");
     assert_eq!(results.counts.sequences, SEQUENCES);
     assert!(results.counts.steps > 50 * SEQUENCES && results.counts.crashes > SEQUENCES);
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use engine::EngineError;
 use engine::format::value::{Location, Value};
 use engine::index::RowWrite;
+use engine::mark::{self, Mark};
 use engine::meta::{ApplyTurn, MetaStore};
 use engine::object::{CompletedPart, ETag, ObjectAttributes, UnixNanos, UploadId, WriteCondition};
 
@@ -449,6 +450,7 @@ impl Rows<'_> {
                 None => self.store.get(&key).await?,
             };
             let Some(value) = current.filter(|value| value.write_id == write_id) else {
+                mark::hit(Mark::RelocateRaced);
                 continue;
             };
             let mut extents = value.extents().to_vec();

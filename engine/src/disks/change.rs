@@ -5,6 +5,7 @@ use super::{DiskSet, Slot, quorum, write_replacing};
 use crate::error::{EngineError, Result};
 use crate::format::identity::Identity;
 use crate::format::roster::{DiskNumber, Roster, RosterDisk};
+use crate::mark::{self, Mark};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -163,6 +164,7 @@ fn check_change(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) ->
     if have >= needed && still >= quorum::start_count(next) && leg {
         return Ok(());
     }
+    mark::hit(Mark::RosterRefused);
     Err(EngineError::Closed(format!(
         "too few disks: {have} of {needed} took the new roster, {still} of {} are left",
         next.disks.len()

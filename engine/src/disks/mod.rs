@@ -28,6 +28,7 @@ use crate::erasure::{Geometry, parity_default};
 use crate::error::{EngineError, Result};
 use crate::format::identity::Identity;
 use crate::format::roster::{DISK_COUNT_MAX, DiskNumber, Roster, RosterDisk};
+use crate::mark::{self, Mark};
 use crate::object::status::DiskState;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -213,6 +214,7 @@ impl DiskSet {
             waited: AtomicU64::new(0),
         };
         if is_unverified {
+            mark::hit(Mark::StaleReturned);
             tracing::warn!(disk = at.place, "disk missed changes; what it holds is verified");
         }
         let slot = Arc::new(slot);
@@ -245,6 +247,7 @@ impl DiskSet {
             next_number.ok_or_else(|| EngineError::Foreign("no disk numbers are left".into()))?;
         let place = at.place.clone();
         roster.disks.push(RosterDisk { number, disk_id, place, is_active: true, is_leg: false });
+        mark::hit(Mark::DiskJoined);
         tracing::info!(disk = at.place, number = number.0, "disk joins");
         self.add_slot(at, (number, disk_id), false);
         Ok(())
@@ -257,6 +260,7 @@ impl DiskSet {
         let position = roster.disks.partition_point(|disk| disk.number < number);
         let disk = RosterDisk { number, disk_id, place, is_active: true, is_leg: false };
         roster.disks.insert(position, disk);
+        mark::hit(Mark::ReplacedReturned);
         tracing::info!(disk = at.place, number = number.0, "a disk that was replaced is back");
         self.add_slot(at, (number, disk_id), true);
     }

@@ -24,6 +24,7 @@ use crate::format::roster::{DiskNumber, Roster};
 use crate::format::segment::Seal;
 use crate::index::RUN_DIR;
 use crate::journal::JOURNAL_DIR;
+use crate::mark::{self, Mark};
 use crate::meta::{MANIFEST_NEW_PATH, MANIFEST_PATH};
 use crate::mutant::{self, Mutant};
 use crate::object::status::DiskState;
@@ -196,7 +197,10 @@ pub(super) async fn restore_identity(at: &DiskAt, seen: &Seen) {
     let Finding::Disk { identity, lacks_identity: true, .. } = &seen.finding else { return };
     let bytes = identity.encode();
     match write_replacing(&*at.disk, IDENTITY_NEW_PATH, IDENTITY_PATH, bytes).await {
-        Ok(()) => tracing::warn!(disk = at.place, "{IDENTITY_PATH} was lost and is written again"),
+        Ok(()) => {
+            mark::hit(Mark::IdentityRestored);
+            tracing::warn!(disk = at.place, "{IDENTITY_PATH} was lost and is written again");
+        }
         Err(error) => tracing::warn!(%error, disk = at.place, "{IDENTITY_PATH} is not restored"),
     }
 }
@@ -398,6 +402,7 @@ fn check_quorum(roster: &Roster, roles: &[Role]) -> Result<()> {
     let there = active.filter(|disk| present.contains(&disk.number)).count();
     let needed = quorum::start_count(roster);
     if there < needed {
+        mark::hit(Mark::QuorumRefused);
         return Err(EngineError::Foreign(format!(
             "{there} of {} disks are there, {needed} are needed: what the others hold may be newer",
             roster.disks.len()

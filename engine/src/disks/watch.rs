@@ -6,6 +6,7 @@ use crate::env::{Disk, Durability};
 use crate::error::Result;
 use crate::format::identity::Identity;
 use crate::format::roster::{DiskNumber, Roster, RosterDisk};
+use crate::mark::{self, Mark};
 use crate::object::status::DiskState;
 use bytes::Bytes;
 use std::io;
@@ -103,6 +104,7 @@ impl DiskSet {
         if try_writing(&*slot.disk).await.is_err() {
             gone.push(slot.number);
         } else {
+            mark::hit(Mark::TrialPassed);
             // What it holds is verified first; it is another slot from now on.
             let at = DiskAt { place: slot.place.clone(), disk: slot.disk.clone() };
             if let Err(error) = self.demote(&[slot.number]).await {
@@ -249,6 +251,7 @@ impl DiskSet {
 fn must_wait(slot: &Slot) -> bool {
     let strikes = slot.strikes.load(Ordering::Relaxed).min(BACKOFF_MAX);
     if slot.waited.fetch_add(1, Ordering::Relaxed) + 1 < 1 << strikes.saturating_sub(1) {
+        mark::hit(Mark::TrialDeferred);
         return true;
     }
     slot.waited.store(0, Ordering::Relaxed);

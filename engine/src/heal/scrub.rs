@@ -7,6 +7,7 @@
 use super::Healer;
 use crate::error::Result;
 use crate::format::value::{Value, VolumeId};
+use crate::mark::{self, Mark};
 use crate::volume::Pace;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
@@ -104,6 +105,9 @@ impl Healer {
         while let Ok(volume) = self.store.volumes().get(id) {
             let Some((offset, shape)) = volume.next_shape(&mut next).await else { return };
             let bad = volume.check_stripe(offset, &shape).await;
+            if !bad.is_empty() {
+                mark::hit(Mark::ScrubFound);
+            }
             if bad.is_empty() && !volume.is_parity_consistent(offset, &shape).await {
                 let offset = format!("{offset:#x}");
                 tracing::error!(volume = id.0, offset, "parity is not that of the data");

@@ -1,15 +1,16 @@
 //! The one answer to "how is it": disks, margins, repair, scrub, space.
 
 use super::Healer;
-use crate::disks::quorum;
+use crate::disks::{Slot, quorum};
+use crate::env::DiskSpace;
 use crate::error::Result;
 use crate::object::status::{
     DiskState, DiskStatus, RepairStatus, ScrubStatus, StoreStatus, VolumesAtMargin,
 };
 use crate::volume::VolumeHealth;
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -37,7 +38,7 @@ impl Healer {
             margin: self.margin(&healths),
             margin_full: u32::from(full.parity),
             geometry: (geometry.data, geometry.parity),
-            disks: self.disk_statuses().await,
+            disks: self.disk_statuses(disks.spaces().await),
             volumes: by_margin(&healths),
             repair: self.repair_status(&healths),
             scrub: self.scrub_status(),
@@ -45,6 +46,13 @@ impl Healer {
             live_len,
             segments_len,
         })
+    }
+
+    /// Disks without their space, and volumes: what is known without asking a disk anything.
+    pub fn glance(&self) -> (Vec<DiskStatus>, Vec<VolumesAtMargin>) {
+        let slots = self.store.disks().slots().into_iter();
+        let disks = self.disk_statuses(slots.map(|slot| (slot, None)).collect());
+        (disks, by_margin(&self.healths()))
     }
 
     /// Health of every volume, with its geometry's width, its length, and whether rows refer to it.
@@ -75,12 +83,12 @@ impl Healer {
         Some(margin)
     }
 
-    async fn disk_statuses(&self) -> Vec<DiskStatus> {
+    fn disk_statuses(&self, spaces: Vec<(Arc<Slot>, Option<DiskSpace>)>) -> Vec<DiskStatus> {
         let disks = self.store.disks();
         let roster = disks.roster();
         let segments = self.store.volumes().segments_per_disk();
         let mut statuses = Vec::new();
-        for (slot, space) in disks.spaces().await {
+        for (slot, space) in spaces {
             let (state, reason) = slot.health();
             let (errors, rot) = slot.counts();
             let is_leg = disks.legs().iter().any(|leg| leg.number == slot.number);

@@ -7,6 +7,7 @@ use super::run_rows::RowCursor;
 use super::{Run, RunWriter};
 use crate::error::Result;
 use crate::format::run::EncodedRow;
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,7 +79,9 @@ pub async fn merge(input: &MergeInput, writer: &mut RunWriter) -> Result<()> {
     let mut row_count = 0u64;
     while let Some((key, value)) = next_merged(&mut sources).await? {
         let is_dropped = value.is_none() && (input.is_oldest || mutant::is(Mutant::DropTombstones));
-        if !is_dropped {
+        if is_dropped {
+            mark::hit(Mark::TombstoneDropped);
+        } else {
             writer.add(&key, value.as_deref()).await?;
         }
         row_count += 1;

@@ -12,6 +12,7 @@ use crate::env::{Disk, DiskFile};
 use crate::error::{EngineError, Result};
 use crate::format::PAGE_LEN;
 use crate::format::batch::{self, Batch};
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,6 +183,7 @@ fn check_next(
     let places = files.map(|file| (file, 0)).chain(behind);
     match places.into_iter().find(|place| hidden.contains(place)) {
         Some((file, offset)) => {
+            mark::hit(Mark::HiddenTail);
             let what = format!("journal file {file} at byte {offset}");
             let reason = "no disk can read it, and the newest batch may be there";
             Err(EngineError::io("read", &what)(io::Error::other(reason)))
@@ -248,7 +250,11 @@ async fn scan_file(disk: &dyn Disk, mut place: BatchPlace, scanned: &mut Scanned
                 place.offset += len;
             }
             None => {
-                let len = batch::peek_len(&rest, place.generation).unwrap_or(PAGE_LEN);
+                let framed_len = batch::peek_len(&rest, place.generation);
+                if framed_len.is_some() {
+                    mark::hit(Mark::TornBatch);
+                }
+                let len = framed_len.unwrap_or(PAGE_LEN);
                 if unreadable.range(place.offset..place.offset + len).next().is_some() {
                     scanned.hidden.insert((place.file, place.offset));
                 }

@@ -7,6 +7,7 @@
 use super::{BatchPlace, JOURNAL_DIR, JournalConfig, file_path};
 use crate::env::{Disk, DiskFile, Durability};
 use crate::error::{EngineError, Result};
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -176,6 +177,7 @@ impl Ring {
             if self.complete_count() < self.config.file_count_max {
                 match self.add_file().await {
                     Ok(()) => {
+                        mark::hit(Mark::RingGrew);
                         self.current = self.files.len() - 1;
                         break;
                     }

@@ -11,6 +11,7 @@ use crate::error::{EngineError, Result};
 use crate::format::record::{Owner, PAYLOAD_LEN_MAX};
 use crate::format::value::{Extent, Location, Value, VolumeId};
 use crate::index::{self, Frozen, Memtable, MergeInput, Run, RunWriter, Usage, merge, pick_merge};
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use crate::volume::{Appended, Hold};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -132,12 +133,14 @@ impl MetaStore {
             tries_left -= 1;
             match self.destage(rows).await {
                 Err(EngineError::Closed(reason)) => {
+                    mark::hit(Mark::DestageRefused);
                     tracing::warn!(reason, "bodies are not moved to volumes");
                     return Ok((BTreeMap::new(), Held::new()));
                 }
                 Err(error @ EngineError::Io { .. })
                     if tries_left > 0 && self.disks.geometry_full().parity > 0 =>
                 {
+                    mark::hit(Mark::DestageAgain);
                     tracing::warn!(%error, "bodies are moved to another volume");
                 }
                 destaged => return destaged,
@@ -234,6 +237,9 @@ impl MetaStore {
     /// above a number that lookups bear. Meanwhile the journal's ring fills, and then appends wait.
     pub fn checkpoint_pause(&self) -> Duration {
         let above = self.index.runs().len().saturating_sub(RUN_COUNT_EASY);
+        if above > 0 {
+            mark::hit(Mark::CheckpointPaused);
+        }
         PAUSE_PER_RUN.saturating_mul(u32::try_from(above).unwrap_or(u32::MAX))
     }
 

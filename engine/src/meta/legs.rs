@@ -13,6 +13,7 @@ use super::{MANIFEST_PATH, MetaStore};
 use crate::disks::{Slot, quorum};
 use crate::error::{EngineError, Result};
 use crate::index::RUN_DIR;
+use crate::mark::{self, Mark};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,6 +55,7 @@ impl MetaStore {
         };
         self.mirror.end_joining();
         outcome?;
+        mark::hit(Mark::LegFilled);
         tracing::info!(disk = slot.place, legs = legs.len() + 1, "disk holds the metadata, too");
         Ok(true)
     }
@@ -80,6 +82,7 @@ impl MetaStore {
                 }
             }
             if let Some(path) = vanished.or(self.vanished_journal(slot).await) {
+                mark::hit(Mark::VanishedFile);
                 tracing::error!(path, disk = slot.place, "a file of the metadata vanished");
                 lame.push(slot.clone());
             }

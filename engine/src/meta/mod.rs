@@ -32,6 +32,7 @@ use crate::format::batch::JournalRecord;
 use crate::format::value::Value;
 use crate::index::{Index, RowWrite, ScanPage};
 use crate::journal::{Journal, JournalConfig};
+use crate::mark::{self, Mark};
 use crate::mirror::Mirror;
 use crate::volume::{ROOM_MIN, VolumeConfig, VolumeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -253,7 +254,11 @@ impl MetaStore {
     async fn check_free(&self, reserve_len: u64, len: u64) -> Result<()> {
         let room = self.room().await?;
         let needed = reserve_len.saturating_add(len.div_ceil(room.data_count));
-        if room.free_each < needed { Err(EngineError::OutOfSpace) } else { Ok(()) }
+        if room.free_each < needed {
+            mark::hit(Mark::NoRoom);
+            return Err(EngineError::OutOfSpace);
+        }
+        Ok(())
     }
 
     /// Whether the active memtable or the journal asks for a checkpoint.

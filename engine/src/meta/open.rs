@@ -10,6 +10,7 @@ use crate::format::batch::Batch;
 use crate::format::manifest::Manifest;
 use crate::index::{Cache, Index, RUN_DIR, Run};
 use crate::journal::{JOURNAL_DIR, Journal, Recovery, parse_file_name};
+use crate::mark::{self, Mark};
 use crate::mirror::Mirror;
 use crate::mutant::{self, Mutant};
 use crate::volume::{VOLUME_DIR, VolumeSet};
@@ -153,6 +154,7 @@ impl MetaStore {
         let journal = Journal::begin(disk, self.config.journal, generation, last + 1).await?;
         self.checkpoint_as(Some(generation)).await?;
         self.set_journal(journal);
+        mark::hit(Mark::JournalRevived);
         tracing::info!("the journal begins anew and writes are taken again");
         for name in self.list(JOURNAL_DIR).await? {
             let is_old = parse_file_name(&name).is_none_or(|(it, _)| it != generation);
@@ -270,6 +272,7 @@ async fn drop_lame_legs(disks: &DiskSet, manifest: &Manifest) {
         let names = slot.disk.list(RUN_DIR).await.unwrap_or_default();
         let is_whole = manifest.runs.iter().all(|id| names.contains(&format!("{id:016x}")));
         if !is_whole {
+            mark::hit(Mark::LameLegAtStart);
             tracing::warn!(disk = slot.place, "its copy of the metadata lacks files");
             lame.push(slot);
         }

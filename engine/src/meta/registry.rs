@@ -5,6 +5,7 @@ use crate::disks::{Slot, write_replacing};
 use crate::error::{EngineError, Result};
 use crate::format::manifest::Manifest;
 use crate::format::value::VolumeId;
+use crate::mark::{self, Mark};
 use crate::mirror::Mirror;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +83,7 @@ impl Registry {
                     Err(error) => matches!(error, EngineError::Corrupt { .. }),
                 };
                 if is_bad {
+                    mark::hit(Mark::ScrubManifest);
                     tracing::warn!(disk = leg.place, "copy of the manifest is damaged");
                     leg.count_rot();
                     bad += 1;

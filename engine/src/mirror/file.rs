@@ -4,6 +4,7 @@ use super::{Inner, is_answer};
 use crate::disks::Slot;
 use crate::env::{DiskFile, Durability, IoFuture};
 use crate::error::{EngineError, Result};
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -172,6 +173,7 @@ impl DiskFile for MirrorFile {
         let path = self.path.clone();
         Box::pin(async move {
             let result = running.await;
+            mark::hit(Mark::CopyRepaired);
             tracing::warn!(path, offset, disk = slot.place, ok = result.is_ok(), "copy repaired");
             match result {
                 Err(error) if !is_answer(&error) => inner.drop_failed(vec![(slot, error)]).await,

@@ -23,6 +23,7 @@ pub use file::read_verified;
 use crate::disks::{DiskSet, Slot};
 use crate::env::{Device, Disk, DiskFile, DiskSpace, IoFuture};
 use crate::format::roster::DiskNumber;
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use file::{Handle, MirrorFile};
 use futures_util::future::join_all;
@@ -150,6 +151,7 @@ impl Inner {
         if mutant::is(Mutant::KeepFailedLeg) && self.disks.legs().len() > 1 {
             return Ok(());
         }
+        mark::hit(Mark::LegDropped);
         tracing::warn!(%error, legs = ?numbers, "copies of the metadata failed and are dropped");
         let demoted = self.disks.demote(&numbers).await;
         if self.disks.roster().disks.len() > 1 {
@@ -169,6 +171,7 @@ impl Inner {
     }
 
     fn drop_joining(&self, slot: &Slot, error: &io::Error) {
+        mark::hit(Mark::FillingFailed);
         tracing::warn!(%error, disk = slot.place, "disk cannot become a leg");
         self.joining.write().unwrap_or_else(PoisonError::into_inner).take();
     }

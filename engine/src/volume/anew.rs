@@ -11,6 +11,7 @@ use crate::error::{EngineError, Result};
 use crate::format::manifest::MemberEntry;
 use crate::format::record::{self, Shape};
 use crate::format::segment::Seal;
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
@@ -134,6 +135,7 @@ impl VolumeSet {
                 }
             })
             .await?;
+        mark::hit(if made.len() > 1 { Mark::MembersAnewAtOnce } else { Mark::MemberAnew });
         let mut replaced = Vec::new();
         {
             let mut members = volume.members.write().unwrap_or_else(PoisonError::into_inner);

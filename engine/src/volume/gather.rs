@@ -11,6 +11,7 @@ use super::VolumeSet;
 use super::writer::Appended;
 use crate::error::{EngineError, Result};
 use crate::format::record::{Owner, PAYLOAD_LEN_MAX};
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -99,6 +100,9 @@ impl VolumeSet {
         let group = self.gathering.take();
         if group.is_empty() {
             return;
+        }
+        if group.len() > 1 {
+            mark::hit(Mark::Gathered);
         }
         let owners: Vec<Owner> = group.iter().flat_map(|one| one.owners.iter().cloned()).collect();
         let payload = group.iter().flat_map(|one| one.payload.iter().cloned()).collect();

@@ -12,6 +12,7 @@ use crate::env::{DiskFile, Durability};
 use crate::error::{EngineError, Result};
 use crate::format::record::{self, Shape};
 use crate::format::roster::DiskNumber;
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -272,6 +273,7 @@ impl Volume {
         healed.records += 1;
         healed.rebuilt_len += len as u64;
         healed.moved_len += len as u64 * (u64::from(self.geometry.data) + 1);
+        mark::hit(Mark::RecordHealed);
         tracing::info!(volume = self.id.0, offset, column, "record healed");
         Ok(())
     }

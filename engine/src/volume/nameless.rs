@@ -4,6 +4,7 @@
 use super::member::Member;
 use super::{VOLUME_DIR, Volume, VolumeSet};
 use crate::disks::Slot;
+use crate::mark::{self, Mark};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ impl VolumeSet {
             let opened = slot.disk.open(&member.path()).await;
             let is_gone = opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
             if is_gone && self.is_current(&volume, &member) {
+                mark::hit(Mark::NamelessMember);
                 tracing::error!(path = member.path(), disk = slot.place, "a segment vanished");
                 count += 1;
                 self.doubt_nameless(&volume, &member);

@@ -12,6 +12,7 @@ use super::{Volume, VolumeSet};
 use crate::error::{EngineError, Result};
 use crate::format::record::{self, SUB_BLOCK_LEN, cut_len, header_len};
 use crate::format::value::Extent;
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
@@ -118,6 +119,7 @@ impl Volume {
                 tracing::warn!(%error, volume, column, "read from others");
                 let rebuilt = self.rebuild_piece(offset, piece).await.map_err(|_| error)?;
                 self.note_damage(offset, piece.column);
+                mark::hit(Mark::Reconstructed);
                 Ok(rebuilt)
             }
             None => {

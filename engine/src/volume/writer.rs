@@ -17,6 +17,7 @@ use crate::format::PAGE_LEN;
 use crate::format::manifest::{Manifest, MemberEntry, VolumeEntry};
 use crate::format::record::{self, Owner};
 use crate::format::value::{Extent, VolumeId};
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -155,6 +156,7 @@ impl Volume {
             return Ok(());
         }
         let error = last.unwrap_or_else(|| io::Error::other("too few members are left"));
+        mark::hit(Mark::BelowFloor);
         Err(EngineError::io("sync", &self.what())(error))
     }
 
@@ -253,6 +255,7 @@ impl VolumeSet {
                         return Ok(Appended { extents, volume });
                     }
                     Err(error) => {
+                        mark::hit(Mark::StripeElsewhere);
                         volume.seal_up();
                         last = Some(EngineError::io("write", &volume.what())(error));
                         if volume.geometry.parity == 0 {
@@ -311,6 +314,7 @@ impl VolumeSet {
             && standby.members().iter().all(is_fit)
             && standby.health().is_whole()
             && !self.wants_restripe(&standby);
+        mark::hit(if is_usable { Mark::StandbyUsed } else { Mark::StandbyUnfit });
         if !is_usable {
             // Reclaim removes it.
             standby.seal_up();
@@ -382,6 +386,9 @@ impl VolumeSet {
                 None => EngineError::Closed(format!("{fit_count} healthy disks are too few")),
             });
         };
+        if geometry != full {
+            mark::hit(Mark::Narrower);
+        }
         let mut scored: Vec<_> = roomy
             .into_iter()
             .map(|(slot, space)| (score(id, slot.disk_id, space.free.max(1)), slot))

@@ -7,8 +7,10 @@
 //! `DiskFile`, whose operations are whole or fail. D24, misaligned direct I/O and its incoherence
 //! with the page cache, needs direct I/O, which the store does not use.
 
+use serde::{Deserialize, Serialize};
+
 /// One class of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Fault {
     /// Unsynced sectors that a power loss took.
@@ -133,7 +135,8 @@ impl FaultCounts {
 
 /// How long operations take. Most take no virtual time; the simulator's clock knows nothing below 1
 /// ms.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Timing {
     /// Reads and writes, of a thousand, that take time.
     pub slow_per_mille: u32,

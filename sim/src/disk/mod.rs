@@ -44,6 +44,7 @@ use bytes::Bytes;
 use engine::env::Disk;
 use names::{Entry, Inode, Names};
 use page::Survival;
+use serde::{Deserialize, Serialize};
 use state::{File, State};
 use std::collections::BTreeMap;
 use std::io;
@@ -61,7 +62,7 @@ const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
 /// A power loss that was planned: what is left of the operations that no sync covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PowerLoss {
     /// By the disk's random stream.
     Drawn,
@@ -108,6 +109,11 @@ impl SimDisk {
         let place = Place::new(&self.lock().machine);
         place.mount(Some(self));
         place.attach()
+    }
+
+    /// Draws from another stream from now on.
+    pub fn reseed(&self, random: Random) {
+        self.lock().random = random;
     }
 
     /// The process dies; its page cache stays. Call it in the same step as the kill of the node,

@@ -1,11 +1,16 @@
 //! Many sequences, on several threads, and what is told of them.
+#![expect(clippy::disallowed_methods, reason = "plans of failures are files")]
 
-use super::log::Lines;
+use super::failure::{Kind, print_counts};
+use super::log::{LINES_MAX, Lines};
 use super::panics;
-use super::profile::Budget;
+use super::profile::{Budget, Shape};
 use super::run::{Counts, Options, Outcome, run_seed};
-use crate::disk::Fault;
+use super::stored::Plan;
+use engine::mark;
+use nix::sys::resource::{UsageWho, getrusage};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,25 +19,43 @@ use tokio::time::Instant;
 /// One sequence of so many runs twice: its hashes must be equal.
 const TWICE_EVERY: u64 = 50;
 
+/// How many sequences.
+#[derive(Clone, Copy, Debug)]
+pub enum Extent {
+    /// So many.
+    Count(u64),
+    /// As many as begin in that time.
+    Time(Duration),
+}
+
 /// Which sequences, and how.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// First seed.
     pub first: u64,
     /// How many.
-    pub count: u64,
+    pub extent: Extent,
     /// Threads.
     pub jobs: usize,
-    /// Disks.
-    pub disk_count: usize,
-    /// How many faults there may be.
-    pub budget: Budget,
+    /// What they run on.
+    pub shape: Shape,
     /// Name of the deliberate bug that is on.
     pub mutant: Option<String>,
     /// Failures after which it ends.
     pub failures_max: usize,
     /// Whether failures are shown by their first line only.
     pub is_brief: bool,
+    /// Where plans of sequences that failed go.
+    pub plans: Option<PathBuf>,
+}
+
+/// A sequence that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Of which kind.
+    pub kind: Kind,
+    /// The broken promise with all that helps to explain it.
+    pub text: String,
 }
 
 /// What came of a batch.
@@ -41,28 +64,41 @@ pub struct Results {
     /// Sums.
     pub counts: Counts,
     /// Failures by seed.
-    pub failures: BTreeMap<u64, String>,
+    pub failures: BTreeMap<u64, Failure>,
     /// Time that the threads took.
     pub elapsed: Duration,
+    /// Time of processors that they took, together.
+    pub cpu: Duration,
+}
+
+/// Time of processors that this process took so far.
+fn cpu_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let [user, system] = [usage.user_time(), usage.system_time()];
+    let micros = (user.tv_sec() + system.tv_sec()) * 1_000_000 + user.tv_usec() + system.tv_usec();
+    Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
 impl Batch {
     fn options(&self, seed: u64, lines: Lines) -> Options {
-        Options { seed, disk_count: self.disk_count, budget: self.budget, lines }
+        Options { seed, shape: self.shape, lines }
     }
 
     /// The command that repeats a seed.
     pub fn replay_line(&self, seed: u64) -> String {
-        let mutant = self.mutant.as_ref().map(|name| format!(" --mutant {name}"));
-        let budget = match self.budget {
-            Budget::Strict => "strict",
-            Budget::Over => "over",
-        };
-        format!(
-            "cargo engine-sim replay --seed {seed} --disks {} --budget {budget}{}",
-            self.disk_count,
-            mutant.unwrap_or_default()
-        )
+        let mut line = format!("cargo sim replay --seed {seed}");
+        if let Some(disk_count) = self.shape.disk_count {
+            line += &format!(" --disks {disk_count}");
+        }
+        match self.shape.budget {
+            Some(Budget::Strict) => line += " --budget strict",
+            Some(Budget::Over) => line += " --budget over",
+            None => {}
+        }
+        if let Some(name) = &self.mutant {
+            line += &format!(" --mutant {name}");
+        }
+        line
     }
 
     /// Runs all seeds, or until enough failed.
@@ -70,106 +106,147 @@ impl Batch {
         let next = AtomicU64::new(self.first);
         let is_over = AtomicBool::new(false);
         let results = Mutex::new(Results::default());
-        let begin = Instant::now();
+        let (begin, cpu_before) = (Instant::now(), cpu_time());
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
-                scope.spawn(|| self.work(&next, &is_over, &results));
+                scope.spawn(|| self.work(&next, begin, &is_over, &results));
             }
         });
         let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.elapsed = begin.elapsed();
+        results.cpu = cpu_time().saturating_sub(cpu_before);
         results
     }
 
-    fn work(&self, next: &AtomicU64, is_over: &AtomicBool, results: &Mutex<Results>) {
+    fn is_done(&self, seed: u64, begin: Instant) -> bool {
+        match self.extent {
+            Extent::Count(count) => seed >= self.first + count,
+            Extent::Time(time) => begin.elapsed() >= time,
+        }
+    }
+
+    fn work(
+        &self,
+        next: &AtomicU64,
+        begin: Instant,
+        is_over: &AtomicBool,
+        results: &Mutex<Results>,
+    ) {
         panics::watch();
         let mut counts = Counts::default();
         while !is_over.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= self.first + self.count {
+            if self.is_done(seed, begin) {
                 break;
             }
             let outcome = run_seed(&self.options(seed, Lines::None));
             counts.add(&outcome.counts);
-            if let Some(text) = self.failure(seed, &outcome) {
+            if let Some(failure) = self.failure(seed, &outcome) {
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                results.failures.insert(seed, text);
+                results.failures.insert(seed, failure);
                 is_over.fetch_or(results.failures.len() >= self.failures_max, Ordering::Relaxed);
             }
         }
         results.lock().unwrap_or_else(PoisonError::into_inner).counts.add(&counts);
     }
 
-    /// The broken promise with all that helps to explain it.
-    fn failure(&self, seed: u64, outcome: &Outcome) -> Option<String> {
-        let is_checked = outcome.violation.is_some() || seed.is_multiple_of(TWICE_EVERY);
-        if !is_checked {
-            return None;
-        }
-        let lines = if outcome.violation.is_some() { Lines::Kept } else { Lines::None };
-        let again = run_seed(&self.options(seed, lines));
-        let mut text = match &outcome.violation {
-            Some(violation) => format!("VIOLATION: {violation}\n"),
-            None if again.hash == outcome.hash => return None,
-            None => "VIOLATION: K15: two runs of the seed differ\n".to_owned(),
+    /// Looks at a sequence again if it failed, or if it is its turn to be run twice.
+    fn failure(&self, seed: u64, outcome: &Outcome) -> Option<Failure> {
+        let Some(violation) = &outcome.violation else {
+            if !seed.is_multiple_of(TWICE_EVERY) {
+                return None;
+            }
+            let again = run_seed(&self.options(seed, Lines::None));
+            let text = "FAIL K15: two runs of the seed differ";
+            let text = format!("{text}\nreproduce: {}", self.replay_line(seed));
+            let is_same = again.hash == outcome.hash;
+            return (!is_same).then_some(Failure { kind: Kind::Determinism, text });
         };
-        if again.hash != outcome.hash && outcome.violation.is_some() {
+        let (plan, again) = Plan::of_seed(&self.options(seed, Lines::Kept));
+        let mut text = format!("FAIL {violation}\n{}\n", again.scene);
+        if again.hash != outcome.hash {
             text += "K15 as well: two runs of the seed differ\n";
         }
         let end = again.lines.iter().rposition(|line| line.contains("VIOLATION"));
         let end = end.map_or(again.lines.len(), |last| last + 1);
-        let lines = end.saturating_sub(super::log::LINES_MAX);
+        let lines = end.saturating_sub(LINES_MAX);
         again.lines[lines..end].iter().for_each(|line| text += &format!("  {line}\n"));
         text += &format!("reproduce: {}", self.replay_line(seed));
-        Some(text)
+        if let Some(path) = self.keep(seed, &plan) {
+            text += &format!("\nplan: {}", path.display());
+        }
+        Some(Failure { kind: Kind::of(violation), text })
     }
 
-    /// Prints what came of it. Returns whether all is well: no failure, and every class of faults
-    /// that was made was also met.
-    pub fn print(&self, results: &Results) -> bool {
-        for (seed, text) in &results.failures {
+    /// Writes a plan down, as far as there is room for it.
+    fn keep(&self, seed: u64, plan: &Plan) -> Option<PathBuf> {
+        let directory = self.plans.as_ref()?;
+        let path = directory.join(format!("seed-{seed}-disks-{}.plan", plan.profile.disk_count));
+        let text = plan.to_text().ok()?;
+        std::fs::create_dir_all(directory).ok()?;
+        std::fs::write(&path, text).ok()?;
+        Some(path)
+    }
+
+    /// Prints what came of it. Returns the worst that is not well: a failure, a class of faults
+    /// that was made and never met, a required coverage mark that was never hit, if `wants_marks`.
+    pub fn print(&self, results: &Results, wants_marks: bool) -> Option<Kind> {
+        for (seed, Failure { text, .. }) in &results.failures {
             let first = text.lines().next().unwrap_or_default();
             match self.is_brief {
                 true => println!("seed {seed}: {first}"),
                 false => println!("---- seed {seed} failed\n{text}"),
             }
         }
+        self.print_rates(results);
+        let mut worst = results.failures.values().map(|failure| failure.kind).max();
+        if !print_counts(&results.counts) {
+            println!("a class of faults was never effective");
+            worst = worst.or(Some(Kind::Coverage));
+        }
+        let missed = print_marks();
+        if wants_marks && !missed.is_empty() {
+            println!("required marks that were never hit: {}", missed.join(", "));
+            worst = worst.or(Some(Kind::Coverage));
+        }
+        worst
+    }
+
+    fn print_rates(&self, results: &Results) {
         let counts = &results.counts;
         let seconds = results.elapsed.as_secs_f64().max(0.001);
-        let per_core = counts.sequences as f64 * 60.0 / seconds / self.jobs.max(1) as f64;
+        let jobs = self.jobs.max(1) as f64;
+        let shape = match self.shape.disk_count {
+            Some(disk_count) => format!("{disk_count} disks"),
+            None => "drawn disks".to_owned(),
+        };
         println!(
-            "{} sequences on {} disks, {:?} budget, {} failed, {per_core:.0} a minute a core",
+            "{} sequences on {shape}, {} failed, {:.0} a minute and {:.0} times real time a core",
             counts.sequences,
-            self.disk_count,
-            self.budget,
-            results.failures.len()
+            results.failures.len(),
+            counts.sequences as f64 * 60.0 / seconds / jobs,
+            counts.virtual_hours() * 3600.0 / seconds / jobs,
         );
+        let cpu = results.cpu.as_secs_f64().max(0.001);
         println!(
-            "  steps {}, answered {}, unanswered {}, crashes {}, power losses {}, disk operations \
-             {}, virtual hours {:.1}, without an effective fault {}, refused to start {}",
-            counts.steps,
-            counts.answered,
-            counts.unanswered,
-            counts.crashes,
-            counts.power_losses,
-            counts.disk_operations,
-            counts.virtual_ms as f64 / 3_600_000.0,
-            counts.idle,
-            counts.refused
+            "  a second of one processor: {:.0} checked operations, {:.1} effective faults, {:.1} \
+             crashes, {:.2} simulated hours",
+            counts.answered as f64 / cpu,
+            counts.faults.effective_total() as f64 / cpu,
+            counts.crashes as f64 / cpu,
+            counts.virtual_hours() / cpu,
         );
-        let mut are_all_met = true;
-        for (fault, name) in Fault::ALL {
-            let injected = counts.faults.injected[fault as usize];
-            let effective = counts.faults.effective[fault as usize];
-            if injected > 0 {
-                println!("  {name}: injected {injected}, effective {effective}");
-            }
-            // Few may miss by chance; a class that always does tests nothing.
-            are_all_met &= injected < 100 || effective > 0;
-        }
-        if !are_all_met {
-            println!("a class of faults was never effective");
-        }
-        results.failures.is_empty() && are_all_met
     }
+}
+
+/// Prints how often each coverage mark was hit. Returns required ones that never were.
+fn print_marks() -> Vec<&'static str> {
+    let hits = mark::hits();
+    let missed = hits.iter().filter(|hit| hit.is_required && hit.count == 0);
+    let missed: Vec<&str> = missed.map(|hit| hit.name).collect();
+    let shown: Vec<String> = hits.iter().map(|hit| format!("{} {}", hit.name, hit.count)).collect();
+    for line in shown.chunks(4) {
+        println!("  marks: {}", line.join(", "));
+    }
+    missed
 }

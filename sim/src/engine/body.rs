@@ -4,13 +4,14 @@
 use crate::random::mix;
 use bytes::{Bytes, BytesMut};
 use engine::object::{BodyDigest, BodyError, BodySource, ETag};
+use serde::{Deserialize, Serialize};
 use std::task::{Context, Poll};
 
 /// Number of a body within its run; never used twice.
 pub type BodyId = u32;
 
 /// One body, or one part of a composed one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Piece {
     /// Which bytes.
     pub body: BodyId,
@@ -78,7 +79,7 @@ pub fn etag(body: BodyId) -> ETag {
 }
 
 /// How a body comes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Bytes of a chunk.
     pub chunk_len: u32,

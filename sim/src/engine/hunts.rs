@@ -4,7 +4,7 @@
 use super::profile::Budget;
 use engine::mutant::Mutant;
 
-/// How `cargo engine-sim mutants` hunts a deliberate bug of the engine.
+/// How `cargo sim mutants` hunts a deliberate bug of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineHunt {
     /// The bug.

@@ -75,7 +75,7 @@ impl Judge<'_> {
                 self.leave_open(call, false);
                 Ok(())
             }
-            Answer::Hung => broken(format!("K9: {:?} got no answer", call.request)),
+            Answer::Hung => broken(format!("K9: {} got no answer", call.request)),
             Answer::Died => {
                 self.leave_open(call, false);
                 Ok(())
@@ -159,7 +159,7 @@ impl Judge<'_> {
     }
 
     fn unexpected(&self, call: &Call, error: &StoreError) -> Verdict {
-        broken(format!("K19: {:?} failed without a reason: {error}", call.request))
+        broken(format!("K19: {} failed without a reason: {error}", call.request))
     }
 
     /// A refusal says something about what is there.
@@ -187,20 +187,20 @@ impl Judge<'_> {
             {
                 Ok(())
             }
-            _ => broken(format!("K1: {request:?} was refused wrongly: {error}")),
+            _ => broken(format!("K1: {request} was refused wrongly: {error}")),
         }
     }
 
     fn refused(&mut self, call: &Call) -> Verdict {
         let Some((slot, effect)) = effect_of(call, self.model) else {
-            return broken(format!("K1: {:?} has no condition", call.request));
+            return broken(format!("K1: {} has no condition", call.request));
         };
         let is_decided = !self.tolerance.is_undecided;
         let object = self.model.object(slot);
         if effect.condition != Condition::None && object.refuse(effect, is_decided) {
             return Ok(());
         }
-        broken(format!("K1: the condition of {:?} holds and was refused", call.request))
+        broken(format!("K1: the condition of {} holds and was refused", call.request))
     }
 
     fn no_upload(&mut self, call: &Call) -> Verdict {
@@ -209,7 +209,7 @@ impl Judge<'_> {
             | Request::Complete { upload, .. }
             | Request::Abort(upload)
             | Request::ListParts(upload) => upload,
-            _ => return broken(format!("K8: {:?} names no upload", call.request)),
+            _ => return broken(format!("K8: {} names no upload", call.request)),
         };
         match self.model.uploads[index].existence {
             Existence::Live => broken(format!("K8: upload {index} is gone")),
@@ -239,7 +239,7 @@ impl Judge<'_> {
         }
         let key = key_name(slot.key);
         let check = if possible.contains(&None) && possible.len() == 1 { "K6" } else { "K4" };
-        broken(format!("{check}: {request:?}: {key} shows {state:?}, possible is {possible:?}"))
+        broken(format!("{check}: {request}: {key} shows {state:?}, possible is {possible:?}"))
     }
 
     fn success(&mut self, call: &Call, answer: &Answer) -> Verdict {
@@ -324,7 +324,7 @@ impl Judge<'_> {
         if is_possible {
             return Ok(());
         }
-        broken(format!("K1: the condition of {:?} does not hold and was met", call.request))
+        broken(format!("K1: the condition of {} does not hold and was met", call.request))
     }
 
     fn written(&mut self, slot: Slot, call: &Call, outcome: &PutOutcome) -> Verdict {
@@ -371,7 +371,7 @@ impl Judge<'_> {
         let value = u32::from_str_radix(&info.etag.0, 16).ok();
         let known = value.and_then(|value| Some((value, self.model.values.get(&value)?)));
         let Some((value, known)) = known else {
-            return broken(format!("K5: {request:?} shows what was never written: {info:?}"));
+            return broken(format!("K5: {request} shows what was never written: {info:?}"));
         };
         let has_attributes = known.part_count > 0 || info.attributes == attributes(value);
         let is_right = info.size == known.size()
@@ -379,7 +379,7 @@ impl Judge<'_> {
             && info.key == key_name(slot.key)
             && has_attributes;
         if !is_right {
-            return broken(format!("K5: {request:?} shows value {value} wrongly: {info:?}"));
+            return broken(format!("K5: {request} shows value {value} wrongly: {info:?}"));
         }
         self.observe(slot, Some(value), request)?;
         if self.model.object(slot).possible().len() > 1 {

@@ -108,7 +108,7 @@ impl Judge<'_> {
         }
         let request = Request::List { bucket, limit: 0, is_rolled };
         if let Some(name) = objects.keys().find(|name| !slots.contains_key(**name)) {
-            return broken(format!("K3: {request:?}: nobody wrote {name}"));
+            return broken(format!("K3: {request}: nobody wrote {name}"));
         }
         let mut rolled: BTreeMap<String, (bool, bool)> = BTreeMap::new();
         for (name, slot) in &slots {

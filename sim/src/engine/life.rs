@@ -3,9 +3,10 @@
 use super::client::{Answer, Call, bucket_name, key_name, perform, read};
 use super::generator::Drawn;
 use super::model::Existence;
-use super::plan::{Condition, Request, Slot, Step};
+use super::plan::{Condition, PlannedStep, Request, Slot, Step};
 use super::profile::Budget;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
+use crate::random::mix;
 use cluster::Node;
 use engine::object::{StoreError, StoreStatus};
 use futures_util::future::join_all;
@@ -35,11 +36,12 @@ const VERIFY_BURST: usize = 4;
 impl Run {
     /// Starts the store and does steps until it dies, stops, or nothing is left to do.
     pub(super) async fn serve(&mut self) -> Result<End, String> {
+        let begin = tokio::time::Instant::now();
         if let Some(cut) = self.cuts.pop_front() {
             self.loss = cut.loss;
             self.crash_patience = Some(0);
             self.world.machine.kill_after(Some(cut.steps));
-            self.log.event(&[cut.steps], || format!("start to be cut off: {cut:?}"));
+            self.log.event(&[cut.steps], || format!("the start is cut off: {cut}"));
         }
         let opening = tokio::time::timeout(ANSWER_MAX, self.world.open(&self.profile)).await;
         let node = match opening {
@@ -55,10 +57,12 @@ impl Run {
         self.settle(&node).await?;
         self.await_writable(&node).await;
         loop {
-            let Some(step) = self.next_step() else { return Ok(End::Over) };
-            self.counts.steps += 1;
-            self.log.event(&[3], || format!("{step:?}"));
-            if let Some(end) = self.step(&node, step).await? {
+            let Some(planned) = self.next_step() else { return Ok(End::Over) };
+            self.begin_step(&planned);
+            self.life_ms = begin.elapsed().as_millis() as u64;
+            let end = self.step(&node, planned.step).await?;
+            self.frame(&node);
+            if let Some(end) = end {
                 return Ok(end);
             }
             if let Some(text) = super::panics::take() {
@@ -99,7 +103,15 @@ impl Run {
         }
     }
 
-    fn next_step(&mut self) -> Option<Step> {
+    fn next_step(&mut self) -> Option<PlannedStep> {
+        if let Some(planned) = self.plan.pop_front() {
+            return Some(planned);
+        }
+        let step = self.draw_step()?;
+        Some(PlannedStep { salt: mix(self.seed ^ mix(self.counts.steps + 1)), step })
+    }
+
+    fn draw_step(&mut self) -> Option<Step> {
         if let Some(step) = self.queue.pop_front() {
             return Some(step);
         }

@@ -17,6 +17,8 @@ pub enum Lines {
     Kept,
     /// They are printed at once as well.
     Live,
+    /// They are kept, and after every step what everything looks like.
+    Frames,
 }
 
 /// The log of a run.
@@ -26,6 +28,7 @@ pub struct Log {
     count: u64,
     is_kept: bool,
     is_live: bool,
+    has_frames: bool,
     lines: VecDeque<String>,
 }
 
@@ -33,7 +36,7 @@ impl Log {
     /// An empty log.
     pub fn new(lines: Lines) -> Self {
         let (is_kept, is_live) = (lines != Lines::None, lines == Lines::Live);
-        Self { is_kept, is_live, ..Self::default() }
+        Self { is_kept, is_live, has_frames: lines == Lines::Frames, ..Self::default() }
     }
 
     /// Adds an event: numbers for the hash, a line for a reader.
@@ -54,6 +57,26 @@ impl Log {
     /// Hash over everything so far.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Whether somebody wants to read it.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Lines from one on.
+    pub fn lines_from(&self, first: usize) -> Vec<String> {
+        self.lines.iter().skip(first).cloned().collect()
+    }
+
+    /// How many lines there are.
+    pub fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether what everything looks like is kept.
+    pub fn has_frames(&self) -> bool {
+        self.has_frames
     }
 
     /// All lines.

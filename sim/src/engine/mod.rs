@@ -9,7 +9,7 @@
 //! (drawing one), [`scenes`] (written ones against bugs), [`world`] (machine and disks), [`client`]
 //! (asks), [`model`] and [`judge`] (what may be), [`nemesis`] (breaks disks within a budget),
 //! [`run`] and `life` (one sequence), [`batch`] (many), [`workloads`] and [`crashpoints`] (written
-//! ones, cut off everywhere).
+//! ones, cut off everywhere), [`stored`] (sequences as files) and [`shrink`] (their core).
 
 mod alike;
 pub mod batch;
@@ -17,6 +17,8 @@ pub mod body;
 pub mod client;
 pub mod crashpoints;
 mod ending;
+pub mod failure;
+pub mod frames;
 pub mod generator;
 pub mod hunts;
 pub mod judge;
@@ -30,5 +32,9 @@ pub mod plan;
 pub mod profile;
 pub mod run;
 pub mod scenes;
+mod show;
+pub mod shrink;
+pub mod stored;
+pub mod view;
 pub mod workloads;
 pub mod world;

@@ -43,7 +43,10 @@ pub(super) struct Bad {
 
 /// The breaker of disks.
 pub struct Nemesis {
+    /// What is drawn while a step is carried out.
     pub(super) random: Random,
+    /// Which steps come.
+    draws: Random,
     pub(super) bad: BTreeMap<usize, Bad>,
     images: Vec<Image>,
     exchanges: VecDeque<Exchange>,
@@ -67,6 +70,7 @@ impl Nemesis {
     pub fn new(seed: u64, profile: &Profile) -> Self {
         Self {
             random: Random::new(seed, "nemesis"),
+            draws: Random::new(seed, "damage"),
             bad: BTreeMap::new(),
             images: Vec::new(),
             exchanges: VecDeque::new(),
@@ -106,7 +110,7 @@ impl Nemesis {
 
     /// Draws a disk to break, and how.
     pub fn draw_damage(&mut self, profile: &Profile) -> Step {
-        let random = &mut self.random;
+        let random = &mut self.draws;
         let is_at_limit = profile.budget == Budget::Strict && self.bad.len() >= self.margin;
         let disk = match is_at_limit {
             true if self.bad.is_empty() => return Step::Wait(1),
@@ -122,7 +126,7 @@ impl Nemesis {
         let disks: Vec<usize> = self.bad.keys().copied().collect();
         match disks.is_empty() {
             true => Step::Remember,
-            false => Step::Mend { disk: *self.random.pick(&disks) },
+            false => Step::Mend { disk: *self.draws.pick(&disks) },
         }
     }
 

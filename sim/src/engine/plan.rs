@@ -3,12 +3,13 @@
 
 use super::body::{Delivery, Piece};
 use crate::disk::{Fault, PowerLoss};
+use serde::{Deserialize, Serialize};
 
 /// Number of a bucket of the run.
 pub type BucketNumber = u8;
 
 /// Which object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Slot {
     /// Bucket.
     pub bucket: BucketNumber,
@@ -17,7 +18,7 @@ pub struct Slot {
 }
 
 /// When a write may take effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// Always.
     None,
@@ -30,7 +31,7 @@ pub enum Condition {
 }
 
 /// What a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Creates a bucket.
     CreateBucket(BucketNumber),
@@ -109,7 +110,7 @@ pub enum Request {
 }
 
 /// A start that is cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Operations of the disks before the process dies.
     pub steps: u64,
@@ -118,7 +119,7 @@ pub struct Cut {
 }
 
 /// What is done to disks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Damage {
     /// A flipped bit in a drawn file.
     Rot,
@@ -221,8 +222,18 @@ impl Damage {
     }
 }
 
+/// A step with what decides all that is drawn while it is carried out: whatever comes before or
+/// after it can be taken away without a change here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Seed of everything that is drawn.
+    pub salt: u64,
+    /// What is done.
+    pub step: Step,
+}
+
 /// One step of a sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// Requests, all at once, on different keys; each may be dropped after so many turns.
     Requests(Vec<(Request, Option<u32>)>),

@@ -8,18 +8,38 @@ use engine::heal::HealConfig;
 use engine::journal::JournalConfig;
 use engine::meta::MetaConfig;
 use engine::volume::VolumeConfig;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Room that is never taken from outside: a quarter of it and a new volume's room fit.
 const RESERVE_LEN: u64 = 8 << 20;
 
 /// How many faults there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Budget {
     /// Never more bad disks than the advertised margin: nothing may be lost, no read may fail.
     Strict,
     /// More than that: the store must fail closed.
     Over,
+}
+
+/// What a sequence runs on; what is not said is drawn by its seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Disks.
+    pub disk_count: Option<usize>,
+    /// How many faults there may be.
+    pub budget: Option<Budget>,
+}
+
+impl Shape {
+    /// Disks and budget of a seed.
+    pub fn of(self, seed: u64) -> (usize, Budget) {
+        let random = &mut Random::new(seed, "shape");
+        let disk_count = *random.pick(&[1, 1, 1, 2, 2, 3, 4, 4, 4, 6, 8]);
+        let budget = if random.chance(250) { Budget::Over } else { Budget::Strict };
+        (self.disk_count.unwrap_or(disk_count), self.budget.unwrap_or(budget))
+    }
 }
 
 /// Weights of requests.

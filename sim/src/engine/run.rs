@@ -8,15 +8,17 @@
 //! ```
 
 use super::client::{Answer, Call};
+use super::frames::Frame;
 use super::generator::Generator;
 use super::judge::{Judge, Tolerance};
 use super::log::{Lines, Log};
 use super::model::Model;
 use super::nemesis::Nemesis;
-use super::plan::{Cut, Step};
-use super::profile::{Budget, Profile};
+use super::plan::{Cut, PlannedStep, Step};
+use super::profile::{Profile, Shape};
 use super::world::World;
 use crate::disk::{Fault, FaultCounts, PowerLoss, SimDisk};
+use crate::random::Random;
 use engine::object::ObjectReader;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -35,10 +37,8 @@ const OPERATIONS_MAX: u64 = 1_000_000;
 pub struct Options {
     /// The seed.
     pub seed: u64,
-    /// Disks.
-    pub disk_count: usize,
-    /// How many faults there may be.
-    pub budget: Budget,
+    /// What it runs on.
+    pub shape: Shape,
     /// What becomes of its lines.
     pub lines: Lines,
 }
@@ -71,6 +71,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Virtual time in hours.
+    pub fn virtual_hours(&self) -> f64 {
+        self.virtual_ms as f64 / 3_600_000.0
+    }
+
     /// Adds another one's.
     pub fn add(&mut self, other: &Self) {
         self.sequences += other.sequences;
@@ -96,10 +101,16 @@ pub struct Outcome {
     pub counts: Counts,
     /// The broken promise.
     pub violation: Option<String>,
+    /// How the disks were at the end, in a few words.
+    pub scene: String,
     /// The lines, if they were kept.
     pub lines: Vec<String>,
     /// Operations whose effects were not synced at the last planned crash.
     pub unsynced: usize,
+    /// The steps that were carried out, if its lines were kept.
+    pub steps: Vec<PlannedStep>,
+    /// What it looked like after every step, if somebody wants to see it.
+    pub frames: Vec<Frame>,
 }
 
 /// A request that runs.
@@ -129,6 +140,12 @@ pub(super) struct Run {
     pub(super) model: Model,
     pub(super) nemesis: Nemesis,
     pub(super) generator: Option<Generator>,
+    /// Steps of a plan, before all others.
+    pub(super) plan: VecDeque<PlannedStep>,
+    /// Steps that were carried out, if somebody wants to know.
+    done: Vec<PlannedStep>,
+    /// What it looks like, if somebody wants to see it.
+    pub(super) frames: Vec<Frame>,
     /// Steps that come before any that are drawn.
     pub(super) queue: VecDeque<Step>,
     /// Steps after all others.
@@ -143,6 +160,8 @@ pub(super) struct Run {
     pub(super) cuts: VecDeque<Cut>,
     /// Steps that a crash still waits for its operation.
     pub(super) crash_patience: Option<u32>,
+    /// Virtual time of this life when its last step began.
+    pub(super) life_ms: u64,
     /// The one planned crash: after so many operations in all, what it takes, and what follows.
     planned: Option<Planned>,
     unsynced: usize,
@@ -166,6 +185,9 @@ impl Run {
             model: Model::default(),
             nemesis: Nemesis::new(seed, &profile),
             generator: None,
+            plan: VecDeque::new(),
+            done: Vec::new(),
+            frames: Vec::new(),
             queue: VecDeque::new(),
             ending: VecDeque::new(),
             log: Log::new(lines),
@@ -175,9 +197,23 @@ impl Run {
             loss: None,
             cuts: VecDeque::new(),
             crash_patience: None,
+            life_ms: 0,
             planned: None,
             unsynced: 0,
             profile,
+        }
+    }
+
+    /// A step begins: whatever is drawn from now on follows from its salt.
+    pub(super) fn begin_step(&mut self, planned: &PlannedStep) {
+        self.counts.steps += 1;
+        self.log.event(&[3], || planned.step.to_string());
+        self.nemesis.random = Random::new(planned.salt, "nemesis");
+        for (index, disk) in self.world.disks.iter().enumerate() {
+            disk.reseed(Random::new(planned.salt ^ ((index as u64) << 32), "disk"));
+        }
+        if self.log.is_kept() {
+            self.done.push(planned.clone());
         }
     }
 
@@ -228,8 +264,10 @@ impl Run {
         machine.kill();
         drop(runtime);
         self.counts.virtual_ms += elapsed_ms;
+        self.life_ms = 0;
         let line = || format!("life ended after {elapsed_ms} ms: {end:?}");
         self.log.event(&[elapsed_ms, machine.steps()], line);
+        self.frame_end(end.as_ref().err().cloned());
         end
     }
 
@@ -253,7 +291,7 @@ impl Run {
         if let Some(loss) = self.loss.take() {
             self.counts.power_losses += 1;
             self.world.disks.iter().for_each(|disk| disk.lose_power_as(loss));
-            self.log.event(&[1], || format!("power is lost: {loss:?}"));
+            self.log.event(&[1], || format!("the power is lost: {loss:?}"));
         }
         self.nemesis.between(&mut self.world, &mut self.log);
         self.model.restart();
@@ -271,7 +309,7 @@ impl Run {
         );
         self.counts.answered += u64::from(is_answered);
         self.counts.unanswered += u64::from(!is_answered);
-        let line = || format!("{:?} -> {}", call.request, show(answer));
+        let line = || format!("{} -> {}", call.request, show(answer));
         self.log.event(&digest(answer), line);
         if matches!(answer, Answer::Error(engine::object::StoreError::OutOfSpace)) {
             self.nemesis.counts.meet(Fault::NoSpace);
@@ -329,7 +367,8 @@ fn show(answer: &Answer) -> String {
 
 /// Runs a drawn sequence.
 pub fn run_seed(options: &Options) -> Outcome {
-    let Options { seed, disk_count, budget, lines } = *options;
+    let Options { seed, shape, lines } = *options;
+    let (disk_count, budget) = shape.of(seed);
     let profile = Profile::draw(seed, disk_count, budget);
     let mut run = Run::new(profile, seed, lines);
     run.generator = Some(Generator::new(seed, &run.profile));
@@ -342,6 +381,13 @@ pub fn run_seed(options: &Options) -> Outcome {
 pub fn run_steps(profile: Profile, seed: u64, steps: &[Step], lines: Lines) -> Outcome {
     let mut run = Run::new(profile, seed, lines);
     run.queue = steps.iter().cloned().collect();
+    finish(run)
+}
+
+/// Runs the steps of a plan.
+pub fn run_planned(profile: Profile, seed: u64, steps: &[PlannedStep], lines: Lines) -> Outcome {
+    let mut run = Run::new(profile, seed, lines);
+    run.plan = steps.iter().cloned().collect();
     finish(run)
 }
 
@@ -385,5 +431,8 @@ fn finish(mut run: Run) -> Outcome {
         notes.into_iter().for_each(|note| run.log.event(&[], || note));
     }
     let unsynced = run.unsynced;
-    Outcome { hash, counts: run.counts, violation, lines: run.log.into_lines(), unsynced }
+    let scene = run.scene();
+    let (counts, steps, frames) = (run.counts, run.done, run.frames);
+    let lines = run.log.into_lines();
+    Outcome { hash, counts, violation, scene, lines, unsynced, steps, frames }
 }

@@ -5,6 +5,7 @@ use super::log::Lines;
 use super::plan::{Cut, Damage, Step};
 use super::profile::{Budget, Profile};
 use super::run::{Outcome, run_steps};
+use super::stored::Plan;
 use super::workloads::{LARGE, Script};
 use crate::disk::{Fault, PowerLoss, Timing};
 use engine::mutant::Mutant;
@@ -56,6 +57,12 @@ pub const SCENES: [Scene; 4] = [
 ];
 
 impl Scene {
+    /// What that seed does, as a plan.
+    pub fn plan(&self, seed: u64) -> Plan {
+        let steps = self.run(seed, Lines::Kept).steps;
+        Plan { seed, profile: (self.profile)(), steps }
+    }
+
     /// Plays it with what that seed draws.
     pub fn run(&self, seed: u64, lines: Lines) -> Outcome {
         run_steps((self.profile)(), seed, &(self.steps)(seed), lines)

@@ -11,7 +11,8 @@ const SMALL: u32 = 300;
 pub(super) const LARGE: u32 = 9000;
 
 /// Bytes whole and at once.
-const WHOLE: Delivery = Delivery { chunk_len: 1 << 20, is_halting: false, broken_at: None };
+pub(super) const WHOLE: Delivery =
+    Delivery { chunk_len: 1 << 20, is_halting: false, broken_at: None };
 
 /// A written sequence.
 #[derive(Clone, Debug)]

@@ -32,7 +32,7 @@ impl Task {
     pub fn replay_line(&self) -> String {
         let mutant = self.mutant.as_ref().map(|name| format!(" --mutant {name}"));
         format!(
-            "cargo sim replay --scenario {} --seed {}{} --log",
+            "cargo net-sim replay --scenario {} --seed {}{} --log",
             self.scenario,
             self.seed,
             mutant.unwrap_or_default()

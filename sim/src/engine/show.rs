@@ -1,0 +1,143 @@
+//! Steps as people read them: `put b0/k7 body 12, 4097 bytes`.
+
+use super::body::{Delivery, Piece};
+use super::plan::{Condition, Cut, Request, Slot, Step};
+use std::fmt::{Display, Formatter, Result};
+
+impl Display for Slot {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "b{}/k{}", self.bucket, self.key)
+    }
+}
+
+impl Display for Piece {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "body {}, {} bytes", self.body, self.len)
+    }
+}
+
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Absent => write!(f, " if absent"),
+            Self::Exists => write!(f, " if there"),
+            Self::Matches(body) => write!(f, " if body {body}"),
+        }
+    }
+}
+
+impl Display for Delivery {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if let Some(broken_at) = self.broken_at {
+            write!(f, ", broken off at {broken_at}")?;
+        }
+        if self.is_halting {
+            write!(f, ", halting")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Request {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::CreateBucket(bucket) => write!(f, "create bucket b{bucket}"),
+            Self::DeleteBucket(bucket) => write!(f, "delete bucket b{bucket}"),
+            Self::ListBuckets => write!(f, "list buckets"),
+            Self::Put { slot, piece, condition, delivery } => {
+                write!(f, "put {slot} {piece}{condition}{delivery}")
+            }
+            Self::Get { slot, range: None } => write!(f, "get {slot}"),
+            Self::Get { slot, range: Some((from, to)) } => {
+                write!(f, "get {slot} from {from} to {to} per mille")
+            }
+            Self::Head(slot) => write!(f, "head {slot}"),
+            Self::Delete { slot, condition } => write!(f, "delete {slot}{condition}"),
+            Self::List { bucket, limit, is_rolled } => {
+                let rolled = if *is_rolled { ", rolled up" } else { "" };
+                write!(f, "list b{bucket}, pages of {limit}{rolled}")
+            }
+            Self::CreateUpload(slot) => write!(f, "begin upload of {slot}"),
+            Self::PutPart { upload, number, piece, delivery } => {
+                write!(f, "part {number} of upload {upload}, {piece}{delivery}")
+            }
+            Self::Complete { upload, condition, value } => {
+                write!(f, "complete upload {upload} as body {value}{condition}")
+            }
+            Self::Abort(upload) => write!(f, "abort upload {upload}"),
+            Self::ListParts(upload) => write!(f, "list parts of upload {upload}"),
+            Self::ListUploads(bucket) => write!(f, "list uploads of b{bucket}"),
+            Self::Hold(slot) => write!(f, "open {slot}"),
+            Self::ReadHeld => write!(f, "read what was opened"),
+        }
+    }
+}
+
+impl Display for Cut {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self.loss {
+            Some(loss) => write!(f, "power loss ({loss:?}) after {} operations", self.steps),
+            None => write!(f, "kill after {} operations", self.steps),
+        }
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Requests(requests) => {
+                for (index, (request, patience)) in requests.iter().enumerate() {
+                    write!(f, "{}{request}", if index > 0 { " | " } else { "" })?;
+                    if let Some(turns) = patience {
+                        write!(f, ", given up after {turns} turns")?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Wait(ms) => write!(f, "wait {ms} ms"),
+            Self::Crash { cut, restarts } => {
+                write!(f, "{cut}")?;
+                restarts.iter().try_for_each(|cut| write!(f, ", in the start {cut}"))
+            }
+            Self::Stop { loss: None } => write!(f, "stop"),
+            Self::Stop { loss: Some(loss) } => write!(f, "stop, power loss ({loss:?})"),
+            Self::Room(Some(bytes)) => write!(f, "room for {bytes} bytes"),
+            Self::Room(None) => write!(f, "room again"),
+            Self::Damage { disk, damage } => write!(f, "damage disk {disk}: {damage:?}"),
+            Self::Remember => write!(f, "remember the disks"),
+            Self::Mend { disk } => write!(f, "make disk {disk} good"),
+            Self::Heal => write!(f, "wait until healed"),
+            Self::Prove => write!(f, "lose the margin"),
+            Self::Jump(seconds) => write!(f, "clock jumps {seconds} s"),
+            Self::Verify => write!(f, "read everything"),
+            Self::Calm => write!(f, "make everything good"),
+            Self::Empty => write!(f, "delete everything"),
+            Self::Tidy => write!(f, "look for what is left"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::workloads::WHOLE;
+    use super::*;
+
+    #[test]
+    fn steps_read_like_sentences() {
+        let slot = Slot { bucket: 0, key: 7 };
+        let piece = Piece { body: 12, len: 4097 };
+        let delivery = Delivery { broken_at: Some(5), ..WHOLE };
+        let put = Request::Put { slot, piece, condition: Condition::Absent, delivery };
+        let step = Step::Requests(vec![(put, None), (Request::Head(slot), Some(3))]);
+        let text = "put b0/k7 body 12, 4097 bytes if absent, broken off at 5 | head b0/k7, given \
+                    up after 3 turns";
+        assert_eq!(step.to_string(), text);
+        let cut = Cut { steps: 4, loss: None };
+        let crash = Step::Crash { cut, restarts: vec![cut] };
+        assert_eq!(
+            crash.to_string(),
+            "kill after 4 operations, in the start kill after 4 operations"
+        );
+    }
+}
