@@ -95,7 +95,8 @@ fn summary(plan: &Plan, outcome: &Outcome, is_disturbed: bool) -> String {
     };
     format!(
         "{verdict}{note}\n<p>{:?} budget, margin {}; {} steps, {} lives, {} power losses; {} \
-         requests answered, {} not; {} faults effective; {:.1} s of virtual time; hash {:016x}. {}</p>\n",
+         requests answered, {} not; {} faults effective; {:.1} s of \
+         virtual time; hash {:016x}. {}</p>\n",
         plan.profile.budget,
         plan.profile.margin,
         counts.steps,
