@@ -42,7 +42,7 @@ pub const ENGINE_HUNTS: [EngineHunt; 18] = [
     hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
     hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 20_000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
-    hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 1000),
+    hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 10_000),
     hunt_of(Mutant::MixGathered, 4, Budget::Strict, 500),
     hunt_of(Mutant::UnnamedVolume, 4, Budget::Strict, 100),
     hunt_of(Mutant::SkipRunScrub, 2, Budget::Strict, 2000),
