@@ -79,7 +79,7 @@ pub enum Mark {
     TombstoneDropped,
     /// A checkpoint waited for merges.
     CheckpointPaused,
-    /// A write was refused before its body: no room.
+    /// Something was refused before it began: no room for it.
     NoRoom,
     /// Short bodies that waited became one stripe.
     Gathered,

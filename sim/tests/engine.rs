@@ -3,7 +3,7 @@
 #![cfg(not(madsim))]
 
 use engine::mutant::Mutant;
-use sim::engine::batch::{Batch, Extent};
+use sim::engine::batch::{Batch, Quantity};
 use sim::engine::crashpoints::enumerate;
 use sim::engine::hunts::ENGINE_HUNTS;
 use sim::engine::log::Lines;
@@ -39,7 +39,7 @@ fn a_sequence_is_a_function_of_its_seed() {
 fn sequences_on_one_disk_pass() {
     let batch = Batch {
         first: 0,
-        extent: Extent::Count(SEQUENCES),
+        quantity: Quantity::Count(SEQUENCES),
         jobs: 2,
         shape: Shape { disk_count: Some(1), budget: Some(Budget::Strict) },
         mutant: None,

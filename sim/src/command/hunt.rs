@@ -1,7 +1,7 @@
 //! Hunting deliberate bugs.
 #![cfg(mutants)]
 
-use sim::engine::batch::{Batch, Extent};
+use sim::engine::batch::{Batch, Quantity};
 use sim::engine::hunts::{ENGINE_HUNTS, name_of};
 use sim::engine::log::Lines;
 use sim::engine::profile::Shape;
@@ -33,7 +33,7 @@ pub fn hunt(jobs: usize) -> bool {
         let name = name_of(hunt.mutant);
         let batch = Batch {
             first: 0,
-            extent: Extent::Count(hunt.seeds_max),
+            quantity: Quantity::Count(hunt.seeds_max),
             jobs,
             shape: Shape { disk_count: Some(hunt.disk_count), budget: Some(hunt.budget) },
             mutant: Some(name.to_owned()),

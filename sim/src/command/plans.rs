@@ -73,7 +73,7 @@ pub fn run_one(one: &One) -> anyhow::Result<ExitCode> {
     let outcome = run_seed(&options);
     sim::engine::failure::print_counts(&outcome.counts);
     match &outcome.violation {
-        Some(violation) => println!("FAIL {violation}\n{}", outcome.scene),
+        Some(violation) => println!("FAIL {violation}\n{}", outcome.situation),
         None => println!("passed"),
     }
     println!("hash {:016x}", outcome.hash);
@@ -114,7 +114,7 @@ impl Replay {
             outcome.lines.iter().for_each(|line| println!("{line}"));
         }
         if let Some(violation) = &outcome.violation {
-            println!("FAIL {violation}\n{}", outcome.scene);
+            println!("FAIL {violation}\n{}", outcome.situation);
         }
         println!("hash {:016x}", outcome.hash);
         Ok(code_of(&outcome))

@@ -2,7 +2,7 @@
 
 use super::World;
 use clap::Args;
-use sim::engine::batch::{Batch, Extent};
+use sim::engine::batch::{Batch, Quantity};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,13 +40,13 @@ pub struct Soak {
 impl Soak {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         self.world.switch_on()?;
-        let extent = match self.minutes {
-            None => Extent::Count(self.seeds),
-            Some(minutes) => Extent::Time(Duration::try_from_secs_f64(minutes * 60.0)?),
+        let quantity = match self.minutes {
+            None => Quantity::Count(self.seeds),
+            Some(minutes) => Quantity::Time(Duration::try_from_secs_f64(minutes * 60.0)?),
         };
         let batch = Batch {
             first: self.first,
-            extent,
+            quantity,
             jobs: self.jobs,
             shape: self.world.shape(),
             mutant: self.world.mutant.clone(),

@@ -21,7 +21,7 @@ const TWICE_EVERY: u64 = 50;
 
 /// How many sequences.
 #[derive(Clone, Copy, Debug)]
-pub enum Extent {
+pub enum Quantity {
     /// So many.
     Count(u64),
     /// As many as begin in that time.
@@ -34,7 +34,7 @@ pub struct Batch {
     /// First seed.
     pub first: u64,
     /// How many.
-    pub extent: Extent,
+    pub quantity: Quantity,
     /// Threads.
     pub jobs: usize,
     /// What they run on.
@@ -119,9 +119,9 @@ impl Batch {
     }
 
     fn is_done(&self, seed: u64, begin: Instant) -> bool {
-        match self.extent {
-            Extent::Count(count) => seed >= self.first + count,
-            Extent::Time(time) => begin.elapsed() >= time,
+        match self.quantity {
+            Quantity::Count(count) => seed >= self.first + count,
+            Quantity::Time(time) => begin.elapsed() >= time,
         }
     }
 
@@ -163,7 +163,7 @@ impl Batch {
             return (!is_same).then_some(Failure { kind: Kind::Determinism, text });
         };
         let (plan, again) = Plan::of_seed(&self.options(seed, Lines::Kept));
-        let mut text = format!("FAIL {violation}\n{}\n", again.scene);
+        let mut text = format!("FAIL {violation}\n{}\n", again.situation);
         if again.hash != outcome.hash {
             text += "K15 as well: two runs of the seed differ\n";
         }

@@ -87,9 +87,9 @@ impl Run {
     }
 
     /// How the disks are now, in a few words.
-    pub(super) fn scene(&self) -> String {
+    pub(super) fn situation(&self) -> String {
         let seconds = (self.counts.virtual_ms + self.life_ms) as f64 / 1000.0;
-        let mut scene = format!(
+        let mut situation = format!(
             "at {seconds:.1} s, step {}: {} of {} disks are bad, {} may be",
             self.counts.steps,
             self.nemesis.bad.len(),
@@ -101,9 +101,9 @@ impl Run {
             let sectors = disk.damaged_count();
             if damage.is_some() || sectors > 0 {
                 let lasting = damage.map(|damage| format!("{damage:?}")).unwrap_or_default();
-                scene += &format!("; disk {index}: {sectors} damaged sectors {lasting}");
+                situation += &format!("; disk {index}: {sectors} damaged sectors {lasting}");
             }
         }
-        scene
+        situation
     }
 }

@@ -102,7 +102,7 @@ pub struct Outcome {
     /// The broken promise.
     pub violation: Option<String>,
     /// How the disks were at the end, in a few words.
-    pub scene: String,
+    pub situation: String,
     /// The lines, if they were kept.
     pub lines: Vec<String>,
     /// Operations whose effects were not synced at the last planned crash.
@@ -431,8 +431,8 @@ fn finish(mut run: Run) -> Outcome {
         notes.into_iter().for_each(|note| run.log.event(&[], || note));
     }
     let unsynced = run.unsynced;
-    let scene = run.scene();
+    let situation = run.situation();
     let (counts, steps, frames) = (run.counts, run.done, run.frames);
     let lines = run.log.into_lines();
-    Outcome { hash, counts, violation, scene, lines, unsynced, steps, frames }
+    Outcome { hash, counts, violation, situation, lines, unsynced, steps, frames }
 }

@@ -107,7 +107,7 @@ fn summary(plan: &Plan, outcome: &Outcome, is_disturbed: bool) -> String {
         counts.faults.effective_total(),
         counts.virtual_hours() * 3600.0,
         outcome.hash,
-        escape(&outcome.scene)
+        escape(&outcome.situation)
     )
 }
 
