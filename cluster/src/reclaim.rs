@@ -23,12 +23,12 @@ use crate::rows;
 use bytes::Bytes;
 use engine::EngineError;
 use engine::format::PAGE_LEN;
-use engine::format::record::{self, Owner, PAYLOAD_LEN_MAX, RECORD_HEADER_LEN};
+use engine::format::record::{Owner, PAYLOAD_LEN_MAX};
 use engine::format::value::{Extent, VolumeId};
 use engine::mark::{self, Mark};
 use engine::meta::{MetaStore, RowOwner};
 use engine::mutant::{self, Mutant};
-use engine::volume::{Appended, ScannedBody, StripeScan, Volume};
+use engine::volume::{Appended, ScannedBody, StripeScan, Volume, room_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,17 +194,29 @@ impl Reclaim {
         Ok(true)
     }
 
-    /// Bytes that copies of everything live in a volume would take.
+    /// The room that copies of everything live in a volume would take in one like it, to compare
+    /// with its [`Volume::data_len`].
     async fn copy_len(&self, volume: &Arc<Volume>) -> Result<u64, LogError> {
+        let room_of = |owners: &[Owner]| match mutant::is(Mutant::UnderestimateCopy) {
+            true => owners.iter().map(|owner| u64::from(owner.len)).sum(),
+            false => room_of(volume.geometry, owners),
+        };
         let mut scan = StripeScan::new(volume.clone());
-        let mut copy_len = PAGE_LEN;
+        let mut copy_len = PAGE_LEN * u64::from(volume.geometry.data);
+        let mut pack = Pack::default();
         while let Some(stripe) = scan.next_stripe().await? {
-            for body in &stripe.bodies {
-                if self.live_extent(volume.id, stripe.offset, body).await?.is_some() {
-                    let body_len = record::sub_blocks_len(body.owner.len as usize);
-                    copy_len += (RECORD_HEADER_LEN + body.owner.encoded_len() + body_len) as u64;
+            for body in stripe.bodies {
+                if self.live_extent(volume.id, stripe.offset, &body).await?.is_none() {
+                    continue;
                 }
+                if pack.is_full(body.owner.len as usize) {
+                    copy_len += room_of(&std::mem::take(&mut pack).owners);
+                }
+                pack.push(body.owner);
             }
+        }
+        if !pack.owners.is_empty() {
+            copy_len += room_of(&pack.owners);
         }
         Ok(copy_len)
     }
@@ -241,23 +253,21 @@ impl Reclaim {
                 return Ok(());
             }
         };
-        if batch.is_pack_full(extent.len as usize) {
+        if batch.pack.is_full(extent.len as usize) {
             self.append_pack(batch).await?;
         }
-        batch.owners.push(owner);
-        batch.payload_len += extent.len as usize;
+        batch.pack.push(owner);
         batch.payload.extend(pieces);
         batch.packed.push((row, extent));
         Ok(())
     }
 
     async fn append_pack(&self, batch: &mut Batch) -> Result<(), LogError> {
-        if batch.owners.is_empty() {
+        if batch.pack.owners.is_empty() {
             return Ok(());
         }
-        let owners = std::mem::take(&mut batch.owners);
+        let Pack { owners, .. } = std::mem::take(&mut batch.pack);
         let payload = std::mem::take(&mut batch.payload);
-        batch.payload_len = 0;
         let appended = self.store.volumes().append(&owners, payload).await?;
         for ((row, source), target) in batch.packed.drain(..).zip(&appended.extents) {
             let (row_key, write_id) = (row.key.to_vec(), row.write_id);
@@ -306,17 +316,28 @@ impl Reclaim {
 /// Copies that are not committed yet: a record that is being packed, and those that are written.
 #[derive(Default)]
 struct Batch {
-    owners: Vec<Owner>,
+    pack: Pack,
     payload: Vec<Bytes>,
-    payload_len: usize,
     packed: Vec<(RowOwner, Extent)>,
     appended: Vec<Appended>,
     moves: Vec<Move>,
     len: u64,
 }
 
-impl Batch {
-    fn is_pack_full(&self, body_len: usize) -> bool {
+/// Bodies on their way into one record.
+#[derive(Default)]
+struct Pack {
+    owners: Vec<Owner>,
+    payload_len: usize,
+}
+
+impl Pack {
+    fn is_full(&self, body_len: usize) -> bool {
         self.owners.len() >= PACK_COUNT_MAX || self.payload_len + body_len > PAYLOAD_LEN_MAX
+    }
+
+    fn push(&mut self, owner: Owner) {
+        self.payload_len += owner.len as usize;
+        self.owners.push(owner);
     }
 }

@@ -1,5 +1,6 @@
 //! The engine's errors, grouped by what the caller does next.
 
+use crate::env::is_full;
 use std::io;
 use std::sync::Arc;
 
@@ -48,9 +49,9 @@ impl EngineError {
     /// Names the operation and the file of an error from the disk.
     pub fn io(op: &'static str, path: &str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::OutOfSpace,
-            _ => Self::Io { op, path, source: Arc::new(source) },
+        move |source| match is_full(&source) {
+            true => Self::OutOfSpace,
+            false => Self::Io { op, path, source: Arc::new(source) },
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Mark {
     VanishedFile,
     /// A leg failed and was left out.
     LegDropped,
+    /// A leg without room was left out.
+    FullLegDropped,
     /// A disk was filled and became a leg.
     LegFilled,
     /// A disk failed while it was being filled with the metadata.
@@ -102,7 +104,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 39] = [
+    pub const ALL: [(Self, &'static str, bool); 40] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::JournalRevived, "journal-revived", true),
         (Self::TornBatch, "torn-batch", true),
@@ -110,6 +112,7 @@ impl Mark {
         (Self::LameLegAtStart, "lame-leg-at-start", true),
         (Self::VanishedFile, "vanished-file", true),
         (Self::LegDropped, "leg-dropped", true),
+        (Self::FullLegDropped, "full-leg-dropped", true),
         (Self::LegFilled, "leg-filled", true),
         (Self::FillingFailed, "filling-failed", true),
         (Self::CopyRepaired, "copy-repaired", true),

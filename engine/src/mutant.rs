@@ -49,11 +49,19 @@ pub enum Mutant {
     SkipRunScrub = 21,
     /// A disk that is filled anew counts as having the files that were open before.
     WriteUnnamed = 22,
+    /// A disk without room counts as one that a wider volume could have.
+    CountFullDisks = 23,
+    /// Reclaim takes the room of a copy for that of the bodies in it.
+    UnderestimateCopy = 24,
+    /// Half of a stripe that a crash cut off is noted as damaged.
+    NoteHalves = 25,
+    /// A full leg makes every change of the metadata fail.
+    KeepFullLeg = 26,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 26] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -76,6 +84,10 @@ impl Mutant {
         (Self::RemoveBeforeCheckpoint, "remove-before-checkpoint"),
         (Self::SkipRunScrub, "skip-run-scrub"),
         (Self::WriteUnnamed, "write-unnamed"),
+        (Self::CountFullDisks, "count-full-disks"),
+        (Self::UnderestimateCopy, "underestimate-copy"),
+        (Self::NoteHalves, "note-halves"),
+        (Self::KeepFullLeg, "keep-full-leg"),
     ];
 }
 

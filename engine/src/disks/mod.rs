@@ -23,7 +23,7 @@ mod watch;
 
 pub use slot::Slot;
 
-use crate::env::{Disk, DiskSpace, Durability, Env, random_u128};
+use crate::env::{Disk, DiskSpace, Durability, Env, is_full, random_u128};
 use crate::erasure::{Geometry, parity_default};
 use crate::error::{EngineError, Result};
 use crate::format::identity::Identity;
@@ -208,6 +208,7 @@ impl DiskSet {
             fillings: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
             health: Mutex::new((DiskState::Healthy, String::new())),
+            free: AtomicU64::new(u64::MAX),
             errors: AtomicU64::new(0),
             rot: AtomicU64::new(0),
             strikes: AtomicU64::new(0),
@@ -372,7 +373,7 @@ impl DiskSet {
     pub fn suspect(&self, slot: &Slot, error: &io::Error) {
         slot.count_error();
         // A full disk is not a broken one.
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if is_full(error) {
             return;
         }
         if slot.is_healthy() {
@@ -411,6 +412,7 @@ impl DiskSet {
     pub async fn fit_spaces(&self) -> Vec<(Arc<Slot>, DiskSpace)> {
         let looks = self.fit_slots().into_iter().map(|slot| async move {
             let space = slot.disk.space().await.ok()?;
+            slot.free.store(space.free, Ordering::Relaxed);
             Some((slot, space))
         });
         join_all(looks).await.into_iter().flatten().collect()

@@ -28,6 +28,8 @@ pub struct Slot {
     /// Whether its members were told that they must be verified.
     pub(super) doubted: AtomicBool,
     pub(super) health: Mutex<(DiskState, String)>,
+    /// Bytes that were free at the last look.
+    pub(super) free: AtomicU64,
     pub(super) errors: AtomicU64,
     pub(super) rot: AtomicU64,
     /// Times that it became a suspect.
@@ -50,6 +52,11 @@ impl Slot {
     /// Whether it takes writes.
     pub fn is_healthy(&self) -> bool {
         self.state() == DiskState::Healthy
+    }
+
+    /// Bytes that were free when somebody last looked; nobody did: as many as can be.
+    pub fn last_free(&self) -> u64 {
+        self.free.load(Ordering::Relaxed)
     }
 
     /// Whether reads are worth a try.

@@ -36,6 +36,12 @@ pub struct DiskSpace {
     pub free: u64,
 }
 
+/// Whether an error says that there is no room: it says nothing against the disk.
+pub fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
 /// What a directory lies on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Device {

@@ -149,6 +149,7 @@ impl Healer {
                 }
             }
         }
+        self.store.volumes().look_for_room().await;
         self.warn_on(self.store.revive().await, "the journal is not taken up again");
         self.store.volumes().seal_unfit();
         self.warn_on(self.store.volumes().settle().await, "states of volumes are not written down");

@@ -125,16 +125,16 @@ impl MetaStore {
     }
 
     /// Moves bodies into volumes. When a disk fails under a volume, the next one does without it;
-    /// when there are too few disks for a volume, bodies stay in their rows, which have copies
-    /// enough.
+    /// when too few disks take a volume, or have room for one, bodies stay in their rows, which
+    /// have copies enough.
     async fn destage_somewhere(&self, rows: &Memtable) -> Result<(BTreeMap<Bytes, Extent>, Held)> {
         let mut tries_left = DESTAGE_TRIES_MAX;
         loop {
             tries_left -= 1;
             match self.destage(rows).await {
-                Err(EngineError::Closed(reason)) => {
+                Err(error @ (EngineError::Closed(_) | EngineError::OutOfSpace)) => {
                     mark::hit(Mark::DestageRefused);
-                    tracing::warn!(reason, "bodies are not moved to volumes");
+                    tracing::warn!(%error, "bodies are not moved to volumes");
                     return Ok((BTreeMap::new(), Held::new()));
                 }
                 Err(error @ EngineError::Io { .. })

@@ -37,8 +37,11 @@ impl MetaStore {
         if legs.len() >= wanted || !self.disks.is_changeable() || self.is_poisoned() {
             return Ok(false);
         }
+        let needed = self.leg_len();
         let spaces = self.disks.fit_spaces().await.into_iter();
-        let fits = spaces.filter(|(slot, _)| !legs.iter().any(|leg| leg.number == slot.number));
+        let fits = spaces.filter(|(slot, space)| {
+            !legs.iter().any(|leg| leg.number == slot.number) && space.free >= needed
+        });
         let best = fits.max_by_key(|(_, space)| space.free);
         let Some((slot, _)) = best else {
             return Ok(false);
@@ -58,6 +61,13 @@ impl MetaStore {
         mark::hit(Mark::LegFilled);
         tracing::info!(disk = slot.place, legs = legs.len() + 1, "disk holds the metadata, too");
         Ok(true)
+    }
+
+    /// Bytes that a disk must have free to become a leg: everything there is, a new ring of the
+    /// journal, and what the background leaves to the next checkpoints.
+    fn leg_len(&self) -> u64 {
+        let runs_len: u64 = self.index.runs().iter().map(|run| run.len).sum();
+        runs_len + self.config.start_len() + self.config.reserve_len / 4
     }
 
     /// Drops legs on which a live run or the manifest has no file by its name any more: they would

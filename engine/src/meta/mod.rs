@@ -22,7 +22,7 @@ mod registry;
 pub use checkpoint::RowOwner;
 pub use open::Opening;
 pub(crate) use registry::MANIFEST_NEW_PATH;
-pub use registry::{MANIFEST_PATH, Registry};
+pub use registry::{ID_SKIP, MANIFEST_PATH, Registry};
 
 use crate::disks::DiskSet;
 use crate::env::{Disk as _, DiskSpace, Env};

@@ -10,7 +10,8 @@
 //! - X2: files hold the same bytes on all legs: their checksums know the store, not the disk.
 //! - X3: a leg that is being filled takes part in everything that is created from then on; when it
 //!   fails it is dropped without further ado.
-//! - X4: no space on a leg is an answer, not a failure of the leg.
+//! - X4: no space on a leg is an answer, not a failure of the leg. Where others had room and are
+//!   enough without it, the full one is left out, so that one full disk stops nobody.
 //! - X5: a change that succeeded on one leg only, the others having been left out meanwhile, is an
 //!   acknowledgement for nobody: the journal asks [`Disk::is_safe`] before and after it writes.
 //! - X6: a leg that is filled anew has only what was opened there since: a file that is open from
@@ -21,7 +22,7 @@ mod file;
 pub use file::read_verified;
 
 use crate::disks::{DiskSet, Slot};
-use crate::env::{Device, Disk, DiskFile, DiskSpace, IoFuture};
+use crate::env::{Device, Disk, DiskFile, DiskSpace, IoFuture, is_full};
 use crate::format::roster::DiskNumber;
 use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
@@ -30,6 +31,9 @@ use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// Copies with which writes go on where there were more.
+const LEG_COUNT_SAFE: usize = 2;
 
 /// The legs of a node's metadata.
 #[derive(Clone)]
@@ -45,13 +49,8 @@ struct Inner {
 
 /// Whether an error says something about what was asked, not about the disk.
 fn is_answer(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound
-            | io::ErrorKind::AlreadyExists
-            | io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-    )
+    is_full(error)
+        || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)
 }
 
 impl Mirror {
@@ -102,7 +101,7 @@ impl Inner {
     ) -> io::Result<Vec<(Arc<Slot>, T)>> {
         let mut done = Vec::with_capacity(results.len());
         let mut answer = None;
-        let mut failed = Vec::new();
+        let (mut failed, mut full) = (Vec::new(), Vec::new());
         let is_done_elsewhere = results.iter().any(|(_, result)| result.is_ok());
         for (slot, result) in results {
             match result {
@@ -111,11 +110,13 @@ impl Inner {
                 Err(error) if is_done_elsewhere && error.kind() == io::ErrorKind::NotFound => {
                     failed.push((slot, io::Error::other(error)));
                 }
+                Err(error) if is_done_elsewhere && is_full(&error) => full.push((slot, error)),
                 Err(error) if is_answer(&error) => answer = answer.or(Some((slot, error))),
                 Err(error) => failed.push((slot, error)),
             }
         }
         self.drop_failed(failed).await?;
+        answer = answer.or(self.drop_full(full).await);
         let Some((slot, error)) = answer else {
             return if done.is_empty() {
                 Err(io::Error::other("no leg is left"))
@@ -168,6 +169,31 @@ impl Inner {
             true => Ok(()),
             false => Err(io::Error::other("too few copies of the metadata are left")),
         }
+    }
+
+    /// Leaves out legs without room, as far as the others are enough (X4). Returns what one of those
+    /// answered that are needed.
+    async fn drop_full(
+        &self,
+        mut full: Vec<(Arc<Slot>, io::Error)>,
+    ) -> Option<(Arc<Slot>, io::Error)> {
+        let legs = self.disks.legs();
+        let is_leg = |slot: &Arc<Slot>| legs.iter().any(|leg| Arc::ptr_eq(leg, slot));
+        let lame: Vec<_> = full.iter().map(|it| it.0.clone()).filter(is_leg).collect();
+        let left_count = legs.len() - lame.len();
+        let is_enough = left_count >= LEG_COUNT_SAFE || !self.disks.is_serving() && left_count > 0;
+        if lame.is_empty() || !is_enough || mutant::is(Mutant::KeepFullLeg) {
+            return full.pop();
+        }
+        for (slot, error) in &full {
+            mark::hit(Mark::FullLegDropped);
+            tracing::warn!(%error, disk = slot.place, "a copy of the metadata has no room");
+        }
+        let dropped = self.disks.drop_lame_legs(&lame).await;
+        // Before anybody is served nothing new is acknowledged: it is enough to read past it.
+        let is_left_out = dropped.is_ok() || !self.disks.is_serving();
+        full.retain(|(slot, _)| !is_left_out || !lame.iter().any(|it| Arc::ptr_eq(it, slot)));
+        full.pop()
     }
 
     fn drop_joining(&self, slot: &Slot, error: &io::Error) {

@@ -33,10 +33,11 @@ mod writer;
 
 pub use heal::{Healed, Pace, VolumeHealth};
 pub use scan::{ScannedBody, ScannedStripe, StripeScan};
+pub use stripe::room_of;
 pub(crate) use writer::ROOM_MIN;
 pub use writer::{Appended, Hold};
 
-use crate::disks::DiskSet;
+use crate::disks::{DiskSet, Slot};
 use crate::erasure::Geometry;
 use crate::error::{EngineError, Result};
 use crate::format::PAGE_LEN;
@@ -44,6 +45,7 @@ use crate::format::manifest::{MemberEntry, VolumeEntry};
 use crate::format::segment::Seal;
 use crate::format::value::VolumeId;
 use crate::meta::Registry;
+use crate::mutant::{self, Mutant};
 use member::{Member, OpenFiles, parse_segment_name};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -324,14 +326,19 @@ impl VolumeSet {
     /// Whether bodies are better off in another volume: this one is narrower than the disks allow,
     /// or it survives no further loss and there is no disk for what it lacks. While it survives
     /// one, it waits for disks: a narrower form takes more room (1+4 five times the bodies').
+    ///
+    /// Only disks that take bodies of clients count: a full one gets no member, and whoever counted
+    /// on it would copy for ever.
     pub fn wants_restripe(&self, volume: &Volume) -> bool {
         let full = self.shared.disks.geometry_full();
-        let healthy = self.shared.disks.fit_slots();
-        let Some(possible) = full.narrowed(healthy.len()) else {
+        let mut roomy = self.shared.disks.fit_slots();
+        let has_room = |slot: &Slot| slot.last_free() >= self.reserve_len + ROOM_MIN;
+        roomy.retain(|slot| has_room(slot) || mutant::is(Mutant::CountFullDisks));
+        let Some(possible) = full.narrowed(roomy.len()) else {
             return false;
         };
         let members = volume.members();
-        let has_spare = healthy
+        let has_spare = roomy
             .iter()
             .any(|slot| !members.iter().any(|member| member.entry.disk == slot.number));
         let is_short = !volume.health().missing.is_empty() && !has_spare;
@@ -339,6 +346,11 @@ impl VolumeSet {
         let is_narrow =
             volume.geometry.width() < possible.width() || volume.geometry.parity < possible.parity;
         is_narrow || is_short && margin_now == 0 && possible.parity > 0
+    }
+
+    /// Looks how much room the disks have, for [`VolumeSet::wants_restripe`].
+    pub async fn look_for_room(&self) {
+        self.shared.disks.fit_spaces().await;
     }
 
     /// Removes the files of retired volumes that nobody holds any more (V4).

@@ -5,6 +5,7 @@ use super::reader::{Piece, whole_blocks};
 use crate::erasure::code::{self, chunk_align};
 use crate::error::{EngineError, Result};
 use crate::format::record::{self, Shape, header_len};
+use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -15,6 +16,14 @@ enum Part {
     Payload(Range<usize>),
     /// The table of owners.
     Owners,
+}
+
+/// A part of columns, computed from others.
+struct Rebuilt {
+    /// What was wanted, in that order.
+    columns: Vec<Bytes>,
+    /// Columns that were read for it and are damaged.
+    damaged: Vec<usize>,
 }
 
 impl Volume {
@@ -55,7 +64,10 @@ impl Volume {
         }
         let blocks = whole_blocks(&piece.range);
         let part = Part::Payload(blocks.clone());
-        let rebuilt = self.rebuild_part(offset, &shape, &[piece.column], part).await?.remove(0);
+        let Rebuilt { mut columns, damaged } =
+            self.rebuild_part(offset, &shape, &[piece.column], part).await?;
+        self.note_all(offset, damaged);
+        let rebuilt = columns.remove(0);
         let cut = piece.range.start - blocks.start..piece.range.end - blocks.start;
         Ok(vec![rebuilt.slice(cut)])
     }
@@ -81,7 +93,15 @@ impl Volume {
         let payload_len = columns.iter().map(|column| shape.column(*column).payload).max();
         let whole = Part::Payload(0..chunk_align(payload_len.unwrap_or_default() as usize));
         let payloads = self.rebuild_part(offset, shape, columns, whole).await?;
+        if mutant::is(Mutant::NoteHalves) {
+            self.note_all(offset, payloads.damaged.clone());
+        }
         let owners = self.rebuild_part(offset, shape, columns, Part::Owners).await?;
+        // Only now: of a stripe that a crash cut off, one of both may still be there. Whoever noted
+        // the damage of that one would have it healed again and again, in vain.
+        self.note_all(offset, payloads.damaged);
+        self.note_all(offset, owners.damaged);
+        let (payloads, owners) = (payloads.columns, owners.columns);
         let cut = |(column, (payload, owners)): (&usize, (Bytes, Bytes))| {
             let lens = shape.column(*column);
             (payload.slice(..lens.payload as usize), owners.slice(..lens.owners as usize))
@@ -96,8 +116,13 @@ impl Volume {
         shape: &Shape,
         column: usize,
     ) -> Result<Bytes> {
-        let owners = self.rebuild_part(offset, shape, &[column], Part::Owners).await?.remove(0);
-        Ok(owners.slice(..shape.column(column).owners as usize))
+        // What else is wrong with the stripe is found when its bodies are read.
+        let rebuilt = self.rebuild_part(offset, shape, &[column], Part::Owners).await?;
+        Ok(rebuilt.columns[0].slice(..shape.column(column).owners as usize))
+    }
+
+    fn note_all(&self, offset: u64, damaged: Vec<usize>) {
+        damaged.into_iter().for_each(|column| self.note_damage(offset, column));
     }
 
     /// Reads the part from as many other columns as there are data columns, those that need no read
@@ -108,7 +133,7 @@ impl Volume {
         shape: &Shape,
         wanted: &[usize],
         part: Part,
-    ) -> Result<Vec<Bytes>> {
+    ) -> Result<Rebuilt> {
         let (data_count, parity_count) =
             (self.geometry.data_count(), usize::from(self.geometry.parity));
         let coded_len = part_len(shape, data_count, &part);
@@ -138,10 +163,8 @@ impl Volume {
         if present.len() < data_count {
             return Err(last);
         }
-        // What too few members have is garbage of a crash, or lost: then there is nothing to heal.
-        damaged.into_iter().for_each(|column| self.note_damage(offset, column));
         let rebuilt = code::rebuild(data_count, parity_count, present, wanted);
-        Ok(rebuilt.into_iter().map(Bytes::from).collect())
+        Ok(Rebuilt { columns: rebuilt.into_iter().map(Bytes::from).collect(), damaged })
     }
 
     /// Reads a part of one column from its own member, verified.

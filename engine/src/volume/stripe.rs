@@ -16,6 +16,39 @@ pub(super) struct Stripe {
     extents: Vec<Extent>,
 }
 
+/// Bytes of bodies that could lie in the room which those would take as one stripe: compare with
+/// [`super::Volume::data_len`].
+pub fn room_of(geometry: Geometry, owners: &[Owner]) -> u64 {
+    shape_of(geometry, owners).stripe_len() * u64::from(geometry.data)
+}
+
+/// The form of the stripe that bodies of those owners become.
+fn shape_of(geometry: Geometry, owners: &[Owner]) -> Shape {
+    let lens: Vec<u64> = owners.iter().map(|owner| owner.len.into()).collect();
+    let mut columns = vec![ColumnLen { payload: 0, owners: 0 }; geometry.data_count()];
+    let layout = match choose_packing(geometry, &lens, PAGE_LEN) {
+        Packing::Rows(rows) => {
+            for (owner, column) in owners.iter().zip(rows) {
+                columns[usize::from(column)].payload += owner.len;
+                columns[usize::from(column)].owners += owner.encoded_len() as u32;
+            }
+            Layout::Rows
+        }
+        Packing::Cut => {
+            let mut rest = lens.iter().sum::<u64>() as usize;
+            let piece_len = cut_len(rest, geometry.data_count());
+            for column in &mut columns {
+                let len = piece_len.min(rest);
+                rest -= len;
+                column.payload = len as u32;
+            }
+            columns[0].owners = owners.iter().map(Owner::encoded_len).sum::<usize>() as u32;
+            Layout::Cut
+        }
+    };
+    Shape { layout, columns }
+}
+
 impl Stripe {
     /// Lays bodies into columns and computes the parity. `owners` add up to `payload`.
     pub(super) fn compose(geometry: Geometry, owners: &[Owner], payload: &[Bytes]) -> Self {
@@ -29,6 +62,7 @@ impl Stripe {
             Packing::Cut => (Layout::Cut, cut(geometry, owners, &mut pieces)),
         };
         let shape = Shape { layout, columns: data.iter().map(column_len).collect() };
+        debug_assert_eq!(shape, shape_of(geometry, owners), "the room is known before");
         let extents = extents(&shape, owners, &data);
         let parity = parity(geometry, &data);
         let columns = data.into_iter().map(|column| (column.payload, column.owners));
@@ -177,4 +211,29 @@ fn padded(columns: &[&[Bytes]]) -> Vec<Vec<u8>> {
         bytes
     };
     columns.iter().map(fill).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_form_of_a_stripe_is_known_before_it_is_composed(
+            data in 1u8..13,
+            parity in 0u8..5,
+            lens in proptest::collection::vec(1u32..80_000, 1..12),
+        ) {
+            let geometry = Geometry { data, parity };
+            let owner = |len: &u32| Owner { len: *len, owner: Bytes::from(vec![7; *len as usize % 90]) };
+            let owners: Vec<Owner> = lens.iter().map(owner).collect();
+            let payload: Vec<Bytes> = lens.iter().map(|len| vec![1; *len as usize].into()).collect();
+            let stripe = Stripe::compose(geometry, &owners, &payload);
+            prop_assert_eq!(&stripe.shape, &shape_of(geometry, &owners));
+            let room = room_of(geometry, &owners);
+            prop_assert!(room >= lens.iter().map(|len| u64::from(*len)).sum());
+            prop_assert_eq!(room, stripe.shape.stripe_len() * u64::from(data));
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::member::Member;
 use super::stripe::Stripe;
 use super::{Volume, VolumeSet};
 use crate::disks::Slot;
-use crate::env::{DiskSpace, Durability};
+use crate::env::{DiskSpace, Durability, is_full};
 use crate::erasure::Geometry;
 use crate::error::{EngineError, Result};
 use crate::format::PAGE_LEN;
@@ -78,10 +78,6 @@ pub(super) struct SyncGate {
     asked: AtomicU64,
     served: tokio::sync::Mutex<u64>,
     failed: AtomicBool,
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Volume {

@@ -17,7 +17,8 @@ pub fn beginning(profile: &Profile) -> VecDeque<Step> {
 }
 
 /// Faults end, the store heals; everything is read, again after a kill, again after a power loss;
-/// sometimes all is deleted, and nothing may be left behind.
+/// sometimes disks are
+/// lost at once, or one after the other for good; sometimes all is deleted, and nothing may be left behind.
 pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
     if profile.budget == Budget::Over {
         let loss = Some(PowerLoss::Drawn);
@@ -30,11 +31,20 @@ pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
         ]);
     }
     let mut random = Random::new(seed, "ending");
-    let is_proven = profile.margin > 0 && random.chance(500);
+    let is_many = profile.margin > 0;
+    let is_proven = is_many && random.chance(400);
+    let is_worn = is_many && !is_proven && random.chance(400);
     let mut steps = VecDeque::from([Step::Calm, Step::Heal, Step::Verify, crash(None)]);
     steps.extend([Step::Verify, crash(Some(PowerLoss::Drawn)), Step::Verify]);
     if is_proven {
         steps.extend([Step::Heal, Step::Prove, Step::Verify, Step::Calm, Step::Heal, Step::Verify]);
+    }
+    if is_worn {
+        steps.extend([Step::Heal, Step::Core, Step::Rest, Step::Verify]);
+        steps.extend([Step::Calm, Step::Heal, Step::Verify]);
+    }
+    if random.chance(200) {
+        steps.push_back(Step::Rest);
     }
     if random.chance(250) {
         steps.extend([Step::Empty, Step::Tidy]);

@@ -50,6 +50,7 @@ impl Generator {
             events.mend,
             events.jump,
             events.verify,
+            events.rest,
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(self.requests(profile, model)),
@@ -64,7 +65,8 @@ impl Generator {
             5 => Drawn::Damage,
             6 => Drawn::Mend,
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
-            _ => Drawn::Step(Step::Verify),
+            8 => Drawn::Step(Step::Verify),
+            _ => Drawn::Step(Step::Rest),
         })
     }
 

@@ -8,7 +8,7 @@ use super::profile::Budget;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
 use crate::random::mix;
 use cluster::Node;
-use engine::object::{StoreError, StoreStatus};
+use engine::object::StoreError;
 use futures_util::future::join_all;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -18,10 +18,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// Virtual time after which an answer is missing.
-const ANSWER_MAX: Duration = Duration::from_secs(300);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store heals.
-const HEAL_MAX: Duration = Duration::from_secs(300);
+pub(super) const HEAL_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);
@@ -211,7 +211,11 @@ impl Run {
             }
             Step::Remember => self.nemesis.remember(&self.world),
             Step::Mend { disk } => {
-                if self.nemesis.mend(&mut self.world, disk) {
+                let must_stop = self.nemesis.mend(&mut self.world, disk);
+                if self.nemesis.is_emptied() {
+                    self.notice_room().await;
+                }
+                if must_stop {
                     return self.stop_for_nemesis().await;
                 }
             }
@@ -224,6 +228,8 @@ impl Run {
             }
             Step::Heal => self.heal(node).await?,
             Step::Prove => self.nemesis.lose_margin(&self.world),
+            Step::Core => self.core(node).await?,
+            Step::Rest => self.rest(node).await?,
             Step::Jump(seconds) => self.world.clock.jump(seconds),
             Step::Verify => self.verify(node).await?,
             Step::Empty => self.empty(node).await?,
@@ -315,7 +321,7 @@ impl Run {
     }
 
     /// Reads everything.
-    async fn verify(&mut self, node: &Node) -> Result<(), String> {
+    pub(super) async fn verify(&mut self, node: &Node) -> Result<(), String> {
         self.ask(node, vec![Request::ListBuckets]).await?;
         let buckets: Vec<u8> = self.live_buckets();
         for bucket in &buckets {
@@ -335,7 +341,7 @@ impl Run {
         Ok(())
     }
 
-    fn live_buckets(&self) -> Vec<u8> {
+    pub(super) fn live_buckets(&self) -> Vec<u8> {
         let live = self.model.buckets.iter().filter(|it| it.1.existence == Existence::Live);
         live.map(|(number, _)| *number).collect()
     }
@@ -386,45 +392,6 @@ impl Run {
                 Some(_) => tokio::time::sleep(Duration::from_secs(2)).await,
             }
         }
-    }
-
-    /// K11, K18: nothing is left behind of what was deleted.
-    async fn tidy(&mut self, node: &Node) -> Result<(), String> {
-        let begin = tokio::time::Instant::now();
-        loop {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            let status = node.store().status().await;
-            let status = status.map_err(|error| format!("K11: no status: {error}"))?;
-            match self.untidy(&status) {
-                None => return Ok(()),
-                Some(reason) if begin.elapsed() > HEAL_MAX => return Err(reason),
-                Some(_) => {}
-            }
-        }
-    }
-
-    fn untidy(&self, status: &StoreStatus) -> Option<String> {
-        let figure = |name| status.metrics.iter().find(|metric| metric.0 == name).map(|it| it.2);
-        let live = figure("stave_volume_live_bytes").unwrap_or(status.live_len);
-        if live > 0 {
-            return Some(format!("K11: {live} bytes of deleted bodies still count as live"));
-        }
-        let volumes: u64 = self.volume_lens().iter().sum();
-        let limit = self.profile.config.meta.volume.volume_len_max.max(64 << 10) * 3;
-        if volumes > limit * self.world.disks.len() as u64 {
-            return Some(format!("K11: {volumes} bytes of volumes are left of nothing"));
-        }
-        let handles: usize = self.world.disks.iter().map(|disk| disk.open_count()).sum();
-        if handles > 64 * self.world.disks.len() {
-            return Some(format!("K18: {handles} handles are open"));
-        }
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        (tasks > 200).then(|| format!("K18: {tasks} tasks are alive"))
-    }
-
-    fn volume_lens(&self) -> Vec<u64> {
-        let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
-        files.map(|(_, len)| len).collect()
     }
 }
 

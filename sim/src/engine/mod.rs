@@ -17,6 +17,7 @@ pub mod body;
 pub mod client;
 pub mod crashpoints;
 mod ending;
+mod endurance;
 pub mod failure;
 pub mod frames;
 pub mod generator;

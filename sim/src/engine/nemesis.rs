@@ -41,6 +41,18 @@ pub(super) struct Bad {
     pub(super) noticed_at: Option<Duration>,
 }
 
+impl Bad {
+    fn is_full(&self) -> bool {
+        self.lasting.iter().any(|damage| matches!(damage, Damage::Full(_)))
+    }
+
+    /// Whether nothing is wrong but that the disk is full, or gone.
+    fn is_steady(&self) -> bool {
+        let is_steady = |damage: &Damage| matches!(damage, Damage::Full(_) | Damage::Lost);
+        !self.lasting.is_empty() && self.lasting.iter().all(is_steady)
+    }
+}
+
 /// The breaker of disks.
 pub struct Nemesis {
     /// What is drawn while a step is carried out.
@@ -51,7 +63,10 @@ pub struct Nemesis {
     images: Vec<Image>,
     exchanges: VecDeque<Exchange>,
     pub(super) rounds: u64,
+    /// Whether every disk has little room.
     is_full: bool,
+    /// Whether a full disk was emptied and the store need not know yet.
+    is_emptied: bool,
     is_forgetful: bool,
     /// Whether there was more damage than the margin.
     pub is_over: bool,
@@ -76,6 +91,7 @@ impl Nemesis {
             exchanges: VecDeque::new(),
             rounds: 0,
             is_full: false,
+            is_emptied: false,
             is_forgetful: false,
             is_over: false,
             counts: FaultCounts::default(),
@@ -103,7 +119,7 @@ impl Nemesis {
             reads_fail: is_over,
             is_undecided: is_over || profile.budget == Budget::Over && !self.bad.is_empty(),
             writes_fail: is_over || !self.bad.is_empty(),
-            is_full: self.is_full,
+            is_full: self.is_full || self.is_emptied || self.bad.values().any(Bad::is_full),
             is_forgetful: is_over && self.is_forgetful,
         }
     }
@@ -162,8 +178,7 @@ impl Nemesis {
         if let Some(disk) = status.disks.iter().find(is_ill) {
             return Some(format!("disk {} is {}: {}", disk.place, disk.state.word(), disk.reason));
         }
-        let elapsed = self.began.map_or(Duration::MAX, |began| began.elapsed());
-        if self.bad.values().any(|bad| bad.noticed_at.is_some_and(|at| elapsed < at)) {
+        if !self.is_noticed() {
             return Some("the store has not looked at its disks yet".to_owned());
         }
         let is_unread =
@@ -229,6 +244,11 @@ impl Nemesis {
             }
             Damage::Lost => target.set_lost(true),
             Damage::ReadOnly => target.set_read_only(true),
+            Damage::Full(left) => {
+                self.counts.inject(Fault::NoSpace);
+                let capacity = Some(target.used() + left);
+                target.set_faults(DiskFaults { capacity, ..target.faults() });
+            }
             Damage::Absent(is_missing) => absent(world, disk, is_missing),
             Damage::Blank => self.exchanges.push_back(Exchange::Blank(disk)),
             Damage::Swap => self.exchanges.push_back(Exchange::Swap(disk)),
@@ -264,8 +284,10 @@ impl Nemesis {
         let lasting = std::mem::take(&mut bad.lasting);
         let target = &world.disks[disk];
         target.plan_sync(None, None);
-        let capacity = target.faults().capacity;
+        let was_full = lasting.iter().any(|damage| matches!(damage, Damage::Full(_)));
+        let capacity = target.faults().capacity.filter(|_| !was_full);
         target.set_faults(DiskFaults { capacity, ..DiskFaults::default() });
+        self.is_emptied |= was_full;
         target.set_read_only(false);
         let is_gone = |damage: &Damage| matches!(damage, Damage::Lost | Damage::Dying);
         if lasting.iter().any(is_gone) {
@@ -290,11 +312,7 @@ impl Nemesis {
     /// Takes the store at its word: as many disks as it says it survives are lost at once.
     pub fn lose_margin(&mut self, world: &World) {
         while self.bad.len() < self.margin {
-            let disk = self.random.index(world.disks.len());
-            let noticed_at = self.noticed_at();
-            let lasting = vec![Damage::Lost];
-            self.bad.insert(disk, Bad { lasting, noticed_at, ..Bad::default() });
-            world.disks[disk].set_lost(true);
+            self.lose_one(world);
         }
     }
 
@@ -323,18 +341,52 @@ impl Nemesis {
     /// Sets how much room is left on every disk.
     pub fn set_room(&mut self, world: &World, room: Option<u64>) {
         if room.is_some() {
-            self.is_full = true;
             self.counts.inject(Fault::NoSpace);
         }
-        for disk in &world.disks {
+        self.is_emptied |= self.is_full && room.is_none();
+        self.is_full = room.is_some();
+        let is_full = |index| self.bad.get(&index).is_some_and(Bad::is_full);
+        let disks = world.disks.iter().enumerate().filter(|(index, _)| !is_full(*index));
+        for (_, disk) in disks {
             let capacity = room.map(|room| disk.used() + room);
             disk.set_faults(DiskFaults { capacity, ..disk.faults() });
         }
     }
 
-    /// The store knows that there is room again.
+    /// Whether a full disk was emptied and the store need not know yet.
+    pub fn is_emptied(&self) -> bool {
+        self.is_emptied
+    }
+
+    /// Whether the disks stay as they are: a store has nothing to do because of them.
+    pub fn is_steady(&self, world: &World) -> bool {
+        !self.is_full
+            && self.bad.iter().all(|(index, bad)| {
+                let faults = DiskFaults { capacity: None, ..world.disks[*index].faults() };
+                bad.is_steady() && !faults.is_wild()
+            })
+    }
+
+    /// Whether the store surely looked at its disks since they were last broken.
+    pub fn is_noticed(&self) -> bool {
+        let elapsed = self.began.map_or(Duration::MAX, |began| began.elapsed());
+        self.bad.values().all(|bad| bad.noticed_at.is_none_or(|at| elapsed >= at))
+    }
+
+    /// Loses one more disk for good, one that is well.
+    pub fn lose_one(&mut self, world: &World) {
+        let well: Vec<usize> =
+            (0..world.disks.len()).filter(|index| !self.bad.contains_key(index)).collect();
+        let disk = *self.random.pick(&well);
+        let noticed_at = self.noticed_at();
+        let lasting = vec![Damage::Lost];
+        self.bad.insert(disk, Bad { lasting, noticed_at, ..Bad::default() });
+        world.disks[disk].set_lost(true);
+    }
+
+    /// The store knows what room there is.
     pub fn room_is_noticed(&mut self) {
-        self.is_full = false;
+        self.is_emptied = false;
     }
 
     /// Keeps what every disk holds now.
@@ -428,7 +480,8 @@ fn absent(world: &mut World, disk: usize, is_missing: bool) {
 
 fn draw(random: &mut Random, is_alone: bool) -> Damage {
     let few = *random.pick(&[5, 50, 301]);
-    let kinds = if is_alone { 12 } else { 20 };
+    let left = *random.pick(&[0, 0, 4096, 64 << 10, 1 << 20, 5 << 20, 10 << 20]);
+    let kinds = if is_alone { 12 } else { 22 };
     match random.below(kinds) {
         0..3 => Damage::Rot,
         3 => Damage::Spoil,
@@ -445,6 +498,7 @@ fn draw(random: &mut Random, is_alone: bool) -> Damage {
         15 => Damage::Rollback,
         16 => Damage::Away,
         17 => Damage::Alike,
+        18 | 19 => Damage::Full(left),
         _ => Damage::Absent(random.chance(500)),
     }
 }

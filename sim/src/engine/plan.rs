@@ -143,6 +143,8 @@ pub enum Damage {
     Lost,
     /// Nothing can be written any more.
     ReadOnly,
+    /// Somebody else filled it: so many bytes are left.
+    Full(u64),
     /// The mount is gone; `true`: its directory as well.
     Absent(bool),
     /// The machine goes down and comes up with a blank disk here.
@@ -171,6 +173,7 @@ impl Damage {
                 | Self::Dying
                 | Self::Lost
                 | Self::ReadOnly
+                | Self::Full(_)
                 | Self::Absent(_)
                 | Self::Away
         )
@@ -191,6 +194,7 @@ impl Damage {
             Self::Sync(fault) => fault != Fault::SyncError,
             Self::Lost
             | Self::ReadOnly
+            | Self::Full(_)
             | Self::Absent(_)
             | Self::Blank
             | Self::Swap
@@ -216,6 +220,7 @@ impl Damage {
             | Self::Dying
             | Self::Lost
             | Self::ReadOnly
+            | Self::Full(_)
             | Self::Swap
             | Self::Away => true,
         }
@@ -272,6 +277,10 @@ pub enum Step {
     Heal,
     /// Takes the store at its word: as many disks are lost as it says that it survives.
     Prove,
+    /// Loses disks for good, one after the other, as many as the store survives: it must go on.
+    Core,
+    /// Nobody asks for anything: a store that stands still may not make volumes.
+    Rest,
     /// The wall clock jumps, in seconds.
     Jump(i64),
     /// Reads and compares everything.

@@ -86,6 +86,8 @@ pub struct Events {
     pub jump: u32,
     /// Reads of everything.
     pub verify: u32,
+    /// Time without any request, with a look at what the store makes of it.
+    pub rest: u32,
 }
 
 /// What a seed draws.
@@ -218,6 +220,7 @@ impl Profile {
                 mend: if can_break { swarm(random, 4) } else { 0 },
                 jump: rare(random, 1),
                 verify: swarm(random, 1),
+                rest: u32::from(random.chance(200)),
             },
             yield_per_mille: *random.pick(&[0, 0, 100, 500]),
             timing: draw_timing(random),

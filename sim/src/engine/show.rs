@@ -109,6 +109,8 @@ impl Display for Step {
             Self::Mend { disk } => write!(f, "make disk {disk} good"),
             Self::Heal => write!(f, "wait until healed"),
             Self::Prove => write!(f, "lose the margin"),
+            Self::Core => write!(f, "lose disks for good, one after the other"),
+            Self::Rest => write!(f, "stand still"),
             Self::Jump(seconds) => write!(f, "clock jumps {seconds} s"),
             Self::Verify => write!(f, "read everything"),
             Self::Calm => write!(f, "make everything good"),

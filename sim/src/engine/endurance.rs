@@ -1,0 +1,150 @@
+//! Steps that take long: a store that loses one disk after the other, that stands still, that was
+//! emptied.
+
+use super::body::Piece;
+use super::client::{Answer, Call, perform};
+use super::life::{ANSWER_MAX, HEAL_MAX};
+use super::plan::{Condition, Request, Slot};
+use super::run::Run;
+use super::workloads::WHOLE;
+use cluster::Node;
+use engine::meta::ID_SKIP;
+use engine::object::StoreStatus;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Virtual time that a store stands still.
+const REST: Duration = Duration::from_secs(30);
+
+/// Volumes that a store may make of those it has while it stands still, beside one of each: what it
+/// still had to move, and the next ones.
+const REST_VOLUMES_MAX: usize = 6;
+
+/// Bodies that are written once a disk was lost for good: their numbers begin here.
+const CORE_BODY: u32 = 1 << 30;
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Run {
+    /// K10: the disks that are left are a store that reads, and writes while they are two.
+    pub(super) async fn core(&mut self, node: &Node) -> Result<(), String> {
+        for lost in 0..self.profile.margin {
+            self.nemesis.lose_one(&self.world);
+            let is_last = lost + 1 == self.profile.margin;
+            let takes_writes = self.world.disks.len() - lost > 2;
+            self.await_core(node, u32::from(!is_last), takes_writes).await?;
+            self.verify(node).await?;
+            if takes_writes {
+                self.put_for_certain(node, CORE_BODY + lost as u32).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the store takes writes again, if it should, and survives so many more losses.
+    async fn await_core(
+        &mut self,
+        node: &Node,
+        margin: u32,
+        takes_writes: bool,
+    ) -> Result<(), String> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let status = node.store().status().await;
+            let status = status.map_err(|error| format!("K10: no status: {error}"))?;
+            let is_ready = (status.writable || !takes_writes) && status.margin.is_some_and(|now| now >= margin);
+            if is_ready && self.nemesis.is_noticed() {
+                return Ok(());
+            }
+            if begin.elapsed() > HEAL_MAX {
+                let all = self.nemesis.describe(&status);
+                return Err(format!("K10: the disks that are left are no store: {all}"));
+            }
+        }
+    }
+
+    /// Writes an object; nothing excuses a failure.
+    async fn put_for_certain(&mut self, node: &Node, body: u32) -> Result<(), String> {
+        let Some(bucket) = self.live_buckets().first().copied() else { return Ok(()) };
+        let piece = Piece { body, len: 5000 };
+        let (slot, condition) = (Slot { bucket, key: 0 }, Condition::None);
+        let request = Request::Put { slot, piece, condition, delivery: WHOLE };
+        let Some(call) = Call::new(request, None, &self.model) else { return Ok(()) };
+        let store = node.store();
+        let asking = tokio::time::timeout(ANSWER_MAX, perform(&store, self.seed, &call));
+        let answer = asking.await.unwrap_or(Answer::Hung);
+        if let Answer::Error(error) = &answer {
+            return Err(format!("K10: the disks that are left take no writes: {error}"));
+        }
+        self.judge(&call, &answer)
+    }
+
+    /// K18: a store that nobody asks for anything makes no volumes for ever.
+    pub(super) async fn rest(&mut self, node: &Node) -> Result<(), String> {
+        let before = self.volume_ids();
+        tokio::time::sleep(REST).await;
+        if !self.nemesis.is_steady(&self.world) {
+            return Ok(());
+        }
+        let after = self.volume_ids();
+        let last = before.last().copied().unwrap_or_default();
+        // A start leaves many numbers out.
+        let made = after.last().map_or(0, |now| now.saturating_sub(last) % ID_SKIP) as usize;
+        if made <= before.len() + REST_VOLUMES_MAX {
+            return Ok(());
+        }
+        let status = node.store().status().await.unwrap_or_default();
+        let all = self.nemesis.describe(&status);
+        let text = format!("K18: a store of {} volumes stood still and made {made}", before.len());
+        Err(format!("{text}: {all}"))
+    }
+
+    /// Numbers of all volumes that have a segment anywhere.
+    fn volume_ids(&self) -> BTreeSet<u64> {
+        let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
+        let name = |path: String| path.rsplit('/').next().map(str::to_owned);
+        let ids = files.filter_map(|(path, _)| name(path));
+        ids.filter_map(|name| u64::from_str_radix(name.split_once('-')?.0, 16).ok()).collect()
+    }
+
+    /// K11, K18: nothing is left behind of what was deleted.
+    pub(super) async fn tidy(&mut self, node: &Node) -> Result<(), String> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let status = node.store().status().await;
+            let status = status.map_err(|error| format!("K11: no status: {error}"))?;
+            match self.untidy(&status) {
+                None => return Ok(()),
+                Some(reason) if begin.elapsed() > HEAL_MAX => return Err(reason),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn untidy(&self, status: &StoreStatus) -> Option<String> {
+        let figure = |name| status.metrics.iter().find(|metric| metric.0 == name).map(|it| it.2);
+        let live = figure("stave_volume_live_bytes").unwrap_or(status.live_len);
+        if live > 0 {
+            return Some(format!("K11: {live} bytes of deleted bodies still count as live"));
+        }
+        let volumes: u64 = self.volume_lens().iter().sum();
+        let limit = self.profile.config.meta.volume.volume_len_max.max(64 << 10) * 3;
+        if volumes > limit * self.world.disks.len() as u64 {
+            return Some(format!("K11: {volumes} bytes of volumes are left of nothing"));
+        }
+        let handles: usize = self.world.disks.iter().map(|disk| disk.open_count()).sum();
+        if handles > 64 * self.world.disks.len() {
+            return Some(format!("K18: {handles} handles are open"));
+        }
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        (tasks > 200).then(|| format!("K18: {tasks} tasks are alive"))
+    }
+
+    fn volume_lens(&self) -> Vec<u64> {
+        let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
+        files.map(|(_, len)| len).collect()
+    }
+}
