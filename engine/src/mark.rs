@@ -11,6 +11,8 @@
 pub enum Mark {
     /// The journal's ring grew by a file.
     RingGrew,
+    /// The journal's ring could not grow and waited for a checkpoint.
+    RingStuck,
     /// The journal failed and a new generation of it began.
     JournalRevived,
     /// A start met a batch that is not whole, and read past it.
@@ -104,8 +106,9 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 40] = [
+    pub const ALL: [(Self, &'static str, bool); 41] = [
         (Self::RingGrew, "ring-grew", true),
+        (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
         (Self::TornBatch, "torn-batch", true),
         (Self::HiddenTail, "hidden-tail", false),

@@ -28,7 +28,7 @@ use crate::env::Disk;
 use crate::error::{EngineError, Result};
 use crate::format::batch::{self, BatchPlace, JournalRecord};
 use crate::mutant::{self, Mutant};
-use ring::Ring;
+use ring::{Ring, Stuck};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -107,6 +107,7 @@ pub struct Journal {
     queue: mpsc::Sender<Request>,
     released: watch::Sender<u64>,
     stats: Arc<JournalStats>,
+    stuck: Arc<Stuck>,
     config: JournalConfig,
 }
 
@@ -142,6 +143,7 @@ impl Journal {
         let (released, released_watch) = watch::channel(first_sequence - 1);
         let stats = Arc::new(JournalStats::default());
         stats.last_sequence.store(first_sequence - 1, Ordering::Release);
+        let stuck = ring.stuck.clone();
         let writer = Writer {
             ring,
             requests,
@@ -152,7 +154,7 @@ impl Journal {
             failure: None,
         };
         tokio::spawn(writer.run());
-        Self { queue, released, stats, config }
+        Self { queue, released, stats, stuck, config }
     }
 
     /// Appends records as one piece: all in one batch. Returns the number of that batch once it is
@@ -209,10 +211,15 @@ impl Journal {
         });
     }
 
-    /// Whether a checkpoint should free files soon: half of the ring is in use.
+    /// Whether a checkpoint should free files soon: half of the ring is in use, or it waits.
     pub fn wants_release(&self) -> bool {
         let used = self.stats.files_used.load(Ordering::Relaxed) as usize;
-        used > self.config.file_count_max / 2
+        used > self.config.file_count_max / 2 || self.stuck.is_set()
+    }
+
+    /// Waits until the ring begins to wait for a checkpoint.
+    pub async fn wait_stuck(&self) {
+        self.stuck.wait().await;
     }
 
     /// Whether a write failed: nothing is appended any more (J4).

@@ -11,7 +11,9 @@ use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
 
 /// Files that a generation has from its beginning on: a start that finds fewer on every disk
 /// refuses.
@@ -27,7 +29,38 @@ struct RingFile {
     last_sequence: u64,
 }
 
+/// Pause before a ring that waits for a checkpoint tries to grow again.
+const GROW_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether the ring waits for a checkpoint, however few of its files are in use.
+#[derive(Default)]
+pub(super) struct Stuck {
+    is_set: AtomicBool,
+    rung: Notify,
+}
+
+impl Stuck {
+    fn set(&self) {
+        self.is_set.store(true, Ordering::Release);
+        self.rung.notify_one();
+    }
+
+    fn clear(&self) {
+        self.is_set.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
+    }
+
+    /// Waits until the ring begins to wait.
+    pub(super) async fn wait(&self) {
+        self.rung.notified().await;
+    }
+}
+
 pub(super) struct Ring {
+    pub(super) stuck: Arc<Stuck>,
     disk: Arc<dyn Disk>,
     config: JournalConfig,
     generation: u64,
@@ -37,12 +70,17 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    fn empty(disk: Arc<dyn Disk>, config: JournalConfig, generation: u64) -> Self {
+        let (files, stuck) = (Vec::new(), Arc::default());
+        Self { stuck, disk, config, generation, files, current: 0, offset: 0 }
+    }
+
     pub(super) async fn create(
         disk: Arc<dyn Disk>,
         config: JournalConfig,
         generation: u64,
     ) -> Result<Self> {
-        let mut ring = Self { disk, config, generation, files: Vec::new(), current: 0, offset: 0 };
+        let mut ring = Self::empty(disk, config, generation);
         ring.add_file().await?;
         ring.add_file().await?;
         Ok(ring)
@@ -55,7 +93,7 @@ impl Ring {
         recovery: &super::Recovery,
     ) -> Result<Self> {
         let generation = recovery.generation();
-        let mut ring = Self { disk, config, generation, files: Vec::new(), current: 0, offset: 0 };
+        let mut ring = Self::empty(disk, config, generation);
         for (number, last_sequence) in recovery.files() {
             let path = file_path(&BatchPlace { generation, file: number, offset: 0 });
             let file = ring.disk.open(&path).await.map_err(EngineError::io("open", &path))?;
@@ -111,7 +149,7 @@ impl Ring {
         assert!(len <= self.config.file_len, "a batch fits into a file");
         let is_short = self.offset + len > self.config.file_len;
         if is_short || !self.files[self.current].file.is_complete() {
-            self.advance(released).await?;
+            self.advance(len, released).await?;
         }
         let file = self.files[self.current].number;
         Ok(BatchPlace { generation: self.generation, file, offset: self.offset })
@@ -120,7 +158,7 @@ impl Ring {
     /// Goes on in a file that every leg has, and sees that there is another such file.
     pub(super) async fn rotate(&mut self, released: &mut watch::Receiver<u64>) -> Result<()> {
         if !self.files[self.current].file.is_complete() {
-            self.advance(released).await?;
+            self.advance(0, released).await?;
         }
         if self.complete_count() < FILE_COUNT_MIN {
             self.add_file().await?;
@@ -162,8 +200,14 @@ impl Ring {
         self.current = position.expect("the current file stays");
     }
 
-    async fn advance(&mut self, released: &mut watch::Receiver<u64>) -> Result<()> {
+    /// Goes on in a file that every leg has, with room for `len` bytes.
+    async fn advance(&mut self, len: u64, released: &mut watch::Receiver<u64>) -> Result<()> {
         loop {
+            // A disk that was being filled and lacked the file may have been given up meanwhile.
+            let is_long = self.offset + len <= self.config.file_len;
+            if is_long && self.files[self.current].file.is_complete() {
+                return Ok(());
+            }
             let upto = *released.borrow_and_update();
             self.remove_incomplete(upto).await;
             let is_free = |file: &RingFile| file.last_sequence <= upto && file.file.is_complete();
@@ -184,13 +228,17 @@ impl Ring {
                     // Nothing was in flight, and a ring of fewer files works, too: wait for a
                     // checkpoint to free one.
                     Err(error) if self.can_be_freed() => {
+                        mark::hit(Mark::RingStuck);
                         tracing::warn!(%error, "the journal's ring cannot grow");
                     }
                     Err(error) => return Err(error),
                 }
             }
-            let is_closed = released.changed().await.is_err();
-            if is_closed {
+            self.stuck.set();
+            // There may be room again before the checkpoint, or without one.
+            let waited = tokio::time::timeout(GROW_PAUSE, released.changed()).await;
+            self.stuck.clear();
+            if waited.is_ok_and(|changed| changed.is_err()) {
                 return Err(EngineError::Closed("journal ended while full".into()));
             }
         }

@@ -229,7 +229,15 @@ impl MetaStore {
     /// Waits until a checkpoint is due.
     pub async fn checkpoint_due(&self) {
         while !self.is_checkpoint_due() {
-            self.due.notified().await;
+            let journal = self.journal();
+            let due = std::pin::pin!(self.due.notified());
+            match journal {
+                Some(journal) => {
+                    let stuck = std::pin::pin!(journal.wait_stuck());
+                    futures_util::future::select(due, stuck).await;
+                }
+                None => due.await,
+            }
         }
     }
 

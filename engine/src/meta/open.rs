@@ -154,6 +154,8 @@ impl MetaStore {
         let journal = Journal::begin(disk, self.config.journal, generation, last + 1).await?;
         self.checkpoint_as(Some(generation)).await?;
         self.set_journal(journal);
+        // Whoever waits for a checkpoint to be due listens to the old one.
+        self.due.notify_one();
         mark::hit(Mark::JournalRevived);
         tracing::info!("the journal begins anew and writes are taken again");
         for name in self.list(JOURNAL_DIR).await? {

@@ -53,9 +53,11 @@ impl MirrorFile {
         self.handles().into_iter().filter(is_target).collect()
     }
 
+    /// A copy that is worth a read. A disk that went is not: it may let everybody wait.
     fn handle(&self, copy: usize) -> Option<Handle> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
-        handles.get(copy).filter(|handle| handle.is_named()).cloned()
+        let is_worth = |handle: &&Handle| handle.is_named() && handle.slot.is_readable();
+        handles.get(copy).filter(is_worth).cloned()
     }
 
     /// Changes every copy; a leg without a copy would miss the change and makes it fail.
@@ -167,6 +169,9 @@ impl DiskFile for MirrorFile {
 
     fn repair_copy(&self, copy: usize, offset: u64, bytes: Bytes) -> IoFuture<()> {
         let Some(Handle { slot, file, .. }) = self.handle(copy) else { return no_copy() };
+        if !self.inner.is_target(&slot) {
+            return no_copy();
+        }
         let inner = self.inner.clone();
         slot.count_rot();
         let running = file.write(offset, vec![bytes], Durability::Synced);

@@ -89,6 +89,10 @@ impl Inner {
         targets
     }
 
+    fn is_joining(&self, slot: &Arc<Slot>) -> bool {
+        self.joining().is_some_and(|joining| Arc::ptr_eq(&joining, slot))
+    }
+
     fn is_target(&self, slot: &Arc<Slot>) -> bool {
         self.targets().iter().any(|target| Arc::ptr_eq(target, slot))
     }
@@ -106,9 +110,13 @@ impl Inner {
         for (slot, result) in results {
             match result {
                 Ok(value) => done.push((slot, value)),
-                // What the others have is missing there: its directory was taken away.
+                // What the others have is missing there: its directory was taken away; or it was
+                // there before the disk began to be filled.
                 Err(error) if is_done_elsewhere && error.kind() == io::ErrorKind::NotFound => {
-                    failed.push((slot, io::Error::other(error)));
+                    match self.is_joining(&slot) {
+                        true => self.drop_joining(&slot, &error),
+                        false => failed.push((slot, io::Error::other(error))),
+                    }
                 }
                 Err(error) if is_done_elsewhere && is_full(&error) => full.push((slot, error)),
                 Err(error) if is_answer(&error) => answer = answer.or(Some((slot, error))),
@@ -124,8 +132,7 @@ impl Inner {
                 Ok(done)
             };
         };
-        let is_leg = !self.joining().is_some_and(|joining| Arc::ptr_eq(&joining, &slot));
-        if is_leg || done.is_empty() {
+        if !self.is_joining(&slot) || done.is_empty() {
             return Err(error);
         }
         self.drop_joining(&slot, &error);
@@ -138,7 +145,7 @@ impl Inner {
         let mut last = None;
         for (slot, error) in failed {
             self.disks.suspect(&slot, &error);
-            if self.joining().is_some_and(|joining| Arc::ptr_eq(&joining, &slot)) {
+            if self.is_joining(&slot) {
                 self.drop_joining(&slot, &error);
             } else if self.disks.legs().iter().any(|leg| Arc::ptr_eq(leg, &slot)) {
                 numbers.push(slot.number);

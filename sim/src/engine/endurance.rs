@@ -9,7 +9,7 @@ use super::run::Run;
 use super::workloads::WHOLE;
 use cluster::Node;
 use engine::meta::ID_SKIP;
-use engine::object::StoreStatus;
+use engine::object::{StoreError, StoreStatus};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -73,12 +73,21 @@ impl Run {
         let request = Request::Put { slot, piece, condition, delivery: WHOLE };
         let Some(call) = Call::new(request, None, &self.model) else { return Ok(()) };
         let store = node.store();
-        let asking = tokio::time::timeout(ANSWER_MAX, perform(&store, self.seed, &call));
-        let answer = asking.await.unwrap_or(Answer::Hung);
-        if let Answer::Error(error) = &answer {
-            return Err(format!("K10: the disks that are left take no writes: {error}"));
+        let begin = tokio::time::Instant::now();
+        loop {
+            let asking = tokio::time::timeout(ANSWER_MAX, perform(&store, self.seed, &call));
+            let answer = asking.await.unwrap_or(Answer::Hung);
+            match &answer {
+                // The loss of a copy of the metadata may be noticed only now.
+                Answer::Error(StoreError::Unavailable(_)) if begin.elapsed() < HEAL_MAX => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Answer::Error(error) => {
+                    return Err(format!("K10: the disks that are left take no writes: {error}"));
+                }
+                _ => return self.judge(&call, &answer),
+            }
         }
-        self.judge(&call, &answer)
     }
 
     /// K18: a store that nobody asks for anything makes no volumes for ever.
@@ -89,7 +98,7 @@ impl Run {
             return Ok(());
         }
         let after = self.volume_ids();
-        let last = before.last().copied().unwrap_or_default();
+        let Some(last) = before.last().copied() else { return Ok(()) };
         // A start leaves many numbers out.
         let made = after.last().map_or(0, |now| now.saturating_sub(last) % ID_SKIP) as usize;
         if made <= before.len() + REST_VOLUMES_MAX {
