@@ -91,6 +91,8 @@ pub enum Mark {
     ScrubFound,
     /// A scrub found a bad copy of the manifest.
     ScrubManifest,
+    /// A row names a body that no volume gives any more.
+    MissingFound,
 }
 
 /// A mark and how often it was hit.
@@ -106,7 +108,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 41] = [
+    pub const ALL: [(Self, &'static str, bool); 42] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -148,6 +150,7 @@ impl Mark {
         (Self::Gathered, "gathered", true),
         (Self::ScrubFound, "scrub-found", true),
         (Self::ScrubManifest, "scrub-manifest", true),
+        (Self::MissingFound, "missing-found", true),
     ];
 }
 

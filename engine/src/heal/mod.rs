@@ -14,13 +14,14 @@
 //!   disk.
 //! - H3: a volume whose lost members have no disk to go to stays listed, and counted, as it is.
 
+mod missing;
 mod repair;
 mod scrub;
 mod status;
 
 use crate::error::EngineError;
 use crate::meta::MetaStore;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -63,7 +64,11 @@ pub(crate) struct Progress {
     /// The newest batch when the last round of scrub began.
     applied: AtomicU64,
     damaged: AtomicU64,
+    /// Whether the last round found rows that no copy gives.
+    is_index_damaged: AtomicBool,
+    /// Extents that no volume gives, and the rows that name them.
     missing: AtomicU64,
+    missing_rows: Mutex<missing::MissingRows>,
 }
 
 impl Progress {
@@ -104,7 +109,14 @@ impl Healer {
 
     /// Looks after disks and volumes for ever.
     pub async fn run(self) {
-        futures_util::future::join(self.run_look(), self.run_repair()).await;
+        futures_util::future::join3(self.run_look(), self.run_repair(), self.run_missing()).await;
+    }
+
+    async fn run_missing(&self) {
+        loop {
+            tokio::time::sleep(self.config.watch_interval).await;
+            self.warn_on(self.look_at_missing().await, "missing bodies were not looked at again");
+        }
     }
 
     async fn run_look(&self) {

@@ -1,24 +1,16 @@
 //! Scrub: reads everything, slowly, to find rot before a client does. It reports; repair acts.
 //!
 //! A round goes through the manifest and the runs of the index on every leg, through every stripe
-//! of every sealed volume on every member, and from the rows to the volumes: a row whose body no
-//! volume holds is counted, loudly, and never removed.
+//! of every sealed volume on every member, and from the rows to the volumes (`missing.rs`).
 
 use super::Healer;
-use crate::error::Result;
-use crate::format::value::{Value, VolumeId};
+use crate::format::PAGE_LEN;
+use crate::format::value::VolumeId;
 use crate::mark::{self, Mark};
-use crate::volume::Pace;
-use bytes::Bytes;
+use crate::volume::{CheckedStripe, LostRanges, Pace};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Rows that one look at the index reads.
-const SCAN_ROWS: usize = 256;
-
-/// A row key behind every other one.
-const LAST_KEY: [u8; 40] = [0xff; 40];
 
 /// Least time that a round takes, so that an empty store is not looked at without a pause.
 const ROUND_MIN: Duration = Duration::from_secs(1);
@@ -49,10 +41,12 @@ impl Healer {
         let rate = (round_len / seconds).max(self.config.scrub_rate_min);
         self.look_for_names().await;
         self.scrub_metadata().await;
+        let mut is_readable = true;
         for run in runs.iter() {
             match run.scrub().await {
                 Ok(len) => self.advance(len, rate).await,
                 Err(error) => {
+                    is_readable = false;
                     self.progress.damaged.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "a run of the index is damaged on every leg");
                 }
@@ -62,10 +56,11 @@ impl Healer {
         for id in ids {
             self.scrub_volume(id, rate).await;
         }
-        match self.count_missing().await {
-            Ok(missing) => self.progress.missing.store(missing, Ordering::Relaxed),
-            Err(error) => tracing::warn!(%error, "rows could not be held against volumes"),
+        if let Err(error) = self.find_missing().await {
+            is_readable = false;
+            tracing::warn!(%error, "rows could not be held against volumes");
         }
+        self.progress.is_index_damaged.store(!is_readable, Ordering::Relaxed);
         self.progress.rounds.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(ROUND_MIN).await;
     }
@@ -101,10 +96,21 @@ impl Healer {
 
     /// Who holds a volume keeps reclaim away: only as long as one stripe is looked at.
     async fn scrub_volume(&self, id: VolumeId, rate: u64) {
-        let mut next = 0;
+        let mut next = PAGE_LEN;
+        let mut lost = LostRanges::default();
         while let Ok(volume) = self.store.volumes().get(id) {
-            let Some((offset, shape)) = volume.next_shape(&mut next).await else { return };
-            let bad = volume.check_stripe(offset, &shape).await;
+            let begin = next;
+            let Some((offset, shape)) = volume.next_shape(&mut next).await else {
+                // Nor does anything lie behind the end, also where that could not be found.
+                lost.push(begin..u64::MAX);
+                volume.set_lost(lost);
+                return;
+            };
+            lost.push(begin..offset);
+            let CheckedStripe { bad, is_lost } = volume.check_stripe(offset, &shape).await;
+            if is_lost {
+                lost.push(offset..next);
+            }
             if !bad.is_empty() {
                 mark::hit(Mark::ScrubFound);
             }
@@ -116,38 +122,6 @@ impl Healer {
             self.progress.damaged.fetch_add(bad.len() as u64, Ordering::Relaxed);
             drop(volume);
             self.advance(shape.stripe_len() * shape.columns.len() as u64, rate).await;
-        }
-    }
-
-    /// Rows whose bodies no volume holds.
-    async fn count_missing(&self) -> Result<u64> {
-        let mut missing = 0;
-        let mut start = Bytes::new();
-        loop {
-            let page = self.store.scan(&start, &LAST_KEY, SCAN_ROWS).await?;
-            for (key, value) in &page.rows {
-                missing += self.missing_of(key, value).await?;
-            }
-            let Some(resume) = page.resume else { return Ok(missing) };
-            start = resume;
-            Pace { rate: self.config.repair_rate }.after(1 << 16).await;
-        }
-    }
-
-    /// A location that names no volume may have been moved since it was read.
-    async fn missing_of(&self, key: &Bytes, value: &Value) -> Result<u64> {
-        let is_gone = |value: &Value| {
-            value.extents().iter().any(|extent| self.store.volumes().get(extent.volume).is_err())
-        };
-        if !is_gone(value) {
-            return Ok(0);
-        }
-        match self.store.get(key).await? {
-            Some(again) if is_gone(&again) => {
-                tracing::error!(row = ?key, "a row names a volume that does not exist");
-                Ok(1)
-            }
-            _ => Ok(0),
         }
     }
 }

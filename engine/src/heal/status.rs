@@ -74,6 +74,10 @@ impl Healer {
         let legs = disks.legs().iter().filter(|leg| leg.is_readable()).count();
         let metadata = legs.checked_sub(1)? as u32;
         let active = quorum::active_count(&roster).checked_sub(quorum::start_count(&roster))?;
+        let is_missing = self.progress.missing.load(Ordering::Relaxed) > 0;
+        if is_missing || self.progress.is_index_damaged.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut margin = metadata.min(active as u32);
         for (health, _, _, is_live) in healths {
             if *is_live {

@@ -48,6 +48,15 @@ impl VolumeHealth {
     }
 }
 
+/// What a look at a stripe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedStripe {
+    /// Columns whose members are there and have it not as it should be.
+    pub bad: Vec<usize>,
+    /// Whether too few members have it to read all of it.
+    pub is_lost: bool,
+}
+
 /// How fast bytes are moved in the background.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -207,8 +216,8 @@ impl Volume {
             && self.read_owners(offset, shape, column).await.is_ok()
     }
 
-    /// Checks one stripe on every member that is there; returns the columns that are bad.
-    pub async fn check_stripe(&self, offset: u64, shape: &Shape) -> Vec<usize> {
+    /// Checks one stripe on every member that is there, and notes what is to be healed.
+    pub async fn check_stripe(&self, offset: u64, shape: &Shape) -> CheckedStripe {
         let mut bad = Vec::new();
         let mut absent = 0;
         for column in 0..self.geometry.width() {
@@ -218,10 +227,11 @@ impl Volume {
                 bad.push(column);
             }
         }
-        if bad.len() + absent <= self.geometry.parity.into() {
+        let is_lost = bad.len() + absent > self.geometry.parity.into();
+        if !is_lost {
             bad.iter().for_each(|column| self.note_damage(offset, *column));
         }
-        bad
+        CheckedStripe { bad, is_lost }
     }
 
     /// Whether the parity of a stripe whose records are all intact is that of its data: if not, the

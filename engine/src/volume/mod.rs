@@ -23,6 +23,7 @@
 mod anew;
 mod gather;
 mod heal;
+mod lost;
 mod member;
 mod nameless;
 mod reader;
@@ -31,7 +32,8 @@ mod scan;
 mod stripe;
 mod writer;
 
-pub use heal::{Healed, Pace, VolumeHealth};
+pub use heal::{CheckedStripe, Healed, Pace, VolumeHealth};
+pub use lost::LostRanges;
 pub use scan::{ScannedBody, ScannedStripe, StripeScan};
 pub use stripe::room_of;
 pub(crate) use writer::ROOM_MIN;
@@ -95,6 +97,7 @@ pub struct Volume {
     settled: AtomicBool,
     gate: writer::SyncGate,
     notes: heal::Notes,
+    lost: lost::Lost,
     /// Appends that are under way, or that no row names yet.
     holds: AtomicU64,
 }
@@ -118,6 +121,7 @@ impl Volume {
             settled: AtomicBool::new(entry.sealed_len.is_some()),
             gate: writer::SyncGate::default(),
             notes: heal::Notes::default(),
+            lost: lost::Lost::default(),
             holds: AtomicU64::new(0),
         }
     }

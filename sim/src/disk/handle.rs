@@ -234,7 +234,7 @@ impl OpenFile {
             let state = lock(&self.0.state);
             let inode = self.0.inode;
             let is_removed = state.unlinked.contains(&inode) && !state.names.is_linked(inode);
-            (state.machine.clone(), state.device().number, is_removed)
+            (state.machine.clone(), state.device_number, is_removed)
         };
         machine.copies().begin(&self.0.name, offset);
         let (running, file) = (self.write_and_sync(write), self.0.clone());

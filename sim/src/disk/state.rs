@@ -76,7 +76,7 @@ pub(super) struct State {
     pub(super) is_lost: bool,
     pub(super) is_read_only: bool,
     pub(super) is_root: bool,
-    device_number: u64,
+    pub(super) device_number: u64,
     /// Faults of the whole disk that no operation met yet, by bit.
     pub(super) armed: u32,
     /// What the next sync is to do wrong.

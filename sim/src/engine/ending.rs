@@ -28,6 +28,9 @@ pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
             Step::Verify,
             crash(loss),
             Step::Verify,
+            Step::Calm,
+            Step::Confess,
+            Step::Verify,
         ]);
     }
     let mut random = Random::new(seed, "ending");

@@ -90,6 +90,50 @@ impl Run {
         }
     }
 
+    /// K21: a store that cannot read what it should have does not say that it is well.
+    pub(super) async fn confess(&mut self, node: &Node) -> Result<(), String> {
+        if !self.await_rounds(node).await {
+            return Ok(());
+        }
+        let store = node.store();
+        let mut unread = Vec::new();
+        let slots: Vec<Slot> = self.model.objects.keys().copied().collect();
+        for slot in slots {
+            let request = Request::Get { slot, range: None };
+            let Some(call) = Call::new(request, None, &self.model) else { continue };
+            if let Answer::Error(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) =
+                perform(&store, self.seed, &call).await
+            {
+                unread.push(format!("{slot} {error}"));
+            }
+        }
+        let status = store.status().await.unwrap_or_default();
+        self.log.event(&[7, unread.len() as u64, status.scrub.missing], || {
+            format!("{} objects cannot be read, margin {:?}", unread.len(), status.margin)
+        });
+        let is_steady = self.world.disks.iter().all(|disk| !disk.faults().is_wild());
+        if unread.is_empty() || status.margin.is_none() || !is_steady {
+            return Ok(());
+        }
+        let all = self.nemesis.describe(&status);
+        Err(format!("K21: {unread:?} cannot be read and the store says that it is well: {all}"))
+    }
+
+    /// Waits for two more rounds of scrub, or until it is clear that none come.
+    async fn await_rounds(&mut self, node: &Node) -> bool {
+        let begin = tokio::time::Instant::now();
+        let mut first = None;
+        while begin.elapsed() < HEAL_MAX {
+            let Ok(status) = node.store().status().await else { return false };
+            let rounds = status.scrub.rounds;
+            if rounds >= *first.get_or_insert(rounds) + 2 && self.nemesis.is_noticed() {
+                return true;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        false
+    }
+
     /// K18: a store that nobody asks for anything makes no volumes for ever.
     pub(super) async fn rest(&mut self, node: &Node) -> Result<(), String> {
         let before = self.volume_ids();

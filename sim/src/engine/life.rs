@@ -230,6 +230,7 @@ impl Run {
             Step::Prove => self.nemesis.lose_margin(&self.world),
             Step::Core => self.core(node).await?,
             Step::Rest => self.rest(node).await?,
+            Step::Confess => self.confess(node).await?,
             Step::Jump(seconds) => self.world.clock.jump(seconds),
             Step::Verify => self.verify(node).await?,
             Step::Empty => self.empty(node).await?,

@@ -279,6 +279,8 @@ pub enum Step {
     Prove,
     /// Loses disks for good, one after the other, as many as the store survives: it must go on.
     Core,
+    /// Once scrub was everywhere: what cannot be read must show in the status.
+    Confess,
     /// Nobody asks for anything: a store that stands still may not make volumes.
     Rest,
     /// The wall clock jumps, in seconds.

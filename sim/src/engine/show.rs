@@ -110,6 +110,7 @@ impl Display for Step {
             Self::Heal => write!(f, "wait until healed"),
             Self::Prove => write!(f, "lose the margin"),
             Self::Core => write!(f, "lose disks for good, one after the other"),
+            Self::Confess => write!(f, "compare what can be read with the status"),
             Self::Rest => write!(f, "stand still"),
             Self::Jump(seconds) => write!(f, "clock jumps {seconds} s"),
             Self::Verify => write!(f, "read everything"),
