@@ -57,11 +57,15 @@ pub enum Mutant {
     NoteHalves = 25,
     /// A full leg makes every change of the metadata fail.
     KeepFullLeg = 26,
+    /// Bodies that no volume gives are counted by nobody.
+    HideMissing = 27,
+    /// A ring that cannot grow tells nobody that it waits for a checkpoint.
+    WaitInSilence = 28,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 26] = [
+    pub const ALL: [(Self, &'static str); 28] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -88,6 +92,8 @@ impl Mutant {
         (Self::UnderestimateCopy, "underestimate-copy"),
         (Self::NoteHalves, "note-halves"),
         (Self::KeepFullLeg, "keep-full-leg"),
+        (Self::HideMissing, "hide-missing"),
+        (Self::WaitInSilence, "wait-in-silence"),
     ];
 }
 

@@ -10,6 +10,7 @@ use super::Healer;
 use crate::error::{EngineError, Result};
 use crate::format::value::{Extent, Value};
 use crate::mark::{self, Mark};
+use crate::mutant::{self, Mutant};
 use crate::volume::Pace;
 use bytes::Bytes;
 use std::sync::PoisonError;
@@ -90,7 +91,7 @@ impl Healer {
             volume.map_or(true, |volume| volume.may_be_lost(extent.offset))
         };
         let is_well = |value: &Value| !value.extents().iter().any(|it| is_doubtful(&it));
-        if value.as_ref().is_none_or(is_well) {
+        if value.as_ref().is_none_or(is_well) || mutant::is(Mutant::HideMissing) {
             return Ok(0);
         }
         let Some(value) = self.store.get(key).await? else { return Ok(0) };

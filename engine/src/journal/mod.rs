@@ -18,6 +18,8 @@
 //!   cannot hide (see `faults-and-checks`, D9).
 //! - J6: with fewer copies than an acknowledgement needs nothing is written; a batch that had fewer
 //!   when it was written counts as failed (J4).
+//! - J7: a full disk is no failure: appends wait a while for room, then are refused, and go on
+//!   when there is room again.
 
 mod recovery;
 mod ring;
@@ -162,7 +164,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`EngineError::Closed`] when the journal failed; the records may be durable or not.
-    /// [`EngineError::OutOfSpace`] when they do not fit into one batch.
+    /// [`EngineError::OutOfSpace`] when they do not fit into one batch, or a disk is full and the
+    /// ring, too: nothing was written.
     ///
     /// # Panics
     /// Without records.
@@ -215,6 +218,11 @@ impl Journal {
     pub fn wants_release(&self) -> bool {
         let used = self.stats.files_used.load(Ordering::Relaxed) as usize;
         used > self.config.file_count_max / 2 || self.stuck.is_set()
+    }
+
+    /// Tells whether the last checkpoint found no room: then appends to a full ring are refused.
+    pub fn set_full(&self, is_full: bool) {
+        self.stuck.is_full.store(is_full, Ordering::Release);
     }
 
     /// Waits until the ring begins to wait for a checkpoint.
@@ -313,7 +321,16 @@ impl Writer {
         }
         let records: Vec<JournalRecord> =
             appends.iter().flat_map(|append| append.records.iter().cloned()).collect();
-        let result = self.write_batch(&records).await;
+        let payload_len = records.iter().map(JournalRecord::encoded_len).sum();
+        let len = batch::batch_len(payload_len);
+        let place = self.ring.reserve(len, &mut self.released).await;
+        if let Err(error @ EngineError::OutOfSpace) = place {
+            return Err(error);
+        }
+        let result = match place {
+            Ok(place) => self.write_batch(place, len, &records).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = &result {
             tracing::error!(%error, "journal failed; no more writes are taken");
             self.failure = Some(EngineError::Closed(error.to_string()));
@@ -322,10 +339,12 @@ impl Writer {
         result.map_err(|error| EngineError::Closed(error.to_string()))
     }
 
-    async fn write_batch(&mut self, records: &[JournalRecord]) -> Result<u64> {
-        let payload_len = records.iter().map(JournalRecord::encoded_len).sum();
-        let len = batch::batch_len(payload_len);
-        let place = self.ring.reserve(len, &mut self.released).await?;
+    async fn write_batch(
+        &mut self,
+        place: BatchPlace,
+        len: u64,
+        records: &[JournalRecord],
+    ) -> Result<u64> {
         let sequence = self.next_sequence;
         let buffers = batch::encode(place, sequence, records);
         self.ring.write(place, sequence, buffers, durability()).await?;

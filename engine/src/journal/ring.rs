@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// Files that a generation has from its beginning on: a start that finds fewer on every disk
 /// refuses.
@@ -32,11 +33,21 @@ struct RingFile {
 /// Pause before a ring that waits for a checkpoint tries to grow again.
 const GROW_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long appends wait for room or a checkpoint once a disk is full; then they are refused at
+/// once, until there is room again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn is_no_room(error: &EngineError) -> bool {
+    matches!(error, EngineError::OutOfSpace)
+}
+
 /// Whether the ring waits for a checkpoint, however few of its files are in use.
 #[derive(Default)]
 pub(super) struct Stuck {
     is_set: AtomicBool,
     rung: Notify,
+    /// Whether the last checkpoint found no room.
+    pub(super) is_full: AtomicBool,
 }
 
 impl Stuck {
@@ -61,6 +72,8 @@ impl Stuck {
 
 pub(super) struct Ring {
     pub(super) stuck: Arc<Stuck>,
+    /// Since when there is no room for another file.
+    full_since: Option<Instant>,
     disk: Arc<dyn Disk>,
     config: JournalConfig,
     generation: u64,
@@ -72,7 +85,8 @@ pub(super) struct Ring {
 impl Ring {
     fn empty(disk: Arc<dyn Disk>, config: JournalConfig, generation: u64) -> Self {
         let (files, stuck) = (Vec::new(), Arc::default());
-        Self { stuck, disk, config, generation, files, current: 0, offset: 0 }
+        let (current, offset, full_since) = (0, 0, None);
+        Self { stuck, full_since, disk, config, generation, files, current, offset }
     }
 
     pub(super) async fn create(
@@ -141,6 +155,9 @@ impl Ring {
     }
 
     /// Finds room for a batch of `len` bytes; waits for a checkpoint when the ring is full.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfSpace`] when neither comes within [`PATIENCE`]: nothing happened.
     pub(super) async fn reserve(
         &mut self,
         len: u64,
@@ -218,6 +235,7 @@ impl Ring {
                 self.current = index;
                 break;
             }
+            let mut is_full = self.stuck.is_full.load(Ordering::Acquire);
             if self.complete_count() < self.config.file_count_max {
                 match self.add_file().await {
                     Ok(()) => {
@@ -226,15 +244,21 @@ impl Ring {
                         break;
                     }
                     // Nothing was in flight, and a ring of fewer files works, too: wait for a
-                    // checkpoint to free one.
-                    Err(error) if self.can_be_freed() => {
+                    // checkpoint to free one, or for room.
+                    Err(error) if self.can_be_freed() || is_no_room(&error) => {
                         mark::hit(Mark::RingStuck);
                         tracing::warn!(%error, "the journal's ring cannot grow");
+                        is_full |= is_no_room(&error);
                     }
                     Err(error) => return Err(error),
                 }
             }
-            self.stuck.set();
+            if is_full && self.full_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                return Err(EngineError::OutOfSpace);
+            }
+            if !mutant::is(Mutant::WaitInSilence) {
+                self.stuck.set();
+            }
             // There may be room again before the checkpoint, or without one.
             let waited = tokio::time::timeout(GROW_PAUSE, released.changed()).await;
             self.stuck.clear();
@@ -242,6 +266,7 @@ impl Ring {
                 return Err(EngineError::Closed("journal ended while full".into()));
             }
         }
+        self.full_since = None;
         self.offset = 0;
         Ok(())
     }

@@ -70,7 +70,11 @@ impl MetaStore {
     /// # Errors
     /// I/O errors, [`EngineError::OutOfSpace`]: nothing is lost, the next call tries again.
     pub async fn checkpoint(&self) -> Result<()> {
-        self.checkpoint_as(None).await
+        let result = self.checkpoint_as(None).await;
+        if let Some(journal) = self.journal() {
+            journal.set_full(matches!(result, Err(EngineError::OutOfSpace)));
+        }
+        result
     }
 
     pub(super) async fn checkpoint_as(&self, generation: Option<u64>) -> Result<()> {

@@ -49,8 +49,7 @@ struct Inner {
 
 /// Whether an error says something about what was asked, not about the disk.
 fn is_answer(error: &io::Error) -> bool {
-    is_full(error)
-        || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)
+    is_full(error) || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)
 }
 
 impl Mirror {

@@ -342,9 +342,8 @@ impl VolumeSet {
             return false;
         };
         let members = volume.members();
-        let has_spare = roomy
-            .iter()
-            .any(|slot| !members.iter().any(|member| member.entry.disk == slot.number));
+        let has_spare =
+            roomy.iter().any(|slot| !members.iter().any(|member| member.entry.disk == slot.number));
         let is_short = !volume.health().missing.is_empty() && !has_spare;
         let margin_now = volume.health().margin.unwrap_or_default();
         let is_narrow =

@@ -54,7 +54,8 @@ impl Run {
             tokio::time::sleep(PAUSE).await;
             let status = node.store().status().await;
             let status = status.map_err(|error| format!("K10: no status: {error}"))?;
-            let is_ready = (status.writable || !takes_writes) && status.margin.is_some_and(|now| now >= margin);
+            let is_ready = (status.writable || !takes_writes)
+                && status.margin.is_some_and(|now| now >= margin);
             if is_ready && self.nemesis.is_noticed() {
                 return Ok(());
             }

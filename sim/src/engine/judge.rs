@@ -19,6 +19,8 @@ pub struct Tolerance {
     pub writes_fail: bool,
     /// There may be no room.
     pub is_full: bool,
+    /// There may be no room for what makes room, either: others took the reserve.
+    pub is_stuffed: bool,
     /// More was lost than anybody could notice: older states may show. Bytes are judged all the
     /// same.
     pub is_forgetful: bool,
@@ -149,6 +151,7 @@ impl Judge<'_> {
                 if is_tolerated { Ok(()) } else { self.unexpected(call, error) }
             }
             StoreError::OutOfSpace if self.tolerance.is_full && takes_room(&call.request) => Ok(()),
+            StoreError::OutOfSpace if self.tolerance.is_stuffed && is_write => Ok(()),
             StoreError::Busy(_) if is_write => Ok(()),
             StoreError::Body(_) if is_breaking_off(&call.request) => Ok(()),
             StoreError::OutOfSpace | StoreError::Busy(_) | StoreError::Body(_) => {

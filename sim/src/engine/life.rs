@@ -284,8 +284,7 @@ impl Run {
         self.in_flight = Rc::default();
         let flights = Rc::into_inner(flights).expect("nobody else holds the answers");
         for Flight { call, answer } in flights {
-            let hung = if self.tolerance().is_full { Answer::Dropped } else { Answer::Hung };
-            let answer = answer.into_inner().unwrap_or(hung);
+            let answer = answer.into_inner().unwrap_or(Answer::Hung);
             assert!(is_answered || !matches!(answer, Answer::Died), "only the judge says so");
             self.judge(&call, &answer)?;
             if let Answer::Held(reader) = answer {

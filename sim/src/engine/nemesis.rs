@@ -120,6 +120,7 @@ impl Nemesis {
             is_undecided: is_over || profile.budget == Budget::Over && !self.bad.is_empty(),
             writes_fail: is_over || !self.bad.is_empty(),
             is_full: self.is_full || self.is_emptied || self.bad.values().any(Bad::is_full),
+            is_stuffed: self.is_emptied || self.bad.values().any(Bad::is_full),
             is_forgetful: is_over && self.is_forgetful,
         }
     }

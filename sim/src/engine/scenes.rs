@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 4] = [
+pub const SCENES: [Scene; 5] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -53,6 +53,13 @@ pub const SCENES: [Scene; 4] = [
         seeds_max: 300,
         profile: slow_syncs,
         steps: complete_while_moved,
+    },
+    Scene {
+        name: "the ring of the journal cannot grow, and a checkpoint would free a file",
+        mutant: Mutant::WaitInSilence,
+        seeds_max: 1,
+        profile: long_ring,
+        steps: |_| delete_without_room(),
     },
 ];
 
@@ -130,4 +137,18 @@ fn complete_while_moved(seed: u64) -> Vec<Step> {
     let script = script.complete(0).deletes(1..7).puts(7..9, 16_000).wait(500 + seed % 700);
     let cut = Cut { steps: 0, loss: None };
     script.step(Step::Crash { cut, restarts: Vec::new() }).step(Step::Verify).steps
+}
+
+/// Two disks with a ring that is far from half full while its two files are.
+fn long_ring() -> Profile {
+    let mut profile = Profile::plain(2);
+    profile.config.meta.journal.file_count_max = 6;
+    profile.config.meta.memtable_len_max = 1 << 20;
+    profile
+}
+
+/// There is no room for a file of the journal, but enough for a run: deletes must go on.
+fn delete_without_room() -> Vec<Step> {
+    let script = Script::new().puts(0..22, 100).step(Step::Room(Some(56 << 10)));
+    script.deletes(0..22).step(Step::Verify).steps
 }
