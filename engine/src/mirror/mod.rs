@@ -177,8 +177,8 @@ impl Inner {
         }
     }
 
-    /// Leaves out legs without room, as far as the others are enough (X4). Returns what one of those
-    /// answered that are needed.
+    /// Leaves out legs without room, as far as the others are enough (X4). Returns what one that is
+    /// needed answered.
     async fn drop_full(
         &self,
         mut full: Vec<(Arc<Slot>, io::Error)>,

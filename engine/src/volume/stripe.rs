@@ -226,9 +226,11 @@ mod tests {
             lens in proptest::collection::vec(1u32..80_000, 1..12),
         ) {
             let geometry = Geometry { data, parity };
-            let owner = |len: &u32| Owner { len: *len, owner: Bytes::from(vec![7; *len as usize % 90]) };
-            let owners: Vec<Owner> = lens.iter().map(owner).collect();
-            let payload: Vec<Bytes> = lens.iter().map(|len| vec![1; *len as usize].into()).collect();
+            let key = |len: u32| Bytes::from(vec![7; len as usize % 90]);
+            let owners: Vec<Owner> =
+                lens.iter().map(|len| Owner { len: *len, owner: key(*len) }).collect();
+            let body = |len: &u32| Bytes::from(vec![1; *len as usize]);
+            let payload: Vec<Bytes> = lens.iter().map(body).collect();
             let stripe = Stripe::compose(geometry, &owners, &payload);
             prop_assert_eq!(&stripe.shape, &shape_of(geometry, &owners));
             let room = room_of(geometry, &owners);

@@ -1,6 +1,7 @@
 //! Faults that several disks have alike (D25), and copies that must be alike (K13).
 
-use super::nemesis::{Bad, Nemesis};
+use super::bad::Bad;
+use super::nemesis::Nemesis;
 use super::run::Run;
 use super::world::World;
 use crate::disk::SimDisk;

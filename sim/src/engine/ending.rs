@@ -17,8 +17,8 @@ pub fn beginning(profile: &Profile) -> VecDeque<Step> {
 }
 
 /// Faults end, the store heals; everything is read, again after a kill, again after a power loss;
-/// sometimes disks are
-/// lost at once, or one after the other for good; sometimes all is deleted, and nothing may be left behind.
+/// sometimes disks are lost at once, or one after the other for good; sometimes all is deleted, and
+/// nothing may be left behind.
 pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
     if profile.budget == Budget::Over {
         let loss = Some(PowerLoss::Drawn);

@@ -12,6 +12,7 @@
 //! ones, cut off everywhere), [`stored`] (sequences as files) and [`shrink`] (their core).
 
 mod alike;
+mod bad;
 pub mod batch;
 pub mod body;
 pub mod client;
