@@ -152,7 +152,7 @@ async fn lost_disks_do_not_keep_a_node_from_starting() {
     check_all(&*node.store(), "before").await;
     assert!(!status(&node).await.writable, "half of the disks may be somewhere else");
     node.end().await;
-    fs::remove_dir_all(&places[3]).unwrap();
+    remove(&places[3]);
     let error = try_open(&places, None).await.err().unwrap();
     assert!(error.contains("2 of 6 disks"), "{error}");
 }
@@ -220,7 +220,7 @@ async fn an_emptied_disk_is_filled_again_while_the_node_is_down() {
     check_all(&*node.store(), "before").await;
     heal(&node).await;
     for lost in [0, 2] {
-        fs::remove_dir_all(&places[lost]).unwrap();
+        remove(&places[lost]);
         node.look_after().await;
     }
     check_all(&*node.store(), "before").await;
