@@ -61,11 +61,13 @@ pub enum Mutant {
     HideMissing = 27,
     /// A ring that cannot grow tells nobody that it waits for a checkpoint.
     WaitInSilence = 28,
+    /// The condition of a write is decided when it begins, not when it takes effect.
+    DecideEarly = 29,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 28] = [
+    pub const ALL: [(Self, &'static str); 29] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -94,6 +96,7 @@ impl Mutant {
         (Self::KeepFullLeg, "keep-full-leg"),
         (Self::HideMissing, "hide-missing"),
         (Self::WaitInSilence, "wait-in-silence"),
+        (Self::DecideEarly, "decide-early"),
     ];
 }
 

@@ -22,7 +22,7 @@ mod registry;
 pub use checkpoint::RowOwner;
 pub use open::Opening;
 pub(crate) use registry::MANIFEST_NEW_PATH;
-pub use registry::{ID_SKIP, MANIFEST_PATH, Registry};
+pub use registry::{MANIFEST_PATH, Registry};
 
 use crate::disks::DiskSet;
 use crate::env::{Disk as _, DiskSpace, Env};
@@ -322,6 +322,7 @@ impl MetaStore {
             ("stave_index_runs", "Sorted runs of the index", runs.len() as u64),
             ("stave_index_bytes", "Bytes of all runs", runs.iter().map(|run| run.len).sum()),
             ("stave_volumes", "Volumes on disk", volumes.len() as u64),
+            ("stave_volumes_begun_total", "Volumes begun since the start", self.volumes.begun()),
             (
                 "stave_volume_bytes",
                 "Bytes of all volumes",

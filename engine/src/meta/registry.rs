@@ -16,7 +16,7 @@ pub(crate) const MANIFEST_NEW_PATH: &str = "manifest.tmp";
 
 /// Ids that every start skips, durably before it uses one: files of ids that never came into the
 /// manifest may lie on disks, also on absent ones.
-pub const ID_SKIP: u64 = 1 << 16;
+pub(super) const ID_SKIP: u64 = 1 << 16;
 
 /// The newest durable manifest, and who changes it.
 pub struct Registry {

@@ -213,6 +213,8 @@ pub struct VolumeSet {
     gathering: gather::Gathering,
     /// One change of what the manifest says of volumes' members at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Volumes that were begun since the start.
+    begun: AtomicU64,
 }
 
 impl VolumeSet {
@@ -253,6 +255,7 @@ impl VolumeSet {
             opening: tokio::sync::Mutex::default(),
             gathering: gather::Gathering::default(),
             changing: tokio::sync::Mutex::default(),
+            begun: AtomicU64::new(0),
         }))
     }
 
@@ -270,6 +273,11 @@ impl VolumeSet {
     /// [`EngineError::VolumeGone`].
     pub fn get(&self, id: VolumeId) -> Result<Arc<Volume>> {
         self.map().get(&id).cloned().ok_or(EngineError::VolumeGone(id.0))
+    }
+
+    /// Volumes that were begun since the start.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Every volume, by id.

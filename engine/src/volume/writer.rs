@@ -355,6 +355,7 @@ impl VolumeSet {
             }
             let volume = Arc::new(volume);
             self.map_mut().insert(id, volume.clone());
+            self.begun.fetch_add(1, Ordering::Relaxed);
             return Ok(volume);
         }
         Err(EngineError::Closed("disks fail faster than volumes can be made".into()))

@@ -8,9 +8,7 @@ use super::plan::{Condition, Request, Slot};
 use super::run::Run;
 use super::workloads::WHOLE;
 use cluster::Node;
-use engine::meta::ID_SKIP;
 use engine::object::{StoreError, StoreStatus};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Virtual time that a store stands still.
@@ -18,7 +16,10 @@ const REST: Duration = Duration::from_secs(30);
 
 /// Volumes that a store may make of those it has while it stands still, beside one of each: what it
 /// still had to move, and the next ones.
-const REST_VOLUMES_MAX: usize = 6;
+const REST_VOLUMES_MAX: u64 = 6;
+
+/// Time in which slow disks take a new roster: two disks lost within it may be lost at once.
+const DEMOTION_MAX: Duration = Duration::from_secs(40);
 
 /// Bodies that are written once a disk was lost for good: their numbers begin here.
 const CORE_BODY: u32 = 1 << 30;
@@ -56,7 +57,7 @@ impl Run {
             let status = status.map_err(|error| format!("K10: no status: {error}"))?;
             let is_ready = (status.writable || !takes_writes)
                 && status.margin.is_some_and(|now| now >= margin);
-            if is_ready && self.nemesis.is_noticed() {
+            if is_ready && self.nemesis.is_noticed() && begin.elapsed() > DEMOTION_MAX {
                 return Ok(());
             }
             if begin.elapsed() > HEAL_MAX {
@@ -137,30 +138,19 @@ impl Run {
 
     /// K18: a store that nobody asks for anything makes no volumes for ever.
     pub(super) async fn rest(&mut self, node: &Node) -> Result<(), String> {
-        let before = self.volume_ids();
+        let (before, count) = volumes_of(node).await?;
         tokio::time::sleep(REST).await;
         if !self.nemesis.is_steady(&self.world) {
             return Ok(());
         }
-        let after = self.volume_ids();
-        let Some(last) = before.last().copied() else { return Ok(()) };
-        // A start leaves many numbers out.
-        let made = after.last().map_or(0, |now| now.saturating_sub(last) % ID_SKIP) as usize;
-        if made <= before.len() + REST_VOLUMES_MAX {
+        let made = volumes_of(node).await?.0 - before;
+        if made <= count + REST_VOLUMES_MAX {
             return Ok(());
         }
         let status = node.store().status().await.unwrap_or_default();
         let all = self.nemesis.describe(&status);
-        let text = format!("K18: a store of {} volumes stood still and made {made}", before.len());
+        let text = format!("K18: a store of {count} volumes stood still and made {made}");
         Err(format!("{text}: {all}"))
-    }
-
-    /// Numbers of all volumes that have a segment anywhere.
-    fn volume_ids(&self) -> BTreeSet<u64> {
-        let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
-        let name = |path: String| path.rsplit('/').next().map(str::to_owned);
-        let ids = files.filter_map(|(path, _)| name(path));
-        ids.filter_map(|name| u64::from_str_radix(name.split_once('-')?.0, 16).ok()).collect()
     }
 
     /// K11, K18: nothing is left behind of what was deleted.
@@ -179,8 +169,7 @@ impl Run {
     }
 
     fn untidy(&self, status: &StoreStatus) -> Option<String> {
-        let figure = |name| status.metrics.iter().find(|metric| metric.0 == name).map(|it| it.2);
-        let live = figure("stave_volume_live_bytes").unwrap_or(status.live_len);
+        let live = figure(status, "stave_volume_live_bytes").unwrap_or(status.live_len);
         if live > 0 {
             return Some(format!("K11: {live} bytes of deleted bodies still count as live"));
         }
@@ -201,4 +190,18 @@ impl Run {
         let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
         files.map(|(_, len)| len).collect()
     }
+}
+
+/// One of the figures that a store tells.
+fn figure(status: &StoreStatus, name: &str) -> Option<u64> {
+    status.metrics.iter().find(|metric| metric.0 == name).map(|metric| metric.2)
+}
+
+/// Volumes that a store has begun since its start, and those that it has.
+async fn volumes_of(node: &Node) -> Result<(u64, u64), String> {
+    let status = node.store().status().await;
+    let status = status.map_err(|error| format!("K18: no status: {error}"))?;
+    let begun = figure(&status, "stave_volumes_begun_total");
+    let count = figure(&status, "stave_volumes");
+    begun.zip(count).ok_or_else(|| "K18: the store does not count its volumes".to_owned())
 }

@@ -51,6 +51,7 @@ impl Generator {
             events.jump,
             events.verify,
             events.rest,
+            events.race,
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(self.requests(profile, model)),
@@ -66,7 +67,8 @@ impl Generator {
             6 => Drawn::Mend,
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
             8 => Drawn::Step(Step::Verify),
-            _ => Drawn::Step(Step::Rest),
+            9 => Drawn::Step(Step::Rest),
+            _ => Drawn::Step(Step::Race(self.race(profile, model))),
         })
     }
 
@@ -106,6 +108,62 @@ impl Generator {
             requests.push((request, patience));
         }
         Step::Requests(requests)
+    }
+
+    /// Requests that meet on one key, writers more often than readers.
+    fn race(&mut self, profile: &Profile, model: &Model) -> Vec<(Request, Option<u32>)> {
+        let is_open = |upload: &super::model::UploadModel| {
+            upload.existence == Existence::Live && upload.certain_parts().is_some()
+        };
+        let open = model.uploads.iter().position(is_open);
+        let slot = match open {
+            Some(upload) if self.random.chance(500) => model.uploads[upload].slot,
+            _ => self.slot(profile),
+        };
+        let upload = open.filter(|upload| model.uploads[*upload].slot == slot);
+        let mut racers = Vec::new();
+        let (mut is_completed, mut is_dropped) = (false, false);
+        for _ in 0..self.random.size(2..6) {
+            let request = match (self.random.below(10), upload) {
+                (0 | 1, Some(upload)) if !is_completed => {
+                    is_completed = true;
+                    let condition = self.condition_in_race(model, slot);
+                    Request::Complete { upload, condition, value: self.fresh() }
+                }
+                (2, Some(upload)) if !is_dropped => {
+                    is_dropped = true;
+                    Request::Abort(upload)
+                }
+                (0..5, _) => {
+                    let piece = self.piece(profile);
+                    let condition = self.condition_in_race(model, slot);
+                    let delivery = self.delivery(profile, piece.len);
+                    Request::Put { slot, piece, condition, delivery }
+                }
+                (5 | 6, _) => match self.condition_in_race(model, slot) {
+                    Condition::Absent => Request::Delete { slot, condition: Condition::None },
+                    condition => Request::Delete { slot, condition },
+                },
+                (7, _) => Request::Head(slot),
+                (8, _) => Request::List { bucket: slot.bucket, limit: 1000, is_rolled: false },
+                _ => Request::Get { slot, range: None },
+            };
+            let is_impatient = self.random.chance(profile.impatient_per_mille);
+            racers.push((request, is_impatient.then(|| self.random.below(20) as u32)));
+        }
+        racers
+    }
+
+    /// Half of the racing writes are bound to what was there, or to what another one writes.
+    fn condition_in_race(&mut self, model: &Model, slot: Slot) -> Condition {
+        let known = model.objects.get(&slot).and_then(|object| object.certain()).flatten();
+        match (self.random.below(8), known) {
+            (0 | 1, _) => Condition::Absent,
+            (2, _) => Condition::Exists,
+            (3, Some(value)) => Condition::Matches(value),
+            (4, _) => Condition::Matches(self.next_body - 1),
+            _ => Condition::None,
+        }
     }
 
     fn slot(&mut self, profile: &Profile) -> Slot {

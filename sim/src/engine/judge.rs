@@ -92,7 +92,7 @@ impl Judge<'_> {
     }
 
     /// Values are known before anybody can see them.
-    fn note_value(&mut self, call: &Call) {
+    pub(super) fn note_value(&mut self, call: &Call) {
         let value = match &call.request {
             Request::Put { piece, .. } => {
                 Some((piece.body, ObjectValue { pieces: vec![*piece], part_count: 0 }))

@@ -2,15 +2,16 @@
 
 use super::client::{Answer, Call, bucket_name, key_name, perform, read};
 use super::generator::Drawn;
-use super::model::Existence;
+use super::model::{Existence, Model};
 use super::plan::{Condition, PlannedStep, Request, Slot, Step};
 use super::profile::Budget;
+use super::race::RACE_MAX;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
 use crate::random::mix;
 use cluster::Node;
 use engine::object::StoreError;
 use futures_util::future::join_all;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -178,6 +179,7 @@ impl Run {
     async fn step(&mut self, node: &Node, step: Step) -> Result<Option<End>, String> {
         match step {
             Step::Requests(requests) => self.requests(node, requests).await?,
+            Step::Race(requests) => self.race(node, requests).await?,
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             Step::Crash { cut, restarts } => {
                 self.loss = cut.loss;
@@ -262,18 +264,51 @@ impl Run {
             if request == Request::ReadHeld {
                 self.read_held().await?;
             } else if let Some(call) = Call::new(request, patience, &self.model) {
-                flights.push(Flight { call, answer: RefCell::new(None) });
+                flights.push(Flight::new(call));
             }
         }
+        let answers = self.ask_all(node, flights).await?;
+        for answer in answers {
+            if let Answer::Held(reader) = answer {
+                self.held.push_back(reader);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks all at once, on one key, and judges the answers together.
+    async fn race(
+        &mut self,
+        node: &Node,
+        requests: Vec<(Request, Option<u32>)>,
+    ) -> Result<(), String> {
+        let Some(slot) = slot_of(&requests, &self.model) else { return Ok(()) };
+        let calls = requests.into_iter().take(RACE_MAX);
+        let calls = calls.filter_map(|(request, patience)| {
+            Call::new(request, patience, &self.model).map(Flight::new)
+        });
+        let flights = calls.collect();
+        self.race = Some(slot);
+        self.ask_all(node, flights).await.map(drop)
+    }
+
+    async fn ask_all(&mut self, node: &Node, flights: Vec<Flight>) -> Result<Vec<Answer>, String> {
         let flights = Rc::new(flights);
         self.in_flight = flights.clone();
         let (store, seed) = (node.store(), self.seed);
+        let moment = Cell::new(0);
+        let next_moment = || {
+            moment.set(moment.get() + 1);
+            moment.get()
+        };
         let asks = flights.iter().map(|flight| async {
+            flight.begin.set(next_moment());
             let ask = pin!(perform(&store, seed, &flight.call));
             let answer = match flight.call.patience {
                 None => ask.await,
                 Some(turns) => impatient(ask, turns).await.unwrap_or(Answer::Dropped),
             };
+            flight.end.set(next_moment());
             *flight.answer.borrow_mut() = Some(answer);
         });
         let process = self.world.machine.incarnation();
@@ -282,16 +317,12 @@ impl Run {
             std::future::pending::<()>().await;
         }
         self.in_flight = Rc::default();
-        let flights = Rc::into_inner(flights).expect("nobody else holds the answers");
-        for Flight { call, answer } in flights {
-            let answer = answer.into_inner().unwrap_or(Answer::Hung);
-            assert!(is_answered || !matches!(answer, Answer::Died), "only the judge says so");
-            self.judge(&call, &answer)?;
-            if let Answer::Held(reader) = answer {
-                self.held.push_back(reader);
-            }
-        }
-        Ok(())
+        let answers = flights.iter().map(|flight| flight.answer.borrow_mut().take());
+        let answers: Vec<Answer> = answers.map(|answer| answer.unwrap_or(Answer::Hung)).collect();
+        let is_told = answers.iter().any(|answer| matches!(answer, Answer::Died));
+        assert!(is_answered || !is_told, "only the judge says so");
+        self.judge_all(&flights, &answers)?;
+        Ok(answers)
     }
 
     /// An object that was opened is what it was, whatever happened since.
@@ -397,6 +428,20 @@ impl Run {
             }
         }
     }
+}
+
+/// The key that all those requests are about.
+fn slot_of(requests: &[(Request, Option<u32>)], model: &Model) -> Option<Slot> {
+    requests.iter().find_map(|(request, _)| match request {
+        Request::Put { slot, .. }
+        | Request::Delete { slot, .. }
+        | Request::Get { slot, .. }
+        | Request::Head(slot) => Some(*slot),
+        Request::Complete { upload, .. } | Request::Abort(upload) => {
+            model.uploads.get(*upload).map(|upload| upload.slot)
+        }
+        _ => None,
+    })
 }
 
 /// Polls so many times at most.

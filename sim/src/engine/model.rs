@@ -81,6 +81,24 @@ impl Default for ObjectModel {
 }
 
 impl ObjectModel {
+    /// One of which nothing is known but that it is one of those.
+    pub fn of(now: BTreeSet<ObjectState>) -> Self {
+        Self { now, pending: Vec::new(), modified: 0 }
+    }
+
+    /// What it can be but for what nobody knows of, and what that may still do to it.
+    pub fn parts(&self) -> (BTreeSet<ObjectState>, Vec<Effect>) {
+        (self.now.clone(), self.pending.iter().map(|pending| pending.effect).collect())
+    }
+
+    /// It is one of those, after many changes at once. What was dropped before may still come; so
+    /// may what failed, unless a later one `is_acknowledged`.
+    pub fn settle(&mut self, now: BTreeSet<ObjectState>, is_acknowledged: bool) {
+        self.now = now;
+        self.modified = 0;
+        self.pending.retain(|pending| pending.is_late || !is_acknowledged);
+    }
+
     /// Everything that it can be now.
     pub fn possible(&self) -> BTreeSet<ObjectState> {
         let mut states = self.now.clone();

@@ -242,6 +242,8 @@ pub struct PlannedStep {
 pub enum Step {
     /// Requests, all at once, on different keys; each may be dropped after so many turns.
     Requests(Vec<(Request, Option<u32>)>),
+    /// Requests, all at once, on one key; each may be dropped after so many turns.
+    Race(Vec<(Request, Option<u32>)>),
     /// Time passes.
     Wait(u64),
     /// The process dies after so many more operations of the disks; then it starts again, perhaps

@@ -86,6 +86,8 @@ pub struct Events {
     pub jump: u32,
     /// Reads of everything.
     pub verify: u32,
+    /// Requests that meet on one key.
+    pub race: u32,
     /// Time without any request, with a look at what the store makes of it.
     pub rest: u32,
 }
@@ -221,6 +223,7 @@ impl Profile {
                 jump: rare(random, 1),
                 verify: swarm(random, 1),
                 rest: u32::from(random.chance(200)),
+                race: rare(random, 6),
             },
             yield_per_mille: *random.pick(&[0, 0, 100, 500]),
             timing: draw_timing(random),

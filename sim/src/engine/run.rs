@@ -11,16 +11,17 @@ use super::client::{Answer, Call};
 use super::frames::Frame;
 use super::generator::Generator;
 use super::judge::{Judge, Tolerance};
+use super::judge_race::Racer;
 use super::log::{Lines, Log};
 use super::model::Model;
 use super::nemesis::Nemesis;
-use super::plan::{Cut, PlannedStep, Step};
+use super::plan::{Cut, PlannedStep, Slot, Step};
 use super::profile::{Profile, Shape};
 use super::world::World;
 use crate::disk::{Fault, FaultCounts, PowerLoss, SimDisk};
 use crate::random::Random;
 use engine::object::ObjectReader;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -117,6 +118,15 @@ pub struct Outcome {
 pub(super) struct Flight {
     pub(super) call: Call,
     pub(super) answer: RefCell<Option<Answer>>,
+    /// When it began and ended, in a count of all beginnings and ends.
+    pub(super) begin: Cell<u64>,
+    pub(super) end: Cell<u64>,
+}
+
+impl Flight {
+    pub(super) fn new(call: Call) -> Self {
+        Self { call, answer: RefCell::default(), begin: Cell::new(0), end: Cell::new(0) }
+    }
 }
 
 /// Why a life ended.
@@ -156,6 +166,8 @@ pub(super) struct Run {
     pub(super) held: VecDeque<Box<dyn ObjectReader>>,
     /// What the power takes when this process dies.
     pub(super) loss: Option<PowerLoss>,
+    /// The key that the requests in flight meet on, if they do.
+    pub(super) race: Option<Slot>,
     /// Starts that are yet to be cut off.
     pub(super) cuts: VecDeque<Cut>,
     /// Steps that a crash still waits for its operation.
@@ -195,6 +207,7 @@ impl Run {
             in_flight: Rc::default(),
             held: VecDeque::new(),
             loss: None,
+            race: None,
             cuts: VecDeque::new(),
             crash_patience: None,
             life_ms: 0,
@@ -274,13 +287,14 @@ impl Run {
     /// The process is gone; what becomes of the machine.
     fn between(&mut self, end: End) -> Result<(), String> {
         let flights = std::mem::take(&mut self.in_flight);
+        let mut answers = Vec::with_capacity(flights.len());
         for flight in flights.iter() {
-            let answer = match flight.answer.borrow_mut().take() {
+            answers.push(match flight.answer.borrow_mut().take() {
                 None | Some(Answer::Error(_)) => Answer::Died,
                 Some(answer) => answer,
-            };
-            self.judge(&flight.call, &answer)?;
+            });
         }
+        self.judge_all(&flights, &answers)?;
         self.counts.crashes += u64::from(end == End::Died);
         let steps = self.world.machine.steps();
         if let Some(planned) = self.planned.take_if(|planned| steps >= planned.at) {
@@ -298,7 +312,33 @@ impl Run {
         Ok(())
     }
 
+    /// Judges what was asked at once: one after the other, or together when they met on one key.
+    pub(super) fn judge_all(
+        &mut self,
+        flights: &[Flight],
+        answers: &[Answer],
+    ) -> Result<(), String> {
+        let Some(slot) = self.race.take() else {
+            let mut pairs = flights.iter().zip(answers);
+            return pairs.try_for_each(|(flight, answer)| self.judge(&flight.call, answer));
+        };
+        let mut racers = Vec::with_capacity(flights.len());
+        for (flight, answer) in flights.iter().zip(answers) {
+            self.note_answer(&flight.call, answer);
+            let (begin, end) = (flight.begin.get(), flight.end.get());
+            racers.push(Racer { call: &flight.call, answer, begin, end });
+        }
+        let tolerance = self.tolerance();
+        Judge { model: &mut self.model, seed: self.seed, tolerance }.race(slot, &racers)
+    }
+
     pub(super) fn judge(&mut self, call: &Call, answer: &Answer) -> Result<(), String> {
+        self.note_answer(call, answer);
+        let tolerance = self.tolerance();
+        Judge { model: &mut self.model, seed: self.seed, tolerance }.judge(call, answer)
+    }
+
+    fn note_answer(&mut self, call: &Call, answer: &Answer) {
         let is_answered = !matches!(
             answer,
             Answer::Error(engine::object::StoreError::Unavailable(_))
@@ -309,13 +349,11 @@ impl Run {
         );
         self.counts.answered += u64::from(is_answered);
         self.counts.unanswered += u64::from(!is_answered);
-        let line = || format!("{} -> {}", call.request, show(answer));
+        let line = || format!("{} -> {answer}", call.request);
         self.log.event(&digest(answer), line);
         if matches!(answer, Answer::Error(engine::object::StoreError::OutOfSpace)) {
             self.nemesis.counts.meet(Fault::NoSpace);
         }
-        let tolerance = self.tolerance();
-        Judge { model: &mut self.model, seed: self.seed, tolerance }.judge(call, answer)
     }
 }
 
@@ -337,31 +375,6 @@ fn digest(answer: &Answer) -> [u64; 3] {
         Answer::Dropped => [13, 0, 0],
         Answer::Died => [14, 0, 0],
         Answer::Hung => [15, 0, 0],
-    }
-}
-
-fn show(answer: &Answer) -> String {
-    match answer {
-        Answer::Done => "done".to_owned(),
-        Answer::Written(outcome) => format!("written, etag {}", outcome.etag.0),
-        Answer::Upload(id) => format!("upload {id}"),
-        Answer::Part(part) => format!("part of {} bytes", part.size),
-        Answer::Object(info, offset, bytes) => {
-            format!("{} bytes at {offset} of etag {}", bytes.len(), info.etag.0)
-        }
-        Answer::Info(info) => format!("{} bytes, etag {}", info.size, info.etag.0),
-        Answer::Listed(entries) => {
-            let names: Vec<_> = entries.iter().map(|entry| entry.name()).collect();
-            format!("listed {names:?}")
-        }
-        Answer::Buckets(names) => format!("buckets {names:?}"),
-        Answer::Parts(parts) => format!("{} parts", parts.len()),
-        Answer::Uploads(uploads) => format!("{} uploads", uploads.len()),
-        Answer::Held(reader) => format!("holds etag {}", reader.info().etag.0),
-        Answer::Error(error) => format!("error: {error}"),
-        Answer::Dropped => "nobody waited".to_owned(),
-        Answer::Died => "the process died".to_owned(),
-        Answer::Hung => "no answer".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steps as people read them: `put b0/k7 body 12, 4097 bytes`.
 
 use super::body::{Delivery, Piece};
+use super::client::Answer;
 use super::plan::{Condition, Cut, Request, Slot, Step};
 use std::fmt::{Display, Formatter, Result};
 
@@ -74,6 +75,33 @@ impl Display for Request {
     }
 }
 
+impl Display for Answer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Written(outcome) => write!(f, "written, etag {}", outcome.etag.0),
+            Self::Upload(id) => write!(f, "upload {id}"),
+            Self::Part(part) => write!(f, "part of {} bytes", part.size),
+            Self::Object(info, offset, bytes) => {
+                write!(f, "{} bytes at {offset} of etag {}", bytes.len(), info.etag.0)
+            }
+            Self::Info(info) => write!(f, "{} bytes, etag {}", info.size, info.etag.0),
+            Self::Listed(entries) => {
+                let names: Vec<_> = entries.iter().map(|entry| entry.name()).collect();
+                write!(f, "listed {names:?}")
+            }
+            Self::Buckets(names) => write!(f, "buckets {names:?}"),
+            Self::Parts(parts) => write!(f, "{} parts", parts.len()),
+            Self::Uploads(uploads) => write!(f, "{} uploads", uploads.len()),
+            Self::Held(reader) => write!(f, "holds etag {}", reader.info().etag.0),
+            Self::Error(error) => write!(f, "error: {error}"),
+            Self::Dropped => f.write_str("nobody waited"),
+            Self::Died => f.write_str("the process died"),
+            Self::Hung => f.write_str("no answer"),
+        }
+    }
+}
+
 impl Display for Cut {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self.loss {
@@ -94,6 +122,10 @@ impl Display for Step {
                     }
                 }
                 Ok(())
+            }
+            Self::Race(requests) => {
+                write!(f, "at once: ")?;
+                Self::Requests(requests.clone()).fmt(f)
             }
             Self::Wait(ms) => write!(f, "wait {ms} ms"),
             Self::Crash { cut, restarts } => {

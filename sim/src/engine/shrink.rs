@@ -54,7 +54,7 @@ impl Shrinker {
     /// What is to become less, the weightiest first.
     fn size(&self) -> (usize, usize, usize) {
         let requests = |planned: &PlannedStep| match &planned.step {
-            Step::Requests(requests) => requests.len(),
+            Step::Requests(requests) | Step::Race(requests) => requests.len(),
             _ => 0,
         };
         let text = self.best.to_text().map_or(usize::MAX, |text| text.len());
@@ -101,13 +101,13 @@ impl Shrinker {
     fn drop_requests(&mut self) {
         for index in 0..self.best.steps.len() {
             let mut at = 0;
-            while let Step::Requests(requests) = &self.best.steps[index].step
+            while let Some((requests, of)) = requests_of(&self.best.steps[index].step)
                 && at < requests.len()
                 && requests.len() > 1
             {
                 let mut fewer = requests.clone();
                 fewer.remove(at);
-                if !self.try_step(index, Step::Requests(fewer)) {
+                if !self.try_step(index, of(fewer)) {
                     at += 1;
                 }
             }
@@ -160,16 +160,28 @@ impl Shrinker {
     }
 }
 
+type Requests = Vec<(Request, Option<u32>)>;
+
+/// The requests of a step, and how a step is made of them.
+fn requests_of(step: &Step) -> Option<(&Requests, fn(Requests) -> Step)> {
+    match step {
+        Step::Requests(requests) => Some((requests, Step::Requests)),
+        Step::Race(requests) => Some((requests, Step::Race)),
+        _ => None,
+    }
+}
+
 /// Steps that do less than this one, the least first.
 fn simpler(step: &Step) -> Vec<Step> {
     match step {
-        Step::Requests(requests) => {
+        Step::Requests(_) | Step::Race(_) => {
+            let Some((requests, of)) = requests_of(step) else { return Vec::new() };
             let mut steps = Vec::new();
             for (index, (request, patience)) in requests.iter().enumerate() {
                 let mut with = |request: Request, patience: Option<u32>| {
                     let mut simpler = requests.clone();
                     simpler[index] = (request, patience);
-                    steps.push(Step::Requests(simpler));
+                    steps.push(of(simpler));
                 };
                 if patience.is_some() {
                     with(request.clone(), None);

@@ -32,6 +32,10 @@ pub enum Guard {
     Present,
     /// This value.
     Is(ValueId),
+    /// Anything but this value, or nothing.
+    IsNot(ValueId),
+    /// Nothing that there could be.
+    Never,
     /// A value with this entity tag.
     Tagged(Tag),
     /// A value with another entity tag.
@@ -90,8 +94,8 @@ pub fn check(operations: &[Operation], tag_of: impl Fn(ValueId) -> Option<Tag>) 
 /// Indexes of the operations that matter (G2).
 fn observable(operations: &[Operation], tag_of: &impl Fn(ValueId) -> Option<Tag>) -> Vec<usize> {
     let guards = || operations.iter().map(|operation| operation.guard);
-    let is_presence_seen =
-        guards().any(|guard| matches!(guard, Guard::Present | Guard::TaggedOtherwise(_)));
+    let is_presence_seen = guards()
+        .any(|guard| matches!(guard, Guard::Present | Guard::IsNot(_) | Guard::TaggedOtherwise(_)));
     let values: BTreeSet<ValueId> = guards().filter_map(value_of).collect();
     let tags: BTreeSet<Tag> = guards().filter_map(tag_in).collect();
     let is_seen = |value: ValueId| {
@@ -255,6 +259,8 @@ impl<'a, T: Fn(ValueId) -> Option<Tag>> Search<'a, T> {
             Guard::Absent => state.is_none(),
             Guard::Present => state.is_some(),
             Guard::Is(value) => state == Some(value),
+            Guard::IsNot(value) => state != Some(value),
+            Guard::Never => false,
             // The tag of a copy that nobody saw is not known: it may be any.
             Guard::Tagged(wanted) => tag.is_some_and(|tag| tag.is_none_or(|tag| tag == wanted)),
             Guard::TaggedOtherwise(other) => {
