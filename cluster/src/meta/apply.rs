@@ -15,8 +15,8 @@ use engine::EngineError;
 use engine::format::value::{Location, Value};
 use engine::index::RowWrite;
 use engine::mark::{self, Mark};
-use engine::mutant::{self, Mutant};
 use engine::meta::{ApplyTurn, MetaStore};
+use engine::mutant::{self, Mutant};
 use engine::object::{CompletedPart, ETag, ObjectAttributes, UnixNanos, UploadId, WriteCondition};
 
 /// Rows that one [`Command::Purge`] deletes at most.

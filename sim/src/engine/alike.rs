@@ -35,6 +35,7 @@ impl Nemesis {
             let is_free = self.bad.len() < self.margin && !self.bad.contains_key(&other);
             let is_hit = other == disk || is_free && target.content(&path).is_ok();
             if is_hit && target.rot_alike(&path, offset, bit).is_ok() {
+                self.note_tail(world, &path, Some(offset));
                 let rounds = Some(self.rounds);
                 self.bad.entry(other).or_insert(Bad { rounds, noticed_at, ..Bad::default() });
             }

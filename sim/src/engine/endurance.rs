@@ -74,7 +74,7 @@ impl Run {
         let (slot, condition) = (Slot { bucket, key: 0 }, Condition::None);
         let request = Request::Put { slot, piece, condition, delivery: WHOLE };
         let Some(call) = Call::new(request, None, &self.model) else { return Ok(()) };
-        let store = node.store();
+        let store = self.store(node);
         let begin = tokio::time::Instant::now();
         loop {
             let asking = tokio::time::timeout(ANSWER_MAX, perform(&store, self.seed, &call));
@@ -97,7 +97,7 @@ impl Run {
         if !self.await_rounds(node).await {
             return Ok(());
         }
-        let store = node.store();
+        let store = self.store(node);
         let mut unread = Vec::new();
         let slots: Vec<Slot> = self.model.objects.keys().copied().collect();
         for slot in slots {

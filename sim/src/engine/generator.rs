@@ -10,6 +10,9 @@ use crate::random::Random;
 /// Parts of an upload at most.
 const PARTS_MAX: u64 = 4;
 
+/// Bytes that a body has at least where no two may be the same.
+const S3_BODY_LEN_MIN: u32 = 16;
+
 /// The source of steps.
 pub struct Generator {
     random: Random,
@@ -185,7 +188,9 @@ impl Generator {
             3 => profile.body_len_max,
             _ => self.random.below(900) as u32,
         };
-        len.min(profile.body_len_max.max(4097))
+        // By S3 a body is known by its digest only: no two may be the same.
+        let least = if profile.is_s3 { S3_BODY_LEN_MIN } else { 0 };
+        len.clamp(least, profile.body_len_max.max(4097))
     }
 
     fn piece(&mut self, profile: &Profile) -> Piece {

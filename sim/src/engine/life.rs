@@ -1,6 +1,7 @@
 //! One life of the store: it starts, serves steps, and dies or stops.
 
-use super::client::{Answer, Call, bucket_name, key_name, perform, read};
+use super::client::{Answer, Call, Store, bucket_name, key_name, perform, read};
+use super::gateway::Gateway;
 use super::generator::Drawn;
 use super::model::{Existence, Model};
 use super::plan::{Condition, PlannedStep, Request, Slot, Step};
@@ -15,6 +16,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -51,6 +53,10 @@ impl Run {
             Ok(Ok(node)) => node,
         };
         self.log.event(&[2], || "started".to_owned());
+        if self.profile.is_s3 {
+            let gateway = Gateway::new(node.store(), self.world.env(), self.tags.clone());
+            self.gateway = Some(Arc::new(gateway));
+        }
         self.nemesis.begin_life();
         if self.crash_patience == Some(0) {
             self.world.machine.kill();
@@ -73,6 +79,14 @@ impl Run {
                 return Err(text);
             }
             self.lose_patience();
+        }
+    }
+
+    /// What requests go to: the store, or what is before it.
+    pub(super) fn store(&self, node: &Node) -> Store {
+        match &self.gateway {
+            Some(gateway) => gateway.clone(),
+            None => node.store(),
         }
     }
 
@@ -133,7 +147,7 @@ impl Run {
         if self.tolerance().is_undecided {
             return Ok(());
         }
-        let store = node.store();
+        let store = self.store(node);
         let unsure = |existence| existence == Existence::Unsure;
         let buckets: Vec<_> = self.model.buckets.iter().map(|it| (*it.0, it.1.existence)).collect();
         for (bucket, _) in buckets.into_iter().filter(|(_, existence)| unsure(*existence)) {
@@ -295,7 +309,7 @@ impl Run {
     async fn ask_all(&mut self, node: &Node, flights: Vec<Flight>) -> Result<Vec<Answer>, String> {
         let flights = Rc::new(flights);
         self.in_flight = flights.clone();
-        let (store, seed) = (node.store(), self.seed);
+        let (store, seed) = (self.store(node), self.seed);
         let moment = Cell::new(0);
         let next_moment = || {
             moment.set(moment.get() + 1);

@@ -21,6 +21,7 @@ mod ending;
 mod endurance;
 pub mod failure;
 pub mod frames;
+pub mod gateway;
 pub mod generator;
 pub mod hunts;
 pub mod judge;

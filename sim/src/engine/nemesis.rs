@@ -42,6 +42,8 @@ pub struct Nemesis {
     /// Whether a full disk was emptied and the store need not know yet.
     is_emptied: bool,
     is_forgetful: bool,
+    /// Whether some copy of the newest batch of the journal was damaged.
+    is_tail_damaged: bool,
     /// Whether there was more damage than the margin.
     pub is_over: bool,
     /// Faults that only the nemesis knows.
@@ -67,6 +69,7 @@ impl Nemesis {
             is_full: false,
             is_emptied: false,
             is_forgetful: false,
+            is_tail_damaged: false,
             is_over: false,
             counts: FaultCounts::default(),
             margin: profile.margin,
@@ -201,7 +204,7 @@ impl Nemesis {
         bad.has_lied |= matches!(damage, Damage::Sync(fault) if fault != Fault::SyncError);
         self.is_over |= self.bad.len() > self.margin;
         let is_unnoticeable = !damage.is_noticeable() || self.bad.values().any(|bad| bad.has_lied);
-        self.is_forgetful |= self.is_over && is_unnoticeable;
+        self.is_forgetful |= self.is_over && (is_unnoticeable || self.is_tail_damaged);
         let target = &world.disks[disk];
         match damage {
             Damage::Rot | Damage::Spoil | Damage::Vanish => {
@@ -236,18 +239,24 @@ impl Nemesis {
     fn break_file(&mut self, world: &World, disk: &SimDisk, damage: Damage) {
         let prefix = *self.random.pick(&["", "journal/", "runs/", "volumes/", "volumes/"]);
         let Some((path, offset)) = disk.draw_place(prefix) else { return };
-        // The newest batch of a lone journal cannot be told from one that was never finished.
-        let is_newest = world.machine.newest_batch().is_none_or(|(newest, start)| {
-            path == newest && offset >= start || damage == Damage::Vanish
-        });
-        let is_in_journal = path.starts_with("journal/");
-        self.is_forgetful |= self.is_over && self.is_alone && is_in_journal && is_newest;
+        self.note_tail(world, &path, (damage != Damage::Vanish).then_some(offset));
         let result = match damage {
             Damage::Rot => disk.rot(&path, offset, self.random.below(8) as u8),
             Damage::Spoil => disk.spoil(&path, offset),
             _ => disk.vanish(&path),
         };
         result.expect("the file was there just now");
+    }
+
+    /// Takes note of damage to the newest batch of the journal. Where the other copies cannot be
+    /// read, it cannot be told from a batch that was never finished.
+    pub(super) fn note_tail(&mut self, world: &World, path: &str, offset: Option<u64>) {
+        let newest = world.machine.newest_batch();
+        let is_newest = newest.is_none_or(|(newest, start)| {
+            offset.is_none_or(|offset| path == newest && offset >= start)
+        });
+        self.is_tail_damaged |= is_newest && path.starts_with("journal/");
+        self.is_forgetful |= self.is_over && self.is_tail_damaged;
     }
 
     /// Makes a disk good. Returns whether the machine must go down for it.

@@ -111,6 +111,8 @@ pub struct Profile {
     pub body_len_max: u32,
     /// Conditional writes, of a thousand.
     pub condition_per_mille: u32,
+    /// Whether requests come through S3.
+    pub is_s3: bool,
     /// Requests at once at most.
     pub burst_max: usize,
     /// Requests whose client goes away, of a thousand.
@@ -163,7 +165,7 @@ impl Profile {
     /// What written sequences run on: small sizes, nothing drawn.
     pub fn plain(disk_count: usize) -> Self {
         let mut profile = Self::draw(0, disk_count, Budget::Strict);
-        (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
+        (profile.timing, profile.yield_per_mille, profile.is_s3) = (Timing::default(), 0, false);
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -196,6 +198,7 @@ impl Profile {
             key_count: *random.pick(&[1, 3, 8, 20, 60]),
             body_len_max: *random.pick(&[900, 3000, 10_000, 40_000]),
             condition_per_mille: rare(random, 150).min(900),
+            is_s3: random.chance(300),
             burst_max: *random.pick(&[1, 1, 2, 6]),
             impatient_per_mille: rare(random, 20),
             broken_per_mille: rare(random, 30),

@@ -9,6 +9,7 @@
 
 use super::client::{Answer, Call};
 use super::frames::Frame;
+use super::gateway::{Gateway, Tags};
 use super::generator::Generator;
 use super::judge::{Judge, Tolerance};
 use super::judge_race::Racer;
@@ -25,6 +26,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::runtime::Builder;
 
 /// Steps after which a crash that waits for operations comes anyway.
@@ -164,6 +166,10 @@ pub(super) struct Run {
     pub(super) counts: Counts,
     pub(super) in_flight: Rc<Vec<Flight>>,
     pub(super) held: VecDeque<Box<dyn ObjectReader>>,
+    /// What requests go through, if not straight to the store; of this life.
+    pub(super) gateway: Option<Arc<Gateway>>,
+    /// What S3 calls the values.
+    pub(super) tags: Tags,
     /// What the power takes when this process dies.
     pub(super) loss: Option<PowerLoss>,
     /// The key that the requests in flight meet on, if they do.
@@ -206,6 +212,8 @@ impl Run {
             counts: Counts::default(),
             in_flight: Rc::default(),
             held: VecDeque::new(),
+            gateway: None,
+            tags: Tags::default(),
             loss: None,
             race: None,
             cuts: VecDeque::new(),
@@ -274,6 +282,7 @@ impl Run {
             return Err(format!("K18: {OPERATIONS_MAX} operations of disks and no end"));
         }
         self.held.clear();
+        self.gateway = None;
         machine.kill();
         drop(runtime);
         self.counts.virtual_ms += elapsed_ms;

@@ -74,6 +74,9 @@ struct Setting {
     repair_rate: u64,
     scrub_interval_ms: u64,
     scrub_rate_min: u64,
+    /// Plans that were stored before there was a choice go without.
+    #[serde(default)]
+    is_s3: bool,
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -82,7 +85,7 @@ fn ms(duration: Duration) -> u64 {
 
 impl Setting {
     fn of(plan: &Plan) -> Self {
-        let Profile { disk_count, margin, budget, yield_per_mille, timing, config, .. } =
+        let Profile { disk_count, margin, budget, yield_per_mille, timing, config, is_s3, .. } =
             plan.profile.clone();
         let (meta, heal) = (config.meta, config.heal);
         Self {
@@ -107,6 +110,7 @@ impl Setting {
             repair_rate: heal.repair_rate,
             scrub_interval_ms: ms(heal.scrub_interval),
             scrub_rate_min: heal.scrub_rate_min,
+            is_s3,
         }
     }
 
@@ -135,8 +139,8 @@ impl Setting {
             },
         };
         let (margin, budget) = (self.margin, self.budget);
-        let (yield_per_mille, timing) = (self.yield_per_mille, self.timing);
-        Profile { margin, budget, yield_per_mille, timing, config, ..plain }
+        let (yield_per_mille, timing, is_s3) = (self.yield_per_mille, self.timing, self.is_s3);
+        Profile { margin, budget, yield_per_mille, timing, config, is_s3, ..plain }
     }
 }
 

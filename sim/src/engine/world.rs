@@ -89,6 +89,11 @@ impl World {
         world
     }
 
+    /// Clock and randomness.
+    pub fn env(&self) -> Env {
+        self.env.clone()
+    }
+
     /// A blank disk.
     pub fn make_disk(&mut self) -> SimDisk {
         self.made += 1;

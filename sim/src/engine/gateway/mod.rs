@@ -1,0 +1,449 @@
+//! The store as it looks through S3: every call becomes a signed request to the protocol's service
+//! in this process, every answer is read back. So sequences, model and judge are the same as
+//! without it, and everything from the request's head to the last XML element is in between.
+//!
+//! - G1: a body that broke off is never acknowledged.
+//! - G2: times of modification are not told: S3 has them in seconds, and not for every answer.
+
+mod tags;
+mod uploads;
+mod wire;
+
+pub use tags::Tags;
+
+use super::client::attributes;
+use crate::http::connection::RequestBody;
+use crate::http::sign::sha256_hex;
+use crate::http::xml;
+use bytes::{Bytes, BytesMut};
+use engine::object::{
+    Body, BodyError, BodySource, BucketInfo, BucketName, ByteStream, Clock, CompleteRequest,
+    CreateUploadRequest, ETag, Env, ListEntry, ListPage, ListRequest, ObjectInfo, ObjectKey,
+    ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, Reply,
+    StoreError, StoreStatus, UploadId, UploadInfo, UploadListRequest, UploadPage, WriteCondition,
+};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, BodyStream, StreamBody};
+use hyper::body::{Frame, SizeHint};
+use s3api::Service;
+use s3api::config::{Credentials, S3Config};
+use std::future::poll_fn;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, broken_off, header};
+
+/// See the module.
+pub struct Gateway {
+    service: Arc<Service>,
+    /// For what S3 has no request.
+    inner: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    tags: Tags,
+}
+
+/// A body that was read to its end or to where it broke off.
+struct Gathered {
+    pieces: Vec<Bytes>,
+    failure: Option<BodyError>,
+    number: ETag,
+}
+
+impl Gathered {
+    async fn of(mut source: Box<dyn BodySource>) -> Self {
+        let mut pieces = Vec::new();
+        let failure = loop {
+            match poll_fn(|context| source.poll_chunk(context)).await {
+                Some(Ok(piece)) => pieces.push(piece),
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        Self { pieces, failure, number: source.digest().etag }
+    }
+
+    fn bytes(&self) -> Bytes {
+        let mut bytes = BytesMut::new();
+        self.pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes.freeze()
+    }
+
+    /// As the body of a request that announced `len` bytes: piece by piece, and broken off where it
+    /// was.
+    fn request_body(&self, len: u64) -> RequestBody {
+        let mut frames: Vec<io::Result<Frame<Bytes>>> =
+            self.pieces.iter().map(|piece| Ok(Frame::data(piece.clone()))).collect();
+        if self.failure.is_some() {
+            frames.push(Err(io::Error::other("the client goes away")));
+        }
+        let pieces = StreamBody::new(stream::iter(frames));
+        BodyExt::boxed(Announced { pieces, len })
+    }
+}
+
+/// A body that says how long it is going to be, as one behind a `Content-Length` does.
+struct Announced<B> {
+    pieces: B,
+    len: u64,
+}
+
+impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Announced<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.pieces).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len)
+    }
+}
+
+impl Gateway {
+    /// The protocol in front of a store.
+    pub fn new(inner: Arc<dyn ObjectStore>, env: Env, tags: Tags) -> Self {
+        let [access_key, secret_key] = [ACCESS_KEY, SECRET_KEY].map(str::to_owned);
+        let mut config = S3Config::new(Credentials { access_key, secret_key });
+        config.region = Some(REGION.to_owned());
+        config.part_size_min = 1;
+        let clock = env.clock.clone();
+        Self { service: Service::new(config, inner.clone(), env), inner, clock, tags }
+    }
+
+    async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, StoreError> {
+        request.send(&self.service, &*self.clock).await
+    }
+
+    /// Sends a body; returns its number, its length and the answer (G1).
+    async fn send_body(
+        &self,
+        request: Outgoing<'_>,
+        body: Body,
+        announced: Option<u64>,
+    ) -> Result<(ETag, u64, Incoming), StoreError> {
+        let gathered = Gathered::of(body).await;
+        let bytes = gathered.bytes();
+        let len = bytes.len() as u64;
+        if gathered.failure.is_none() {
+            self.tags.learn_body(&gathered.number, &bytes);
+        }
+        let hash = match len % 2 {
+            0 if gathered.failure.is_none() => sha256_hex(&bytes),
+            _ => "UNSIGNED-PAYLOAD".to_owned(),
+        };
+        let whole_len = match gathered.failure {
+            Some(_) => announced.unwrap_or_default().max(len + 1),
+            None => len,
+        };
+        let answer = self.send(request.body(gathered.request_body(whole_len), whole_len, hash)).await;
+        match (gathered.failure, answer) {
+            (None, answer) => Ok((gathered.number, len, answer?)),
+            (Some(_), Ok(_)) => Err(StoreError::Corrupt("a broken body was acknowledged".into())),
+            // A refusal before the body counts as such.
+            (Some(error), Err(StoreError::Corrupt(_))) => Err(StoreError::Body(error)),
+            (Some(_), Err(refusal)) => Err(refusal),
+        }
+    }
+
+    async fn put_object(&self, request: PutRequest, body: Body) -> Result<PutOutcome, StoreError> {
+        let PutRequest { bucket, key, attributes, condition, len } = request;
+        let mut put = Outgoing::new(Method::PUT, bucket.as_str(), Some(key.as_str()));
+        put = put.condition(&condition, |number| self.tags.tag_of(number));
+        if let Some((_, value)) = attributes.metadata.first() {
+            put = put.header("x-amz-meta-n", value);
+        }
+        let (_, size, answer) = self.send_body(put, body, len).await?;
+        let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
+        Ok(PutOutcome { etag, checksum: None, size, modified: 0 })
+    }
+
+    /// What the headers of an answer say of an object.
+    fn info(&self, key: &ObjectKey, headers: &HeaderMap, size: u64) -> ObjectInfo {
+        let (etag, part_count) = self.tags.number_of(header(headers, "etag"));
+        let told = headers.get("x-amz-meta-n").and_then(|value| value.to_str().ok());
+        let metadata = told.map(|value| ("n".to_owned(), value.to_owned()));
+        let attributes = engine::object::ObjectAttributes {
+            headers: Vec::new(),
+            metadata: metadata.into_iter().collect(),
+        };
+        let (key, checksum) = (key.clone(), None);
+        ObjectInfo { key, size, etag, modified: 0, attributes, checksum, part_count }
+    }
+
+    async fn get_object(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+    ) -> Result<Box<dyn ObjectReader>, StoreError> {
+        let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
+        let (head, body) = get.ask(&self.service, &*self.clock).await.into_parts();
+        if head.status != StatusCode::OK {
+            let body = body.collect().await.map_err(|error| broken_off(&error))?.to_bytes();
+            return Err(Incoming { status: head.status, headers: head.headers, body }.error());
+        }
+        let size = header(&head.headers, "content-length").parse();
+        let size = size.map_err(|_| StoreError::Corrupt("an answer without its length".into()))?;
+        let info = self.info(&key, &head.headers, size);
+        let frames = BodyStream::new(body).filter_map(|frame| async {
+            match frame {
+                Ok(frame) => frame.into_data().ok().map(Ok),
+                Err(error) => Some(Err(broken_off(&error))),
+            }
+        });
+        let range = Ranged {
+            service: self.service.clone(),
+            clock: self.clock.clone(),
+            path: (bucket, key),
+            tag: header(&head.headers, "etag").to_owned(),
+        };
+        let whole: ByteStream = Box::pin(frames);
+        Ok(Box::new(Open { info, whole: Mutex::new(whole), range }))
+    }
+
+    async fn head_object(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+    ) -> Result<ObjectInfo, StoreError> {
+        let head = Outgoing::new(Method::HEAD, bucket.as_str(), Some(key.as_str()));
+        let answer = match self.send(head).await {
+            Ok(answer) => answer,
+            // An answer to HEAD has no body to say why: the answer to GET has.
+            Err(StoreError::Corrupt(_)) => {
+                return self.get_object(bucket, key).await.map(|reader| reader.info().clone());
+            }
+            Err(error) => return Err(error),
+        };
+        let size = header(&answer.headers, "content-length").parse().unwrap_or(u64::MAX);
+        Ok(self.info(&key, &answer.headers, size))
+    }
+
+    async fn list_objects(&self, request: ListRequest) -> Result<ListPage, StoreError> {
+        let mut list = Outgoing::new(Method::GET, request.bucket.as_str(), None);
+        list = list.query("list-type", 2).query("max-keys", request.limit.min(1000));
+        list = list.query("prefix", &request.prefix);
+        if let Some(delimiter) = request.delimiter {
+            list = list.query("delimiter", delimiter);
+        }
+        if let Some(after) = request.after {
+            list = list.query("start-after", after);
+        }
+        let answer = self.send(list).await?;
+        let mut entries = Vec::new();
+        for content in xml::elements(answer.text(), "Contents") {
+            entries.push(ListEntry::Object(self.listed(content)?));
+        }
+        for prefix in xml::elements(answer.text(), "CommonPrefixes") {
+            let prefix = xml::text(prefix, "Prefix").unwrap_or_default();
+            entries.push(ListEntry::Prefix(prefix));
+        }
+        entries.sort_by(|a, b| a.name().cmp(b.name()));
+        let is_truncated = xml::text(answer.text(), "IsTruncated").as_deref() == Some("true");
+        Ok(ListPage { entries, is_truncated })
+    }
+
+    /// One line of a listing, which says nothing of metadata: they count as right.
+    fn listed(&self, content: &str) -> Result<ObjectInfo, StoreError> {
+        let text = |name| xml::text(content, name).unwrap_or_default();
+        let key = ObjectKey::new(text("Key")).map_err(|error| unreadable(&error))?;
+        let size = text("Size").parse().map_err(|error| unreadable(&error))?;
+        let (etag, part_count) = self.tags.number_of(&text("ETag"));
+        let attributes = u32::from_str_radix(&etag.0, 16).map(attributes).unwrap_or_default();
+        Ok(ObjectInfo { key, size, etag, modified: 0, attributes, checksum: None, part_count })
+    }
+
+    async fn buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
+        let answer = self.send(Outgoing::new(Method::GET, "", None)).await?;
+        let names = xml::elements(answer.text(), "Bucket").into_iter();
+        let bucket = |element| {
+            let name = xml::text(element, "Name").unwrap_or_default();
+            let name = BucketName::new(&name).map_err(|error| unreadable(&error))?;
+            Ok(BucketInfo { name, created: 0 })
+        };
+        names.map(bucket).collect()
+    }
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("an answer that cannot be read: {error}"))
+}
+
+/// How a part of an open object is asked for.
+struct Ranged {
+    service: Arc<Service>,
+    clock: Arc<dyn Clock>,
+    path: (BucketName, ObjectKey),
+    tag: String,
+}
+
+impl Ranged {
+    async fn read(self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let (bucket, key) = &self.path;
+        let bytes = format!("bytes={}-{}", range.start, range.end - 1);
+        let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
+        let get = get.header("range", &bytes).header("if-match", &self.tag);
+        let answer = get.send(&self.service, &*self.clock).await?;
+        match answer.status {
+            StatusCode::PARTIAL_CONTENT => Ok(answer.body),
+            status => Err(StoreError::Corrupt(format!("{status} for a range"))),
+        }
+    }
+}
+
+/// An answer whose body is yet to be read.
+struct Open {
+    info: ObjectInfo,
+    /// Taken once, by whoever has the reader.
+    whole: Mutex<ByteStream>,
+    range: Ranged,
+}
+
+impl ObjectReader for Open {
+    fn info(&self) -> &ObjectInfo {
+        &self.info
+    }
+
+    fn part(&self, _number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
+        if range == (0..self.info.size) {
+            return self.whole.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
+        if range.is_empty() {
+            return Box::pin(stream::empty());
+        }
+        Box::pin(stream::once(self.range.read(range)))
+    }
+}
+
+impl ObjectStore for Gateway {
+    fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let put = Outgoing::new(Method::PUT, bucket.as_str(), None);
+            self.send(put.header("content-length", "0")).await.map(drop)
+        })
+    }
+
+    fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.send(Outgoing::new(Method::DELETE, bucket.as_str(), None)).await.map(drop)
+        })
+    }
+
+    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo> {
+        Box::pin(async move {
+            let head = Outgoing::new(Method::HEAD, bucket.as_str(), None);
+            match self.send(head).await {
+                Ok(_) => Ok(BucketInfo { name: bucket, created: 0 }),
+                Err(StoreError::Corrupt(text)) if text.starts_with("404") => {
+                    Err(StoreError::NoSuchBucket)
+                }
+                Err(StoreError::Corrupt(text)) if text.starts_with("503") => {
+                    Err(StoreError::Unavailable(text))
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>> {
+        Box::pin(self.buckets())
+    }
+
+    fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome> {
+        Box::pin(self.put_object(request, body))
+    }
+
+    fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>> {
+        Box::pin(self.get_object(bucket, key))
+    }
+
+    fn head(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, ObjectInfo> {
+        Box::pin(self.head_object(bucket, key))
+    }
+
+    fn delete(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        condition: WriteCondition,
+    ) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let delete = Outgoing::new(Method::DELETE, bucket.as_str(), Some(key.as_str()));
+            let delete = delete.condition(&condition, |number| self.tags.tag_of(number));
+            self.send(delete).await.map(drop)
+        })
+    }
+
+    fn list(&self, request: ListRequest) -> Reply<'_, ListPage> {
+        Box::pin(self.list_objects(request))
+    }
+
+    fn create_upload(&self, request: CreateUploadRequest) -> Reply<'_, UploadId> {
+        Box::pin(self.begin_upload(request))
+    }
+
+    fn head_upload(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+    ) -> Reply<'_, UploadInfo> {
+        Box::pin(async move {
+            let page = PartPage { after: 0, limit: 1 };
+            self.parts((bucket, key.clone(), upload_id), page).await?;
+            Ok(UploadInfo { key, upload_id, created: 0, checksum: None })
+        })
+    }
+
+    fn put_part(&self, request: PartRequest, body: Body) -> Reply<'_, PartInfo> {
+        Box::pin(self.upload_part(request, body))
+    }
+
+    fn complete_upload(&self, request: CompleteRequest) -> Reply<'_, PutOutcome> {
+        Box::pin(self.complete(request))
+    }
+
+    fn abort_upload(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+    ) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let abort = Outgoing::new(Method::DELETE, bucket.as_str(), Some(key.as_str()));
+            self.send(abort.query("uploadId", upload_id)).await.map(drop)
+        })
+    }
+
+    fn list_parts(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+        page: PartPage,
+    ) -> Reply<'_, (Vec<PartInfo>, bool)> {
+        Box::pin(self.parts((bucket, key, upload_id), page))
+    }
+
+    fn list_uploads(&self, request: UploadListRequest) -> Reply<'_, UploadPage> {
+        Box::pin(self.uploads(request))
+    }
+
+    fn status(&self) -> Reply<'_, StoreStatus> {
+        self.inner.status()
+    }
+}
