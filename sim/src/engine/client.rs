@@ -47,6 +47,8 @@ pub enum Answer {
     Error(StoreError),
     /// The client went away before the answer.
     Dropped,
+    /// The answer was lost on its way: the request is over, whatever came of it.
+    Lost,
     /// The process died before the answer.
     Died,
     /// No answer in a long time.

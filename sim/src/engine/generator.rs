@@ -55,6 +55,7 @@ impl Generator {
             events.verify,
             events.rest,
             events.race,
+            events.pause,
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(self.requests(profile, model)),
@@ -71,6 +72,7 @@ impl Generator {
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
             8 => Drawn::Step(Step::Verify),
             9 => Drawn::Step(Step::Rest),
+            11 => Drawn::Step(Step::Pause(self.random.skewed(60_000))),
             _ => Drawn::Step(Step::Race(self.race(profile, model))),
         })
     }

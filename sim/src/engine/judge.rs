@@ -78,7 +78,7 @@ impl Judge<'_> {
                 Ok(())
             }
             Answer::Hung => broken(format!("K9: {} got no answer", call.request)),
-            Answer::Died => {
+            Answer::Died | Answer::Lost => {
                 self.leave_open(call, false);
                 Ok(())
             }

@@ -112,7 +112,7 @@ impl Judge<'_> {
         let wrong = |text: &str| Err(format!("{text}: {request}"));
         Ok(match (request, racer.answer) {
             (_, Answer::Hung) => return wrong("K9: no answer"),
-            (_, Answer::Died | Answer::Dropped) => self.perhaps(racer.call),
+            (_, Answer::Died | Answer::Lost | Answer::Dropped) => self.perhaps(racer.call),
             (_, Answer::Error(error)) => self.refusal_in_race(racer, error)?,
             (Request::Put { .. }, Answer::Written(outcome)) => {
                 let Some((_, effect)) = effect_of(racer.call, self.model) else {

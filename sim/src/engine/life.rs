@@ -3,6 +3,7 @@
 use super::client::{Answer, Call, Store, bucket_name, key_name, perform, read};
 use super::gateway::Gateway;
 use super::generator::Drawn;
+use super::judge::is_write;
 use super::model::{Existence, Model};
 use super::plan::{Condition, PlannedStep, Request, Slot, Step};
 use super::profile::Budget;
@@ -194,6 +195,10 @@ impl Run {
         match step {
             Step::Requests(requests) => self.requests(node, requests).await?,
             Step::Race(requests) => self.race(node, requests).await?,
+            Step::Pause(ms) => {
+                self.world.clock.jump(ms.div_ceil(1000) as i64);
+                tokio::time::advance(Duration::from_millis(ms)).await;
+            }
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             Step::Crash { cut, restarts } => {
                 self.loss = cut.loss;
@@ -332,11 +337,23 @@ impl Run {
         }
         self.in_flight = Rc::default();
         let answers = flights.iter().map(|flight| flight.answer.borrow_mut().take());
-        let answers: Vec<Answer> = answers.map(|answer| answer.unwrap_or(Answer::Hung)).collect();
+        let mut answers: Vec<Answer> =
+            answers.map(|answer| answer.unwrap_or(Answer::Hung)).collect();
         let is_told = answers.iter().any(|answer| matches!(answer, Answer::Died));
         assert!(is_answered || !is_told, "only the judge says so");
+        self.lose_answers(&flights, &mut answers);
         self.judge_all(&flights, &answers)?;
         Ok(answers)
+    }
+
+    /// Some answers to writes never arrive.
+    fn lose_answers(&mut self, flights: &[Flight], answers: &mut [Answer]) {
+        for (flight, answer) in flights.iter().zip(answers) {
+            let is_lost = self.nemesis.random.chance(self.profile.lost_per_mille);
+            if is_lost && is_write(&flight.call.request) && !matches!(answer, Answer::Hung) {
+                *answer = Answer::Lost;
+            }
+        }
     }
 
     /// An object that was opened is what it was, whatever happened since.

@@ -246,6 +246,8 @@ pub enum Step {
     Race(Vec<(Request, Option<u32>)>),
     /// Time passes.
     Wait(u64),
+    /// The process is stopped for so long and goes on, with all its timers due.
+    Pause(u64),
     /// The process dies after so many more operations of the disks; then it starts again, perhaps
     /// cut off.
     Crash {

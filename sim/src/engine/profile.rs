@@ -88,6 +88,8 @@ pub struct Events {
     pub verify: u32,
     /// Requests that meet on one key.
     pub race: u32,
+    /// A process that is stopped and goes on.
+    pub pause: u32,
     /// Time without any request, with a look at what the store makes of it.
     pub rest: u32,
 }
@@ -117,6 +119,8 @@ pub struct Profile {
     pub burst_max: usize,
     /// Requests whose client goes away, of a thousand.
     pub impatient_per_mille: u32,
+    /// Answers to writes that get lost, of a thousand.
+    pub lost_per_mille: u32,
     /// Bodies that break off, of a thousand.
     pub broken_per_mille: u32,
     /// Power losses, of a thousand crashes.
@@ -165,7 +169,8 @@ impl Profile {
     /// What written sequences run on: small sizes, nothing drawn.
     pub fn plain(disk_count: usize) -> Self {
         let mut profile = Self::draw(0, disk_count, Budget::Strict);
-        (profile.timing, profile.yield_per_mille, profile.is_s3) = (Timing::default(), 0, false);
+        (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
+        (profile.is_s3, profile.lost_per_mille) = (false, 0);
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -189,18 +194,20 @@ impl Profile {
         let is_over = budget == Budget::Over;
         let margin = margin_of(disk_count);
         let can_break = is_over || margin > 0;
+        let is_crowded = random.chance(15);
         Self {
             disk_count,
             margin,
             budget,
             step_count: random.size(50..90),
             bucket_count: 1 + u8::from(random.chance(200)),
-            key_count: *random.pick(&[1, 3, 8, 20, 60]),
+            key_count: if is_crowded { 3000 } else { *random.pick(&[1, 3, 8, 20, 60]) },
             body_len_max: *random.pick(&[900, 3000, 10_000, 40_000]),
             condition_per_mille: rare(random, 150).min(900),
             is_s3: random.chance(300),
-            burst_max: *random.pick(&[1, 1, 2, 6]),
+            burst_max: if is_crowded { 60 } else { *random.pick(&[1, 1, 2, 6]) },
             impatient_per_mille: rare(random, 20),
+            lost_per_mille: rare(random, 20),
             broken_per_mille: rare(random, 30),
             power_per_mille: *random.pick(&[0, 500, 500, 1000]),
             cut_per_mille: *random.pick(&[0, 0, 300, 700]),
@@ -227,6 +234,7 @@ impl Profile {
                 verify: swarm(random, 1),
                 rest: u32::from(random.chance(200)),
                 race: rare(random, 6),
+                pause: rare(random, 1),
             },
             yield_per_mille: *random.pick(&[0, 0, 100, 500]),
             timing: draw_timing(random),

@@ -298,7 +298,8 @@ impl Run {
         let flights = std::mem::take(&mut self.in_flight);
         let mut answers = Vec::with_capacity(flights.len());
         for flight in flights.iter() {
-            answers.push(match flight.answer.borrow_mut().take() {
+            let answer = flight.answer.borrow_mut().take();
+            answers.push(match answer {
                 None | Some(Answer::Error(_)) => Answer::Died,
                 Some(answer) => answer,
             });
@@ -353,6 +354,7 @@ impl Run {
             Answer::Error(engine::object::StoreError::Unavailable(_))
                 | Answer::Error(engine::object::StoreError::Corrupt(_))
                 | Answer::Dropped
+                | Answer::Lost
                 | Answer::Died
                 | Answer::Hung
         );
@@ -383,6 +385,7 @@ fn digest(answer: &Answer) -> [u64; 3] {
         Answer::Error(error) => [12, error.to_string().len() as u64, 0],
         Answer::Dropped => [13, 0, 0],
         Answer::Died => [14, 0, 0],
+        Answer::Lost => [16, 0, 0],
         Answer::Hung => [15, 0, 0],
     }
 }

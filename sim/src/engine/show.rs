@@ -96,6 +96,7 @@ impl Display for Answer {
             Self::Held(reader) => write!(f, "holds etag {}", reader.info().etag.0),
             Self::Error(error) => write!(f, "error: {error}"),
             Self::Dropped => f.write_str("nobody waited"),
+            Self::Lost => f.write_str("the answer was lost"),
             Self::Died => f.write_str("the process died"),
             Self::Hung => f.write_str("no answer"),
         }
@@ -127,6 +128,7 @@ impl Display for Step {
                 write!(f, "at once: ")?;
                 Self::Requests(requests.clone()).fmt(f)
             }
+            Self::Pause(ms) => write!(f, "the process stands still for {ms} ms"),
             Self::Wait(ms) => write!(f, "wait {ms} ms"),
             Self::Crash { cut, restarts } => {
                 write!(f, "{cut}")?;

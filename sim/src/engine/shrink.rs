@@ -165,8 +165,11 @@ impl Shrinker {
 
 type Requests = Vec<(Request, Option<u32>)>;
 
+/// Makes a step of requests.
+type OfRequests = fn(Requests) -> Step;
+
 /// The requests of a step, and how a step is made of them.
-fn requests_of(step: &Step) -> Option<(&Requests, fn(Requests) -> Step)> {
+fn requests_of(step: &Step) -> Option<(&Requests, OfRequests)> {
     match step {
         Step::Requests(requests) => Some((requests, Step::Requests)),
         Step::Race(requests) => Some((requests, Step::Race)),

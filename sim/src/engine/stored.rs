@@ -77,6 +77,8 @@ struct Setting {
     /// Plans that were stored before there was a choice go without.
     #[serde(default)]
     is_s3: bool,
+    #[serde(default)]
+    lost_per_mille: u32,
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -87,6 +89,7 @@ impl Setting {
     fn of(plan: &Plan) -> Self {
         let Profile { disk_count, margin, budget, yield_per_mille, timing, config, is_s3, .. } =
             plan.profile.clone();
+        let lost_per_mille = plan.profile.lost_per_mille;
         let (meta, heal) = (config.meta, config.heal);
         Self {
             version: VERSION,
@@ -111,6 +114,7 @@ impl Setting {
             scrub_interval_ms: ms(heal.scrub_interval),
             scrub_rate_min: heal.scrub_rate_min,
             is_s3,
+            lost_per_mille,
         }
     }
 
@@ -140,7 +144,8 @@ impl Setting {
         };
         let (margin, budget) = (self.margin, self.budget);
         let (yield_per_mille, timing, is_s3) = (self.yield_per_mille, self.timing, self.is_s3);
-        Profile { margin, budget, yield_per_mille, timing, config, is_s3, ..plain }
+        let lost_per_mille = self.lost_per_mille;
+        Profile { margin, budget, yield_per_mille, timing, config, is_s3, lost_per_mille, ..plain }
     }
 }
 

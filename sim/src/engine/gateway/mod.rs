@@ -146,7 +146,8 @@ impl Gateway {
             Some(_) => announced.unwrap_or_default().max(len + 1),
             None => len,
         };
-        let answer = self.send(request.body(gathered.request_body(whole_len), whole_len, hash)).await;
+        let answer =
+            self.send(request.body(gathered.request_body(whole_len), whole_len, hash)).await;
         match (gathered.failure, answer) {
             (None, answer) => Ok((gathered.number, len, answer?)),
             (Some(_), Ok(_)) => Err(StoreError::Corrupt("a broken body was acknowledged".into())),
