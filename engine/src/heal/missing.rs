@@ -38,10 +38,15 @@ impl Healer {
         loop {
             let page = self.store.scan(&start, &LAST_KEY, SCAN_ROWS).await?;
             for (key, value) in page.rows {
-                match self.missing_of(&key, Some(value)).await? {
-                    0 => {}
-                    count if rows.len() < ROWS_MAX => rows.push((key, count)),
-                    count => beyond += count,
+                let count = self.missing_of(&key, Some(value)).await?;
+                if count == 0 {
+                    continue;
+                }
+                // Once a round, not with every look.
+                tracing::error!(row = ?key, extents = count, "no volume gives a row's body");
+                match rows.len() < ROWS_MAX {
+                    true => rows.push((key, count)),
+                    false => beyond += count,
                 }
             }
             let Some(resume) = page.resume else { break };
@@ -105,7 +110,6 @@ impl Healer {
             return Ok(0);
         }
         mark::hit(Mark::MissingFound);
-        tracing::error!(row = ?key, extents = missing, "no volume gives a body that a row names");
         Ok(missing)
     }
 

@@ -1,7 +1,7 @@
 //! Who pulls the plugs, while clients work.
 
 use super::profile::{FAULTS, Fault};
-use super::server::Server;
+use super::server::{Cut, Server};
 use super::world::World;
 use crate::oracle::Violation;
 use crate::random::Random;
@@ -15,6 +15,9 @@ const DOWN_MS_MAX: u64 = 500;
 const RECOVERY_MS_MAX: u64 = 60;
 /// Longest time that a server serves what may be unsynced before the power goes, in milliseconds.
 const SERVE_MS_MAX: u64 = 400;
+/// Longest time that the server is cut off or stands still, in milliseconds: longer than a client
+/// waits.
+const CUT_MS_MAX: u64 = 60_000;
 /// Faults in one recovery at most.
 const NESTED_MAX: u64 = 3;
 
@@ -72,6 +75,19 @@ impl Nemesis {
             Fault::StopThenPowerLoss => {
                 server.stop().await?;
                 server.lose_power();
+            }
+            Fault::Cut => {
+                let cut = *self.random.pick(&[Cut::In, Cut::Out, Cut::Both]);
+                server.cut(cut);
+                self.pause(CUT_MS_MAX).await;
+                server.mend(cut);
+                return Ok(());
+            }
+            Fault::StandStill => {
+                server.hold();
+                self.pause(CUT_MS_MAX).await;
+                server.go_on();
+                return Ok(());
             }
         }
         self.pause(DOWN_MS_MAX).await;

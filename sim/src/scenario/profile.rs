@@ -68,16 +68,22 @@ pub enum Fault {
     FaultInRecovery,
     /// Told to stop; stops; then the power goes.
     StopThenPowerLoss,
+    /// Nothing reaches it for a while, or nothing leaves it, or both.
+    Cut,
+    /// It stands still for a while, and goes on.
+    StandStill,
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 6] = [
+pub const FAULTS: [Fault; 8] = [
     Fault::Kill,
     Fault::PowerLoss,
     Fault::KillThenPowerLoss,
     Fault::KillServePowerLoss,
     Fault::FaultInRecovery,
     Fault::StopThenPowerLoss,
+    Fault::Cut,
+    Fault::StandStill,
 ];
 
 /// A seed's character.
@@ -162,7 +168,7 @@ impl Profile {
             keys: draw_keys(random),
             actions,
             sizes: swarm(random, &[2, 8, 8, 6, 3, 2, 2, 1]),
-            faults: swarm(random, &[3, 5, 3, 5, 3, 1]),
+            faults: swarm(random, &[3, 5, 3, 5, 3, 1, 3, 2]),
             quiet_ms_max: *random.pick(&[50, 300, 1000, 3000]),
             timing: Timing {
                 slow_per_mille: *random.pick(&[0, 10, 100, 500]),

@@ -4,6 +4,7 @@ use super::world::World;
 use crate::oracle::Violation;
 use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
+use madsim::net::NetSim;
 use madsim::runtime::{Handle, NodeHandle};
 use s3api::config::{Credentials, S3Config};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -28,6 +29,17 @@ pub const PART_SIZE_MIN: u64 = 4096;
 const READY_TIME_MAX: Duration = Duration::from_secs(60);
 /// How often that is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What the network does not carry.
+#[derive(Clone, Copy, Debug)]
+pub enum Cut {
+    /// What goes to the server.
+    In,
+    /// What comes from it.
+    Out,
+    /// Both.
+    Both,
+}
 
 /// See the module.
 pub struct Server {
@@ -63,6 +75,46 @@ impl Server {
     pub fn restart(&self) {
         self.world.event("restart");
         self.handle.restart(self.node.id());
+    }
+
+    /// The network no longer carries what it should.
+    pub fn cut(&self, cut: Cut) {
+        self.disturb(&format!("cut off: {cut:?}"));
+        let (network, id) = (NetSim::current(), self.node.id());
+        match cut {
+            Cut::In => network.clog_node_in(id),
+            Cut::Out => network.clog_node_out(id),
+            Cut::Both => network.clog_node(id),
+        }
+    }
+
+    /// It carries everything again.
+    pub fn mend(&self, cut: Cut) {
+        let (network, id) = (NetSim::current(), self.node.id());
+        match cut {
+            Cut::In => network.unclog_node_in(id),
+            Cut::Out => network.unclog_node_out(id),
+            Cut::Both => network.unclog_node(id),
+        }
+        self.end_disturbance("no longer cut off");
+    }
+
+    /// The process stands still, as one that is stopped by a signal.
+    pub fn hold(&self) {
+        self.disturb("stands still");
+        self.handle.pause(self.node.id());
+    }
+
+    /// It goes on.
+    pub fn go_on(&self) {
+        self.handle.resume(self.node.id());
+        self.end_disturbance("goes on");
+    }
+
+    /// The same process serves as before.
+    fn end_disturbance(&self, what: &str) {
+        self.disturb(what);
+        self.world.health().is_ready = true;
     }
 
     /// The end of the run.
