@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 15] = [
+const NOT_HERE: [Mutant; 21] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -25,6 +25,12 @@ const NOT_HERE: [Mutant; 15] = [
     Mutant::RemoveBeforeCheckpoint,
     Mutant::SkipRunScrub,
     Mutant::WriteUnnamed,
+    Mutant::CountFullDisks,
+    Mutant::UnderestimateCopy,
+    Mutant::NoteHalves,
+    Mutant::KeepFullLeg,
+    Mutant::HideMissing,
+    Mutant::WaitInSilence,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.
