@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 5] = [
+pub const SCENES: [Scene; 6] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -60,6 +60,13 @@ pub const SCENES: [Scene; 5] = [
         seeds_max: 1,
         profile: long_ring,
         steps: |_| delete_without_room(),
+    },
+    Scene {
+        name: "a stripe is given up in the middle of its writing, and the power takes half of it",
+        mutant: Mutant::NoteHalves,
+        seeds_max: 400,
+        profile: seven_disks,
+        steps: |_| halve_stripe(),
     },
 ];
 
@@ -151,4 +158,20 @@ fn long_ring() -> Profile {
 fn delete_without_room() -> Vec<Step> {
     let script = Script::new().puts(0..22, 100).step(Step::Room(Some(56 << 10)));
     script.deletes(0..22).step(Step::Verify).steps
+}
+
+/// Seven disks, three of which may be lost: a stripe has a page on most of them.
+fn seven_disks() -> Profile {
+    let mut profile = Profile::plain(7);
+    profile.config.inline_len_max = 256;
+    profile.config.heal.scrub_interval = Duration::from_secs(20);
+    profile
+}
+
+/// A disk is found to be away while stripes are written: they go elsewhere, and what was written of
+/// them before is nobody's.
+fn halve_stripe() -> Vec<Step> {
+    let script = Script::new().put(0, 511).damage(2, Damage::Absent(false)).put(1, 372);
+    let script = script.step(Step::Stop { loss: Some(PowerLoss::Drawn) });
+    script.step(Step::Calm).step(Step::Heal).step(Step::Verify).steps
 }
