@@ -23,7 +23,12 @@ def client(world, **options):
         secret=world.server.secret_key,
         endpoint_url=world.server.endpoint,
         client_kwargs={"region_name": "us-east-1", **trust},
-        config_kwargs={"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}},
+        config_kwargs={
+            # botocore presigns by SigV2 in us-east-1 unless told otherwise; Stave takes SigV4 only by default.
+            "signature_version": "s3v4",
+            "retries": {"total_max_attempts": 1},
+            "s3": {"addressing_style": "path"},
+        },
         use_listings_cache=False,
         skip_instance_cache=True,
         **options,
