@@ -13,6 +13,7 @@
 
 pub mod code;
 mod geometry;
+mod locator;
 mod packing;
 
 pub use geometry::{Geometry, PARITY_MAX, WIDTH_MAX, parity_default};
