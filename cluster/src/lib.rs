@@ -80,7 +80,7 @@ impl NodeConfig {
         Self {
             meta: MetaConfig {
                 journal: JournalConfig { file_len: 256 << 10, file_count_max: 3 },
-                volume: VolumeConfig { volume_len_max: 512 << 10 },
+                volume: VolumeConfig { volume_len_max: 512 << 10, ..VolumeConfig::default() },
                 memtable_len_max: 96 << 10,
                 cache_len_max: 64 << 10,
                 reserve_len: 2 << 20,

@@ -93,6 +93,8 @@ pub enum Mark {
     ScrubManifest,
     /// A row names a body that no volume gives any more.
     MissingFound,
+    /// The process could open no more files, and somebody waited.
+    HandlesAwaited,
 }
 
 /// A mark and how often it was hit.
@@ -108,7 +110,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 42] = [
+    pub const ALL: [(Self, &'static str, bool); 43] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -151,6 +153,7 @@ impl Mark {
         (Self::ScrubFound, "scrub-found", true),
         (Self::ScrubManifest, "scrub-manifest", true),
         (Self::MissingFound, "missing-found", true),
+        (Self::HandlesAwaited, "handles-awaited", true),
     ];
 }
 

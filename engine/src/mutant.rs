@@ -63,11 +63,13 @@ pub enum Mutant {
     WaitInSilence = 28,
     /// The condition of a write is decided when it begins, not when it takes effect.
     DecideEarly = 29,
+    /// A process that may open no more files takes its disks for broken.
+    BlameTheDisk = 30,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 29] = [
+    pub const ALL: [(Self, &'static str); 30] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -97,6 +99,7 @@ impl Mutant {
         (Self::HideMissing, "hide-missing"),
         (Self::WaitInSilence, "wait-in-silence"),
         (Self::DecideEarly, "decide-early"),
+        (Self::BlameTheDisk, "blame-the-disk"),
     ];
 }
 

@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn config() -> MetaConfig {
     MetaConfig {
         journal: JournalConfig { file_len: 256 << 10, file_count_max: 4 },
-        volume: VolumeConfig { volume_len_max: 64 << 10 },
+        volume: VolumeConfig { volume_len_max: 64 << 10, ..VolumeConfig::default() },
         memtable_len_max: 1 << 30,
         cache_len_max: 32 << 10,
         reserve_len: 0,

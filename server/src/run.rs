@@ -93,8 +93,13 @@ pub fn run(config: Config) -> Result<u8, Failure> {
     outcome
 }
 
-/// Files that the store may have open besides connections: journal, runs, volumes.
-const OPEN_FILES_RESERVED: u64 = 512;
+/// Files that the process has open whatever it does, and those of a copy of the metadata: journal,
+/// runs, manifest.
+const FILES_OF_PROCESS: usize = 128;
+const FILES_OF_COPY: usize = 96;
+
+/// Copies of the metadata at most.
+const COPIES_MAX: usize = 5;
 
 async fn serve(config: Config) -> Result<u8, Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
@@ -113,18 +118,19 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let homes = Homes { dirs: &dirs, are_new: found.is_new };
     let root =
         credentials::obtain(homes, config.root.clone(), &*env.rng).map_err(Failure::Refused)?;
-    let connections_max = connections_max(real::raise_open_files()).map_err(Failure::Refused)?;
+    let shares =
+        Shares::of(real::raise_open_files(), found.disks.len()).map_err(Failure::Refused)?;
     let node = tokio::select! {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
         _ = signals.next() => return Ok(0),
-        node = open_node(&config, found.disks, env.clone()) => node?,
+        node = open_node(&config, found.disks, env.clone(), shares.segments) => node?,
     };
     let status = status_of(&*node.store()).await;
     copy_keys(status.as_ref(), &root).await;
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
     let mut s3_config = s3_config(&config, root.keys.clone());
-    s3_config.limits.connections_max = s3_config.limits.connections_max.min(connections_max);
+    s3_config.limits.connections_max = s3_config.limits.connections_max.min(shares.connections);
     s3_config.validate().map_err(Failure::Refused)?;
     let service = Service::new(s3_config, node.store(), env);
     let endpoint = Endpoint { address, is_secure: tls.is_some() };
@@ -182,8 +188,14 @@ fn report_gaps(places: &Places) {
 
 /// Opens the store on its disks. It is told of those that are not there, too: it takes them in when
 /// they come.
-async fn open_node(config: &Config, disks: Vec<DiskAt>, env: Env) -> Result<Node, Failure> {
-    let node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
+async fn open_node(
+    config: &Config,
+    disks: Vec<DiskAt>,
+    env: Env,
+    open_files_max: usize,
+) -> Result<Node, Failure> {
+    let mut node_config = NodeConfig { parity: config.parity, ..NodeConfig::default() };
+    node_config.meta.volume.open_files_max = open_files_max;
     let shown = config.dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>().join(" ");
     Node::open(node_config, disks, env)
         .await
@@ -244,15 +256,26 @@ fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     s3_config
 }
 
-/// Connections that leave the store the files that it needs.
-fn connections_max(open_files_max: u64) -> Result<usize, String> {
-    let rest = open_files_max.saturating_sub(OPEN_FILES_RESERVED);
-    match usize::try_from(rest).unwrap_or(usize::MAX) {
-        0 => Err(format!(
-            "only {open_files_max} files may be open; allow more than {OPEN_FILES_RESERVED} \
-             (ulimit -n)"
-        )),
-        connections_max => Ok(connections_max),
+/// How the files that the process may open are shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shares {
+    /// Segments of volumes.
+    segments: usize,
+    /// Connections.
+    connections: usize,
+}
+
+impl Shares {
+    fn of(open_files_max: u64, disk_count: usize) -> Result<Self, String> {
+        let open_files_max = usize::try_from(open_files_max).unwrap_or(usize::MAX);
+        let segments = (open_files_max / 8).clamp(64, 1024);
+        let needed = segments + FILES_OF_PROCESS + FILES_OF_COPY * disk_count.min(COPIES_MAX);
+        match open_files_max.saturating_sub(needed) {
+            0 => Err(format!(
+                "only {open_files_max} files may be open; allow more than {needed} (ulimit -n)"
+            )),
+            connections => Ok(Self { segments, connections }),
+        }
     }
 }
 
@@ -391,8 +414,10 @@ mod tests {
 
     #[test]
     fn connections_leave_files_to_the_store() {
-        assert_eq!(connections_max(1024), Ok(512));
-        assert_eq!(connections_max(513), Ok(1));
-        assert!(connections_max(512).unwrap_err().contains("ulimit"));
+        let share = |open_files_max, disk_count| Shares::of(open_files_max, disk_count);
+        assert_eq!(share(1024, 1), Ok(Shares { segments: 128, connections: 672 }));
+        assert_eq!(share(1024, 8), Ok(Shares { segments: 128, connections: 288 }));
+        assert_eq!(share(1 << 20, 8).map(|shares| shares.segments), Ok(1024));
+        assert!(share(256, 1).unwrap_err().contains("ulimit"));
     }
 }

@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 21] = [
+const NOT_HERE: [Mutant; 22] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -31,6 +31,7 @@ const NOT_HERE: [Mutant; 21] = [
     Mutant::KeepFullLeg,
     Mutant::HideMissing,
     Mutant::WaitInSilence,
+    Mutant::BlameTheDisk,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 fn config() -> MetaConfig {
     MetaConfig {
         journal: JournalConfig { file_len: 16 << 10, file_count_max: 3 },
-        volume: VolumeConfig { volume_len_max: 64 << 10 },
+        volume: VolumeConfig { volume_len_max: 64 << 10, ..VolumeConfig::default() },
         memtable_len_max: 1 << 20,
         cache_len_max: 32 << 10,
         reserve_len: 0,

@@ -23,7 +23,7 @@ mod watch;
 
 pub use slot::Slot;
 
-use crate::env::{Disk, DiskSpace, Durability, Env, is_full, random_u128};
+use crate::env::{Disk, DiskSpace, Durability, Env, Patient, is_full, random_u128};
 use crate::erasure::{Geometry, parity_default};
 use crate::error::{EngineError, Result};
 use crate::format::identity::Identity;
@@ -52,6 +52,12 @@ impl DiskAt {
     /// A disk at a place.
     pub fn new(place: impl Into<String>, disk: Arc<dyn Disk>) -> Self {
         Self { place: place.into(), disk }
+    }
+
+    /// One whose operations wait while the process may open no more files.
+    fn patient(self) -> Self {
+        let disk = Arc::new(Patient::new(self.disk, &self.place));
+        Self { place: self.place, disk }
     }
 }
 
@@ -106,6 +112,7 @@ impl DiskSet {
         if !(1..=DISK_COUNT_MAX).contains(&places.len()) {
             return Err(EngineError::Foreign(format!("{} disks are too many", places.len())));
         }
+        let places: Vec<DiskAt> = places.into_iter().map(DiskAt::patient).collect();
         let seen = recognise::look_at_all(places.clone()).await;
         let plan = recognise::decide(&seen)?;
         warn_of_shared_devices(&seen);

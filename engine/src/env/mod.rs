@@ -10,7 +10,10 @@
 //! - E3: an operation that returned an error may have happened in part; a failed sync is never
 //!   retried (see `faults-and-checks`, D9): the caller gives the file up.
 
+mod patient;
 pub mod real;
+
+pub use patient::Patient;
 
 use bytes::Bytes;
 use std::{future::Future, io, pin::Pin, sync::Arc};

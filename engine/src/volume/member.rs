@@ -14,9 +14,6 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-/// Segments that are open at once, beyond those that are being written.
-const OPEN_FILES_MAX: usize = 1024;
-
 type Opened = (Arc<Slot>, Arc<dyn DiskFile>);
 
 /// Handle of a segment's file, given up when too many are open.
@@ -24,14 +21,21 @@ type Opened = (Arc<Slot>, Arc<dyn DiskFile>);
 struct Cell(Mutex<Option<Opened>>);
 
 /// Which segments are open, oldest first.
-#[derive(Default)]
-pub(super) struct OpenFiles(Mutex<VecDeque<Weak<Cell>>>);
+pub(super) struct OpenFiles {
+    open: Mutex<VecDeque<Weak<Cell>>>,
+    count_max: usize,
+}
 
 impl OpenFiles {
+    /// None is open yet.
+    pub(super) fn new(count_max: usize) -> Self {
+        Self { open: Mutex::default(), count_max }
+    }
+
     fn add(&self, cell: &Arc<Cell>) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.push_back(Arc::downgrade(cell));
-        while open.len() > OPEN_FILES_MAX {
+        while open.len() > self.count_max {
             if let Some(cell) = open.pop_front().and_then(|cell| cell.upgrade()) {
                 cell.0.lock().unwrap_or_else(PoisonError::into_inner).take();
             }

@@ -64,11 +64,13 @@ const SEAL_EARLY_FRACTION: u64 = 64;
 pub struct VolumeConfig {
     /// Bytes of a segment after which its volume is sealed and the next one opened. Default 1 GiB.
     pub volume_len_max: u64,
+    /// Segments that are open at once, beyond those that are being written. Default 1024.
+    pub open_files_max: usize,
 }
 
 impl Default for VolumeConfig {
     fn default() -> Self {
-        Self { volume_len_max: 1 << 30 }
+        Self { volume_len_max: 1 << 30, open_files_max: 1024 }
     }
 }
 
@@ -231,7 +233,7 @@ impl VolumeSet {
     ) -> Result<Arc<Self>> {
         let shared = Arc::new(Shared {
             disks,
-            open_files: OpenFiles::default(),
+            open_files: OpenFiles::new(config.open_files_max),
             unwell: tokio::sync::Notify::new(),
             passed: heal::Passed::default(),
         });

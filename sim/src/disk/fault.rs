@@ -1,4 +1,4 @@
-//! What can go wrong with a disk, by the numbers of the fault catalogue, and how often it did.
+//! What can go wrong, with a disk most of all, by the numbers of the fault catalogue, and how often it did.
 //!
 //! A fault is counted twice: when it is *injected*, and when it is *effective*, which is when an
 //! operation of the store really met it: the rotten sector was read, the lost write was missed.
@@ -59,14 +59,16 @@ pub enum Fault {
     Vanished = 23,
     /// The same fault on several disks at once.
     Correlated = 25,
+    /// The process may open no more files.
+    NoHandles = 39,
 }
 
-/// Numbers of the catalogue, 0 unused.
-pub const FAULT_NUMBERS: usize = 26;
+/// Numbers of the catalogue: disks from 0, nodes (N) from 32 on, connections (W) from 64 on.
+pub const FAULT_NUMBERS: usize = 80;
 
 impl Fault {
     /// Every class with the name that reports show.
-    pub const ALL: [(Self, &'static str); 23] = [
+    pub const ALL: [(Self, &'static str); 24] = [
         (Self::LostUnsynced, "D1 lost unsynced"),
         (Self::TornWrite, "D2 torn write"),
         (Self::LostWrite, "D3 lost write"),
@@ -90,16 +92,23 @@ impl Fault {
         (Self::LostSize, "D22 lost size"),
         (Self::Vanished, "D23 vanished"),
         (Self::Correlated, "D25 correlated"),
+        (Self::NoHandles, "N7 no handles"),
     ];
 }
 
 /// How often each class was injected and effective, by its number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultCounts {
     /// Faults that were made.
     pub injected: [u64; FAULT_NUMBERS],
     /// Faults that an operation met.
     pub effective: [u64; FAULT_NUMBERS],
+}
+
+impl Default for FaultCounts {
+    fn default() -> Self {
+        Self { injected: [0; FAULT_NUMBERS], effective: [0; FAULT_NUMBERS] }
+    }
 }
 
 impl FaultCounts {

@@ -88,10 +88,13 @@ impl Mount {
         let process = self.process;
         let name = path.to_owned();
         self.run(operation, (what, path), move |state| {
+            state.need_handle()?;
             let inode = effect(state)?;
             let told = AtomicU64::new(state.file(inode).failures);
             let incarnation = state.incarnation;
+            let machine = state.machine.clone();
             let state = owner?;
+            machine.take_handle();
             let descriptor = Descriptor { state, process, incarnation, inode, told, name };
             Ok(Arc::new(OpenFile(Arc::new(descriptor))) as Arc<dyn DiskFile>)
         })
@@ -145,12 +148,18 @@ impl Disk for Mount {
 
     fn list(&self, path: &str) -> IoFuture<Vec<String>> {
         let own = path.to_owned();
-        self.run(Operation::Look, ("list", path), move |state| state.list(&own))
+        self.run(Operation::Look, ("list", path), move |state| {
+            state.need_handle()?;
+            state.list(&own)
+        })
     }
 
     fn sync_dir(&self, path: &str) -> IoFuture<()> {
         let own = path.to_owned();
-        self.run(Operation::Sync, ("sync directory", path), move |state| state.sync_dir(&own))
+        self.run(Operation::Sync, ("sync directory", path), move |state| {
+            state.need_handle()?;
+            state.sync_dir(&own)
+        })
     }
 
     fn space(&self) -> IoFuture<DiskSpace> {
@@ -176,6 +185,8 @@ struct Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
+        let machine = lock(&self.state).machine.clone();
+        machine.give_handle(self.process);
         // A dead incarnation's files were all closed when it died.
         if let Ok(mut state) = enter(&self.state, self.process, self.incarnation) {
             state.close(self.inode);

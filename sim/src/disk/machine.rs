@@ -23,6 +23,10 @@ struct Inner {
     last_step: AtomicU64,
     /// Operations after which every process dies.
     limit: AtomicU64,
+    /// Files that its process has open.
+    handles: AtomicU64,
+    /// As many as it may have.
+    handles_max: AtomicU64,
     waiting: Mutex<Option<Waker>>,
     is_watched: AtomicBool,
     notes: Mutex<VecDeque<String>>,
@@ -36,7 +40,8 @@ pub struct Machine(Arc<Inner>);
 impl Default for Machine {
     fn default() -> Self {
         let never = || AtomicU64::new(NEVER);
-        let inner = Inner { last_step: never(), limit: never(), ..Inner::default() };
+        let inner =
+            Inner { last_step: never(), limit: never(), handles_max: never(), ..Inner::default() };
         Self(Arc::new(inner))
     }
 }
@@ -101,6 +106,8 @@ impl Machine {
     pub fn kill(&self) {
         self.0.incarnation.fetch_add(1, Ordering::Relaxed);
         self.0.last_step.store(NEVER, Ordering::Relaxed);
+        self.0.handles.store(0, Ordering::Relaxed);
+        self.limit_handles(None);
         self.copies().forget();
         let waker = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
@@ -118,6 +125,29 @@ impl Machine {
     /// No process does more operations than so many in all.
     pub fn kill_at(&self, steps: u64) {
         self.0.limit.store(steps, Ordering::Relaxed);
+    }
+
+    /// The process may open so many more files than it has open now, or as many as it likes.
+    pub fn limit_handles(&self, more: Option<u64>) {
+        let most = more.map_or(NEVER, |more| self.0.handles.load(Ordering::Relaxed) + more);
+        self.0.handles_max.store(most, Ordering::Relaxed);
+    }
+
+    /// Whether the process may open one more file.
+    pub(super) fn has_handle(&self) -> bool {
+        self.0.handles.load(Ordering::Relaxed) < self.0.handles_max.load(Ordering::Relaxed)
+    }
+
+    /// The process opened a file.
+    pub(super) fn take_handle(&self) {
+        self.0.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The process of that number closed one.
+    pub(super) fn give_handle(&self, process: u64) {
+        if self.incarnation() == process {
+            self.0.handles.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts an operation; `false` when the process dies instead.

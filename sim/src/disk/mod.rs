@@ -58,6 +58,8 @@ const EIO: i32 = 5;
 const ENODEV: i32 = 19;
 /// `ENOSPC`: no room.
 const ENOSPC: i32 = 28;
+/// `EMFILE`: the process has too many files open.
+const EMFILE: i32 = 24;
 /// `EROFS`: the file system takes no writes.
 const EROFS: i32 = 30;
 

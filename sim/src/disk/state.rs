@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::names::{Inode, Names};
 use super::operation::{Delay, Manner};
 use super::page::{SectorFate, Survival};
-use super::{CAPACITY_DEFAULT, EIO, EROFS};
+use super::{CAPACITY_DEFAULT, EIO, EMFILE, EROFS};
 use crate::random::Random;
 use engine::env::{Device, DiskSpace};
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,6 +146,16 @@ impl State {
     fn free_closed(&mut self) {
         self.free_files();
         self.unlinked.retain(|inode| !self.names.is_linked(*inode));
+    }
+
+    /// Something is to be opened: the process may have too many files open.
+    pub(super) fn need_handle(&mut self) -> io::Result<()> {
+        if self.machine.has_handle() {
+            return Ok(());
+        }
+        self.counts.strike(Fault::NoHandles);
+        self.statistics.errors += 1;
+        Err(io_error(EMFILE))
     }
 
     /// An operation begins: the process may die instead, the disk may refuse.

@@ -28,6 +28,36 @@ const CORE_BODY: u32 = 1 << 30;
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl Run {
+    /// The process stands still; its timers are all due when it goes on.
+    pub(super) async fn pause(&mut self, ms: u64) {
+        self.world.clock.jump(ms.div_ceil(1000) as i64);
+        tokio::time::advance(Duration::from_millis(ms)).await;
+    }
+
+    /// For a while files cannot be opened, on no disk: nothing that was acknowledged goes, and the
+    /// store becomes whole by itself.
+    pub(super) async fn short(
+        &mut self,
+        node: &Node,
+        (handles, ms): (u64, u64),
+        requests: Vec<(Request, Option<u32>)>,
+    ) -> Result<(), String> {
+        if !self.nemesis.begin_shortage(&self.world) {
+            return Ok(());
+        }
+        let machine = self.world.machine.clone();
+        machine.limit_handles(Some(handles));
+        let shortage = async {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            machine.limit_handles(None);
+        };
+        let (asked, ()) = futures_util::future::join(self.requests(node, requests), shortage).await;
+        asked?;
+        self.heal(node).await?;
+        self.nemesis.end_shortage();
+        Ok(())
+    }
+
     /// K10: the disks that are left are a store that reads, and writes while they are two.
     pub(super) async fn core(&mut self, node: &Node) -> Result<(), String> {
         for lost in 0..self.profile.margin {

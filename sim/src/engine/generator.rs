@@ -56,6 +56,7 @@ impl Generator {
             events.rest,
             events.race,
             events.pause,
+            profile.short,
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(self.requests(profile, model)),
@@ -72,6 +73,13 @@ impl Generator {
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
             8 => Drawn::Step(Step::Verify),
             9 => Drawn::Step(Step::Rest),
+            12 => {
+                let Step::Requests(requests) = self.requests(profile, model) else {
+                    unreachable!("requests are drawn")
+                };
+                let handles = *self.random.pick(&[0, 0, 1, 3, 10]);
+                Drawn::Step(Step::Short { handles, ms: self.random.skewed(20_000), requests })
+            }
             11 => Drawn::Step(Step::Pause(self.random.skewed(60_000))),
             _ => Drawn::Step(Step::Race(self.race(profile, model))),
         })

@@ -195,10 +195,7 @@ impl Run {
         match step {
             Step::Requests(requests) => self.requests(node, requests).await?,
             Step::Race(requests) => self.race(node, requests).await?,
-            Step::Pause(ms) => {
-                self.world.clock.jump(ms.div_ceil(1000) as i64);
-                tokio::time::advance(Duration::from_millis(ms)).await;
-            }
+            Step::Pause(ms) => self.pause(ms).await,
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             Step::Crash { cut, restarts } => {
                 self.loss = cut.loss;
@@ -215,6 +212,9 @@ impl Run {
                 stop.map_err(|_| "K9: the store does not stop".to_owned())?;
                 self.loss = loss;
                 return Ok(Some(End::Stopped));
+            }
+            Step::Short { handles, ms, requests } => {
+                self.short(node, (handles, ms), requests).await?
             }
             Step::Room(room) => {
                 self.nemesis.set_room(&self.world, room);
@@ -273,7 +273,7 @@ impl Run {
     }
 
     /// Asks all at once and judges each answer.
-    async fn requests(
+    pub(super) async fn requests(
         &mut self,
         node: &Node,
         requests: Vec<(Request, Option<u32>)>,
@@ -434,7 +434,7 @@ impl Run {
 
     /// Waits until the store says that it is healed. Where damage lasts, it cannot be: plans that
     /// were made smaller come here without having made it good.
-    async fn heal(&mut self, node: &Node) -> Result<(), String> {
+    pub(super) async fn heal(&mut self, node: &Node) -> Result<(), String> {
         if self.nemesis.bad.values().any(|bad| !bad.lasting.is_empty()) {
             return Ok(());
         }

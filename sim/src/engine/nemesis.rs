@@ -41,6 +41,8 @@ pub struct Nemesis {
     is_full: bool,
     /// Whether a full disk was emptied and the store need not know yet.
     is_emptied: bool,
+    /// Whether files cannot be opened.
+    is_short: bool,
     is_forgetful: bool,
     /// Whether some copy of the newest batch of the journal was damaged.
     is_tail_damaged: bool,
@@ -50,6 +52,7 @@ pub struct Nemesis {
     pub counts: FaultCounts,
     pub(super) margin: usize,
     is_alone: bool,
+    is_strict: bool,
     /// Start of the life that runs.
     began: Option<Instant>,
     /// Time in which a store looks at its disks, whatever happens.
@@ -68,12 +71,14 @@ impl Nemesis {
             rounds: 0,
             is_full: false,
             is_emptied: false,
+            is_short: false,
             is_forgetful: false,
             is_tail_damaged: false,
             is_over: false,
             counts: FaultCounts::default(),
             margin: profile.margin,
             is_alone: profile.disk_count == 1,
+            is_strict: profile.budget == Budget::Strict,
             began: None,
             look_time: profile.config.heal.watch_interval * 2 + Duration::from_secs(1),
         }
@@ -82,6 +87,7 @@ impl Nemesis {
     /// A life begins: its start looks at every disk.
     pub fn begin_life(&mut self) {
         self.began = Some(Instant::now());
+        self.is_short = false;
         self.bad.values_mut().for_each(|bad| bad.noticed_at = None);
     }
 
@@ -93,7 +99,7 @@ impl Nemesis {
     pub fn tolerance(&self, profile: &Profile) -> Tolerance {
         let is_over = profile.budget == Budget::Over && self.is_over;
         Tolerance {
-            reads_fail: is_over,
+            reads_fail: is_over || self.is_short,
             is_undecided: is_over || profile.budget == Budget::Over && !self.bad.is_empty(),
             writes_fail: is_over || !self.bad.is_empty(),
             is_full: self.is_full || self.is_emptied || self.bad.values().any(Bad::is_full),
@@ -107,7 +113,7 @@ impl Nemesis {
         let random = &mut self.draws;
         let is_at_limit = profile.budget == Budget::Strict && self.bad.len() >= self.margin;
         let disk = match is_at_limit {
-            true if self.bad.is_empty() => return Step::Wait(1),
+            true if self.bad.is_empty() || self.bad.len() > self.margin => return Step::Wait(1),
             true => *random.pick(&self.bad.keys().copied().collect::<Vec<_>>()),
             false => random.index(profile.disk_count),
         };
@@ -192,6 +198,10 @@ impl Nemesis {
 
     /// Breaks a disk. Returns whether the machine must go down for it.
     pub fn break_disk(&mut self, world: &mut World, disk: usize, damage: Damage) -> bool {
+        let is_beyond = self.bad.len() > self.margin;
+        if self.is_strict && is_beyond {
+            return false;
+        }
         let noticed_at = self.noticed_at();
         let bad = self.bad.entry(disk).or_default();
         bad.noticed_at = noticed_at;
@@ -340,6 +350,24 @@ impl Nemesis {
     /// Whether a full disk was emptied and the store need not know yet.
     pub fn is_emptied(&self) -> bool {
         self.is_emptied
+    }
+
+    /// Files cannot be opened from now on: the store may take every disk for broken. Returns whether
+    /// all is well enough for that.
+    pub fn begin_shortage(&mut self, world: &World) -> bool {
+        if !self.bad.is_empty() || self.is_full || self.is_emptied {
+            return false;
+        }
+        let noticed_at = self.noticed_at();
+        let bad = |disk| (disk, Bad { noticed_at, ..Bad::default() });
+        self.bad.extend((0..world.disks.len()).map(bad));
+        self.is_short = true;
+        true
+    }
+
+    /// It healed.
+    pub fn end_shortage(&mut self) {
+        self.is_short = false;
     }
 
     /// Whether the disks stay as they are: a store has nothing to do because of them.

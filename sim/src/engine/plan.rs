@@ -261,6 +261,16 @@ pub enum Step {
         /// Whether the power goes.
         loss: Option<PowerLoss>,
     },
+    /// For a while the process may open only so many more files, and is asked for something; then
+    /// the store must heal.
+    Short {
+        /// Files that it may still open.
+        handles: u64,
+        /// For how long.
+        ms: u64,
+        /// What it is asked for.
+        requests: Vec<(Request, Option<u32>)>,
+    },
     /// Bytes that are left of every disk, or no limit.
     Room(Option<u64>),
     /// A disk breaks.

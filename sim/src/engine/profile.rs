@@ -137,6 +137,8 @@ pub struct Profile {
     pub timing: Timing,
     /// The node.
     pub config: NodeConfig,
+    /// Weight of times in which no files can be opened.
+    pub short: u32,
 }
 
 /// Disks whose loss a node of so many survives by default: DESIGN.md, section 3.
@@ -175,7 +177,7 @@ impl Profile {
         profile.config = NodeConfig {
             meta: MetaConfig {
                 journal: JournalConfig { file_len: 68 << 10, file_count_max: 3 },
-                volume: VolumeConfig { volume_len_max: 32 << 10 },
+                volume: VolumeConfig { volume_len_max: 32 << 10, ..VolumeConfig::default() },
                 memtable_len_max: 2 << 10,
                 cache_len_max: 4 << 10,
                 reserve_len: RESERVE_LEN,
@@ -195,7 +197,7 @@ impl Profile {
         let margin = margin_of(disk_count);
         let can_break = is_over || margin > 0;
         let is_crowded = random.chance(15);
-        Self {
+        let mut profile = Self {
             disk_count,
             margin,
             budget,
@@ -239,7 +241,10 @@ impl Profile {
             yield_per_mille: *random.pick(&[0, 0, 100, 500]),
             timing: draw_timing(random),
             config: draw_config(random),
-        }
+            short: if random.chance(200) { 1 + random.below(4) as u32 } else { 0 },
+        };
+        profile.config.meta.volume.open_files_max = *random.pick(&[2, 64, 1024]);
+        profile
     }
 }
 
@@ -263,7 +268,10 @@ fn draw_config(random: &mut Random) -> NodeConfig {
     NodeConfig {
         meta: MetaConfig {
             journal: JournalConfig { file_len, file_count_max: random.size(2..4) },
-            volume: VolumeConfig { volume_len_max: *random.pick(&[32 << 10, 64 << 10, 256 << 10]) },
+            volume: VolumeConfig {
+                volume_len_max: *random.pick(&[32 << 10, 64 << 10, 256 << 10]),
+                ..VolumeConfig::default()
+            },
             memtable_len_max: *random.pick(&[2 << 10, 6 << 10, 16 << 10, 64 << 10]),
             cache_len_max: *random.pick(&[0, 4 << 10, 64 << 10]),
             reserve_len: RESERVE_LEN,

@@ -129,6 +129,10 @@ impl Display for Step {
                 Self::Requests(requests.clone()).fmt(f)
             }
             Self::Pause(ms) => write!(f, "the process stands still for {ms} ms"),
+            Self::Short { handles, ms, requests } => {
+                write!(f, "no more than {handles} more files for {ms} ms: ")?;
+                Self::Requests(requests.clone()).fmt(f)
+            }
             Self::Wait(ms) => write!(f, "wait {ms} ms"),
             Self::Crash { cut, restarts } => {
                 write!(f, "{cut}")?;

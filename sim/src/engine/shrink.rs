@@ -57,7 +57,9 @@ impl Shrinker {
     /// What is to become less, the weightiest first.
     fn size(&self) -> (usize, usize, usize) {
         let requests = |planned: &PlannedStep| match &planned.step {
-            Step::Requests(requests) | Step::Race(requests) => requests.len(),
+            Step::Requests(requests) | Step::Race(requests) | Step::Short { requests, .. } => {
+                requests.len()
+            }
             _ => 0,
         };
         let text = self.best.to_text().map_or(usize::MAX, |text| text.len());
@@ -194,6 +196,20 @@ fn simpler(step: &Step) -> Vec<Step> {
                 }
                 simpler_requests(request).into_iter().for_each(|simpler| with(simpler, *patience));
             }
+            steps
+        }
+        Step::Short { handles, ms, requests } => {
+            let fewer = |requests: &[(Request, Option<u32>)], ms| Step::Short {
+                handles: *handles,
+                ms,
+                requests: requests.to_vec(),
+            };
+            let mut steps: Vec<Step> = [1, ms / 2]
+                .into_iter()
+                .filter(|less| less < ms)
+                .map(|ms| fewer(requests, ms))
+                .collect();
+            steps.extend(requests.split_last().map(|(_, less)| fewer(less, *ms)));
             steps
         }
         Step::Wait(ms) => {

@@ -79,6 +79,13 @@ struct Setting {
     is_s3: bool,
     #[serde(default)]
     lost_per_mille: u32,
+    #[serde(default = "many")]
+    open_files_max: usize,
+}
+
+/// Segments that older plans keep open.
+fn many() -> usize {
+    1024
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -115,6 +122,7 @@ impl Setting {
             scrub_rate_min: heal.scrub_rate_min,
             is_s3,
             lost_per_mille,
+            open_files_max: meta.volume.open_files_max,
         }
     }
 
@@ -126,7 +134,10 @@ impl Setting {
                     file_len: self.journal_file_len,
                     file_count_max: self.journal_file_count_max,
                 },
-                volume: VolumeConfig { volume_len_max: self.volume_len_max },
+                volume: VolumeConfig {
+                    volume_len_max: self.volume_len_max,
+                    open_files_max: self.open_files_max,
+                },
                 memtable_len_max: self.memtable_len_max,
                 cache_len_max: self.cache_len_max,
                 reserve_len: self.reserve_len,
