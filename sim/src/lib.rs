@@ -12,4 +12,6 @@ pub mod raft;
 pub mod random;
 #[cfg(madsim)]
 pub mod scenario;
+#[cfg(not(madsim))]
+pub mod socket;
 pub mod trace;

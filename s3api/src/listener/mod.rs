@@ -34,6 +34,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -64,6 +65,18 @@ pub async fn serve_secure(
     shutdown: Receiver<bool>,
 ) -> io::Result<()> {
     serve_connections(listener, Front { service, secure: Some(secure) }, shutdown).await
+}
+
+/// Serves one plain connection that somebody else accepted, to its end.
+pub async fn serve_stream<S>(stream: S, service: Arc<Service>, shutdown: Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let front = Front { service, secure: None };
+    let idle = Duration::from_millis(front.limits().body_idle_timeout_ms);
+    if let Err(error) = http1::serve(NetStream::new(stream, idle), front, shutdown).await {
+        tracing::debug!(%error, "connection failed");
+    }
 }
 
 /// What every connection gets.

@@ -1,5 +1,5 @@
-//! The stream under hyper: a TCP stream that gives up a peer that reads nothing, and that the
-//! simulator can stand.
+//! The stream under hyper: one, normally of TCP, that gives up a peer that reads nothing, and that
+//! the simulator can stand.
 
 use super::timer::IdleTimer;
 use std::io::{self, IoSlice};
@@ -9,23 +9,23 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A TCP stream whose writes fail after a while without progress.
+/// A stream whose writes fail after a while without progress.
 ///
 /// A simulated stream sends a packet on every flush, also when there is nothing to flush, and the
 /// receiver pays for each; hyper flushes on every poll. Hence only flushes that follow a write pass
 /// through.
-pub struct NetStream {
-    tcp: TcpStream,
+pub struct NetStream<S = TcpStream> {
+    stream: S,
     stalled: IdleTimer,
     is_dirty: bool,
     /// Was looked at and not yet read.
     peeked: Option<u8>,
 }
 
-impl NetStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> NetStream<S> {
     /// Wraps an accepted or connected stream.
-    pub fn new(tcp: TcpStream, write_timeout: Duration) -> Self {
-        Self { tcp, stalled: IdleTimer::new(write_timeout), is_dirty: false, peeked: None }
+    pub fn new(stream: S, write_timeout: Duration) -> Self {
+        Self { stream, stalled: IdleTimer::new(write_timeout), is_dirty: false, peeked: None }
     }
 
     /// Looks at the first byte, which the next read still gets; `None` at the end.
@@ -60,7 +60,7 @@ impl NetStream {
     }
 }
 
-impl AsyncRead for NetStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for NetStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -72,17 +72,17 @@ impl AsyncRead for NetStream {
             buffer.put_slice(&[byte]);
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for NetStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for NetStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write(context, buffer);
+        let result = Pin::new(&mut self.stream).poll_write(context, buffer);
         self.settle(result, context)
     }
 
@@ -91,23 +91,23 @@ impl AsyncWrite for NetStream {
         context: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write_vectored(context, buffers);
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
         self.settle(result, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !std::mem::take(&mut self.is_dirty) {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.tcp).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(context))?;
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -59,8 +59,30 @@ pub enum Fault {
     Vanished = 23,
     /// The same fault on several disks at once.
     Correlated = 25,
+    /// The process stood still.
+    Paused = 35,
+    /// The wall clock jumped, or goes at another rate.
+    ClockOff = 36,
     /// The process may open no more files.
     NoHandles = 39,
+    /// A packet was lost and sent again.
+    PacketLost = 65,
+    /// A packet took its time.
+    Delayed = 68,
+    /// Nothing passed in one direction for a while.
+    Clogged = 69,
+    /// Nothing passed any more, and nobody was told.
+    Severed = 71,
+    /// A bit of a request was another one.
+    Corrupted = 72,
+    /// A connection broke in the middle.
+    Reset = 73,
+    /// A peer that sends or reads a few thousand bytes a second.
+    SlowPeer = 74,
+    /// An answer that got lost after the store gave it.
+    AnswerLost = 75,
+    /// A connection was refused.
+    Refused = 76,
 }
 
 /// Numbers of the catalogue: disks from 0, nodes (N) from 32 on, connections (W) from 64 on.
@@ -68,7 +90,7 @@ pub const FAULT_NUMBERS: usize = 80;
 
 impl Fault {
     /// Every class with the name that reports show.
-    pub const ALL: [(Self, &'static str); 24] = [
+    pub const ALL: [(Self, &'static str); 35] = [
         (Self::LostUnsynced, "D1 lost unsynced"),
         (Self::TornWrite, "D2 torn write"),
         (Self::LostWrite, "D3 lost write"),
@@ -92,7 +114,18 @@ impl Fault {
         (Self::LostSize, "D22 lost size"),
         (Self::Vanished, "D23 vanished"),
         (Self::Correlated, "D25 correlated"),
+        (Self::Paused, "N3 pause"),
+        (Self::ClockOff, "N4 clock"),
         (Self::NoHandles, "N7 no handles"),
+        (Self::PacketLost, "W1 packet lost"),
+        (Self::Delayed, "W4 delay"),
+        (Self::Clogged, "W5 clog"),
+        (Self::Severed, "W7 severed"),
+        (Self::Corrupted, "W8 corrupt"),
+        (Self::Reset, "W9 reset"),
+        (Self::SlowPeer, "W10 slow peer"),
+        (Self::AnswerLost, "W11 answer lost"),
+        (Self::Refused, "W12 refused"),
     ];
 }
 

@@ -1,6 +1,7 @@
 //! A client of the store: turns requests into calls and calls into answers. It judges nothing.
 
 use super::body::{Delivery, Piece, Source, etag};
+use super::gateway::is_lost;
 use super::model::{Existence, Model};
 use super::plan::{BucketNumber, Condition, Request, Slot};
 use bytes::{Bytes, BytesMut};
@@ -130,6 +131,7 @@ pub fn attributes(value: u32) -> ObjectAttributes {
 pub async fn perform(store: &Store, seed: u64, call: &Call) -> Answer {
     match try_perform(store, seed, call).await {
         Ok(answer) => answer,
+        Err(error) if is_lost(&error) => Answer::Dropped,
         Err(error) => Answer::Error(error),
     }
 }

@@ -7,6 +7,7 @@ use super::life::{ANSWER_MAX, HEAL_MAX};
 use super::plan::{Condition, Request, Slot};
 use super::run::Run;
 use super::workloads::WHOLE;
+use crate::disk::Fault;
 use cluster::Node;
 use engine::object::{StoreError, StoreStatus};
 use std::time::Duration;
@@ -28,9 +29,15 @@ const CORE_BODY: u32 = 1 << 30;
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl Run {
+    /// The wall clock is set.
+    pub(super) fn jump(&mut self, seconds: i64) {
+        self.nemesis.counts.strike(Fault::ClockOff);
+        self.world.clock.jump(seconds);
+    }
+
     /// The process stands still; its timers are all due when it goes on.
     pub(super) async fn pause(&mut self, ms: u64) {
-        self.world.clock.jump(ms.div_ceil(1000) as i64);
+        self.nemesis.counts.strike(Fault::Paused);
         tokio::time::advance(Duration::from_millis(ms)).await;
     }
 

@@ -1,6 +1,6 @@
 //! One life of the store: it starts, serves steps, and dies or stops.
 
-use super::client::{Answer, Call, Store, bucket_name, key_name, perform, read};
+use super::client::{Answer, Call, Store, perform, read};
 use super::gateway::Gateway;
 use super::generator::Drawn;
 use super::judge::is_write;
@@ -9,7 +9,8 @@ use super::plan::{Condition, PlannedStep, Request, Slot, Step};
 use super::profile::Budget;
 use super::race::RACE_MAX;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
-use crate::random::mix;
+use crate::disk::Fault;
+use crate::random::{Random, mix};
 use cluster::Node;
 use engine::object::StoreError;
 use futures_util::future::join_all;
@@ -29,10 +30,6 @@ pub(super) const HEAL_MAX: Duration = Duration::from_secs(300);
 
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);
-
-/// Looks whether a store that just started takes writes, at most, and the time between them.
-const WRITABLE_LOOKS_MAX: u32 = 30;
-const WRITABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Objects that a check reads at once.
 const VERIFY_BURST: usize = 4;
@@ -55,7 +52,9 @@ impl Run {
         };
         self.log.event(&[2], || "started".to_owned());
         if self.profile.is_s3 {
-            let gateway = Gateway::new(node.store(), self.world.env(), self.tags.clone());
+            let (env, network) = (self.world.env(), self.network.clone());
+            network.iter().for_each(|network| network.reseed(Random::new(0, "calm"), false));
+            let gateway = Gateway::new(node.store(), env, self.tags.clone(), network);
             self.gateway = Some(Arc::new(gateway));
         }
         self.nemesis.begin_life();
@@ -88,17 +87,6 @@ impl Run {
         match &self.gateway {
             Some(gateway) => gateway.clone(),
             None => node.store(),
-        }
-    }
-
-    /// After a start that was cut off a disk may lack the newest roster: its copy of the metadata
-    /// is filled first. A store that stays closed fails the first write that nothing excuses.
-    async fn await_writable(&self, node: &Node) {
-        for _ in 0..WRITABLE_LOOKS_MAX {
-            match node.store().status().await {
-                Ok(status) if !status.writable => tokio::time::sleep(WRITABLE_PAUSE).await,
-                _ => return,
-            }
         }
     }
 
@@ -141,54 +129,6 @@ impl Run {
             Some(Drawn::Mend) => Some(self.nemesis.draw_mend()),
             None => self.ending.pop_front(),
         }
-    }
-
-    /// Finds out what the last life left open.
-    async fn settle(&mut self, node: &Node) -> Result<(), String> {
-        if self.tolerance().is_undecided {
-            return Ok(());
-        }
-        let store = self.store(node);
-        let unsure = |existence| existence == Existence::Unsure;
-        let buckets: Vec<_> = self.model.buckets.iter().map(|it| (*it.0, it.1.existence)).collect();
-        for (bucket, _) in buckets.into_iter().filter(|(_, existence)| unsure(*existence)) {
-            match store.head_bucket(bucket_name(bucket)).await {
-                Ok(_) => self.model.set_bucket(bucket, Existence::Live),
-                Err(StoreError::NoSuchBucket) => self.model.set_bucket(bucket, Existence::Gone),
-                Err(error) => self.failed("a bucket", &error)?,
-            }
-        }
-        for index in 0..self.model.uploads.len() {
-            let upload = &self.model.uploads[index];
-            if !unsure(upload.existence) {
-                continue;
-            }
-            let (slot, id) = (upload.slot, upload.id);
-            let head = store.head_upload(bucket_name(slot.bucket), key_name(slot.key), id);
-            match head.await {
-                Ok(_) => self.upload_is_live(index),
-                Err(StoreError::NoSuchUpload | StoreError::NoSuchBucket) => {
-                    self.model.uploads[index].existence = Existence::Gone;
-                }
-                Err(error) => self.failed("an upload", &error)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// K8: an upload that is still there was never completed.
-    fn upload_is_live(&mut self, index: usize) {
-        let upload = &mut self.model.uploads[index];
-        upload.existence = Existence::Live;
-        if let (slot, Some((value, _))) = (upload.slot, &upload.completed) {
-            let value = *value;
-            self.model.object(slot).rule_out(value);
-        }
-    }
-
-    fn failed(&self, what: &str, error: &StoreError) -> Result<(), String> {
-        let tolerance = self.tolerance();
-        if tolerance.reads_fail { Ok(()) } else { Err(format!("K19: {what} is unknown: {error}")) }
     }
 
     async fn step(&mut self, node: &Node, step: Step) -> Result<Option<End>, String> {
@@ -252,7 +192,7 @@ impl Run {
             Step::Core => self.core(node).await?,
             Step::Rest => self.rest(node).await?,
             Step::Confess => self.confess(node).await?,
-            Step::Jump(seconds) => self.world.clock.jump(seconds),
+            Step::Jump(seconds) => self.jump(seconds),
             Step::Verify => self.verify(node).await?,
             Step::Empty => self.empty(node).await?,
             Step::Tidy => self.tidy(node).await?,
@@ -352,6 +292,7 @@ impl Run {
             let is_lost = self.nemesis.random.chance(self.profile.lost_per_mille);
             if is_lost && is_write(&flight.call.request) && !matches!(answer, Answer::Hung) {
                 *answer = Answer::Lost;
+                self.nemesis.counts.strike(Fault::AnswerLost);
             }
         }
     }
@@ -372,7 +313,7 @@ impl Run {
                 if bytes.len() as u64 == size { Ok(()) } else { Err("K5: a short body".to_owned()) }
             }
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) if tolerance.reads_fail => Ok(()),
+            Ok(Err(_)) if tolerance.reads_fail || self.network.is_some() => Ok(()),
             Ok(Err(error)) => Err(format!("K5: an open object broke off: {error}")),
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`]
 //! (drawing one), [`scenes`] (written ones against bugs), [`world`] (machine and disks), [`client`]
-//! (asks), [`model`] and [`judge`] (what may be), [`nemesis`] (breaks disks within a budget),
+//! (asks), [`gateway`] (through S3), [`model`] and [`judge`] (what may be), [`nemesis`] (breaks disks within a budget),
 //! [`run`] and `life` (one sequence), [`batch`] (many), [`workloads`] and [`crashpoints`] (written
 //! ones, cut off everywhere), [`stored`] (sequences as files) and [`shrink`] (their core).
 
@@ -37,6 +37,7 @@ pub mod profile;
 pub mod race;
 pub mod run;
 pub mod scenes;
+mod settle;
 mod show;
 pub mod shrink;
 pub mod stored;

@@ -88,7 +88,11 @@ impl Nemesis {
     pub fn begin_life(&mut self) {
         self.began = Some(Instant::now());
         self.is_short = false;
-        self.bad.values_mut().for_each(|bad| bad.noticed_at = None);
+        self.rounds = 0;
+        for bad in self.bad.values_mut() {
+            // Rounds are counted anew.
+            (bad.noticed_at, bad.rounds) = (None, bad.rounds.map(|_| 0));
+        }
     }
 
     pub(super) fn noticed_at(&self) -> Option<Duration> {

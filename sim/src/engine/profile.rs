@@ -3,6 +3,7 @@
 
 use crate::disk::Timing;
 use crate::random::Random;
+use crate::socket::Weather;
 use cluster::NodeConfig;
 use engine::heal::HealConfig;
 use engine::journal::JournalConfig;
@@ -137,6 +138,12 @@ pub struct Profile {
     pub timing: Timing,
     /// The node.
     pub config: NodeConfig,
+    /// Connections that requests through S3 come by; `None` for calls.
+    pub weather: Option<Weather>,
+    /// Which year it is.
+    pub epoch: usize,
+    /// How much faster the wall clock goes than time, of a million; slower below 0.
+    pub drift_ppm: i64,
     /// Weight of times in which no files can be opened.
     pub short: u32,
 }
@@ -172,7 +179,8 @@ impl Profile {
     pub fn plain(disk_count: usize) -> Self {
         let mut profile = Self::draw(0, disk_count, Budget::Strict);
         (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
-        (profile.is_s3, profile.lost_per_mille) = (false, 0);
+        (profile.is_s3, profile.lost_per_mille, profile.weather) = (false, 0, None);
+        (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -242,9 +250,21 @@ impl Profile {
             timing: draw_timing(random),
             config: draw_config(random),
             short: if random.chance(200) { 1 + random.below(4) as u32 } else { 0 },
+            epoch: random.index(4),
+            drift_ppm: *random.pick(&[0, 0, 200, -200, 50_000, -50_000, 900_000]),
+            weather: random.chance(400).then(|| draw_weather(random)),
         };
         profile.config.meta.volume.open_files_max = *random.pick(&[2, 64, 1024]);
         profile
+    }
+}
+
+fn draw_weather(random: &mut Random) -> Weather {
+    Weather {
+        latency_ms_max: *random.pick(&[0, 0, 5, 300]),
+        trouble_per_mille: *random.pick(&[0, 20, 100, 400]),
+        slow_per_mille: *random.pick(&[0, 0, 50]),
+        refused_per_mille: *random.pick(&[0, 0, 50]),
     }
 }
 

@@ -21,6 +21,7 @@ use super::profile::{Profile, Shape};
 use super::world::World;
 use crate::disk::{Fault, FaultCounts, PowerLoss, SimDisk};
 use crate::random::Random;
+use crate::socket::Network;
 use engine::object::ObjectReader;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -32,8 +33,8 @@ use tokio::runtime::Builder;
 /// Steps after which a crash that waits for operations comes anyway.
 pub(super) const CRASH_PATIENCE: u32 = 6;
 
-/// Operations of disks that a sequence has at most.
-const OPERATIONS_MAX: u64 = 1_000_000;
+/// Operations of disks that a sequence has at most: hours of scrub beside connections that hang.
+const OPERATIONS_MAX: u64 = 5_000_000;
 
 /// How a sequence is run.
 #[derive(Clone, Debug)]
@@ -170,6 +171,8 @@ pub(super) struct Run {
     pub(super) gateway: Option<Arc<Gateway>>,
     /// What S3 calls the values.
     pub(super) tags: Tags,
+    /// What requests through S3 come by, if not by calls.
+    pub(super) network: Option<Network>,
     /// What the power takes when this process dies.
     pub(super) loss: Option<PowerLoss>,
     /// The key that the requests in flight meet on, if they do.
@@ -214,6 +217,7 @@ impl Run {
             held: VecDeque::new(),
             gateway: None,
             tags: Tags::default(),
+            network: profile.weather.filter(|_| profile.is_s3).map(Network::new),
             loss: None,
             race: None,
             cuts: VecDeque::new(),
@@ -230,6 +234,10 @@ impl Run {
         self.counts.steps += 1;
         self.log.event(&[3], || planned.step.to_string());
         self.nemesis.random = Random::new(planned.salt, "nemesis");
+        if let Some(network) = &self.network {
+            let is_wild = matches!(planned.step, Step::Requests(_) | Step::Race(_));
+            network.reseed(Random::new(planned.salt, "network"), is_wild);
+        }
         for (index, disk) in self.world.disks.iter().enumerate() {
             disk.reseed(Random::new(planned.salt ^ ((index as u64) << 32), "disk"));
         }
@@ -268,14 +276,17 @@ impl Run {
         machine.kill_at(self.planned.as_ref().map_or(OPERATIONS_MAX, |planned| planned.at));
         let life = async {
             let begin = tokio::time::Instant::now();
+            self.world.clock.begin_life();
             let end = tokio::select! {
                 biased;
                 () = machine.died(process) => Ok(End::Died),
                 end = self.serve() => end,
             };
-            (end, begin.elapsed().as_millis() as u64)
+            (end, begin.elapsed())
         };
-        let (end, elapsed_ms) = runtime.block_on(life);
+        let (end, elapsed) = runtime.block_on(life);
+        self.world.clock.end_life(elapsed);
+        let elapsed_ms = elapsed.as_millis() as u64;
         // What a dead process says does not count.
         let end = if machine.incarnation() == process { end } else { Ok(End::Died) };
         if machine.steps() >= OPERATIONS_MAX {
@@ -442,6 +453,7 @@ fn finish(mut run: Run) -> Outcome {
     run.counts.sequences = 1;
     run.counts.faults = run.world.counts();
     run.counts.faults.add(&run.nemesis.counts);
+    run.network.iter().for_each(|network| run.counts.faults.add(&network.counts()));
     run.counts.disk_operations = run.world.machine.steps();
     run.counts.idle = u64::from(run.counts.faults.effective_total() == 0);
     let digests = run.world.disks.iter().map(crate::disk::SimDisk::digest);

@@ -16,6 +16,7 @@ use super::plan::{PlannedStep, Step};
 use super::profile::{Budget, Profile};
 use super::run::{Options, Outcome, run_planned, run_seed};
 use crate::disk::Timing;
+use crate::socket::Weather;
 use anyhow::{Context, ensure};
 use cluster::NodeConfig;
 use engine::heal::HealConfig;
@@ -79,6 +80,12 @@ struct Setting {
     is_s3: bool,
     #[serde(default)]
     lost_per_mille: u32,
+    #[serde(default)]
+    weather: Option<Weather>,
+    #[serde(default)]
+    epoch: usize,
+    #[serde(default)]
+    drift_ppm: i64,
     #[serde(default = "many")]
     open_files_max: usize,
 }
@@ -122,6 +129,9 @@ impl Setting {
             scrub_rate_min: heal.scrub_rate_min,
             is_s3,
             lost_per_mille,
+            weather: plan.profile.weather,
+            epoch: plan.profile.epoch,
+            drift_ppm: plan.profile.drift_ppm,
             open_files_max: meta.volume.open_files_max,
         }
     }
@@ -155,8 +165,20 @@ impl Setting {
         };
         let (margin, budget) = (self.margin, self.budget);
         let (yield_per_mille, timing, is_s3) = (self.yield_per_mille, self.timing, self.is_s3);
-        let lost_per_mille = self.lost_per_mille;
-        Profile { margin, budget, yield_per_mille, timing, config, is_s3, lost_per_mille, ..plain }
+        let (lost_per_mille, weather) = (self.lost_per_mille, self.weather);
+        Profile {
+            margin,
+            budget,
+            yield_per_mille,
+            timing,
+            config,
+            is_s3,
+            lost_per_mille,
+            weather,
+            epoch: self.epoch,
+            drift_ppm: self.drift_ppm,
+            ..plain
+        }
     }
 }
 

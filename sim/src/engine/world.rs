@@ -7,27 +7,74 @@ use cluster::Node;
 use engine::disks::DiskAt;
 use engine::env::{Clock, Env, Rng};
 use engine::object::StoreError;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// Nanoseconds that the wall clock shows at the beginning.
-const EPOCH_NANOS: u64 = 1_700_000_000_000_000_000;
+/// Nanoseconds that the wall clock may show at the beginning: 2001, 2023, just before 2038, 2096.
+const EPOCHS: [u64; 4] = [
+    1_000_000_000_000_000_000,
+    1_700_000_000_000_000_000,
+    2_147_483_600_000_000_000,
+    4_000_000_000_000_000_000,
+];
 
-/// A wall clock that goes on a little whenever it is read, and jumps when it is told to.
+#[derive(Default)]
+struct Hands {
+    nanos: u64,
+    /// How much faster it goes than time, of a million; slower below 0.
+    drift_ppm: i64,
+    /// When the life that runs began, on its runtime's clock.
+    began: Option<Instant>,
+}
+
+impl Hands {
+    /// Nanoseconds that it shows for so long.
+    fn stretch(&self, time: Duration) -> u64 {
+        let nanos = i128::try_from(time.as_nanos()).unwrap_or_default();
+        let stretched = nanos + nanos * i128::from(self.drift_ppm) / 1_000_000;
+        u64::try_from(stretched).unwrap_or_default()
+    }
+}
+
+/// A wall clock that goes with time, or faster, or slower, on a little whenever it is read, and jumps
+/// when it is told to.
 #[derive(Clone)]
-pub struct SimClock(Arc<AtomicU64>);
+pub struct SimClock(Arc<Mutex<Hands>>);
 
 impl SimClock {
+    fn new(epoch: u64, drift_ppm: i64) -> Self {
+        Self(Arc::new(Mutex::new(Hands { nanos: epoch, drift_ppm, began: None })))
+    }
+
+    fn hands(&self) -> MutexGuard<'_, Hands> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Jumps so many seconds.
     pub fn jump(&self, seconds: i64) {
-        let now = self.0.load(Ordering::Relaxed);
-        self.0.store(now.saturating_add_signed(seconds * 1_000_000_000), Ordering::Relaxed);
+        let mut hands = self.hands();
+        hands.nanos = hands.nanos.saturating_add_signed(seconds * 1_000_000_000);
+    }
+
+    /// A life begins.
+    pub fn begin_life(&self) {
+        self.hands().began = Some(Instant::now());
+    }
+
+    /// It ended after so long.
+    pub fn end_life(&self, time: Duration) {
+        let mut hands = self.hands();
+        hands.nanos += hands.stretch(time);
+        hands.began = None;
     }
 }
 
 impl Clock for SimClock {
     fn unix_nanos(&self) -> u64 {
-        self.0.fetch_add(1_000_003, Ordering::Relaxed)
+        let mut hands = self.hands();
+        hands.nanos += 1_000_003;
+        hands.nanos + hands.began.map_or(0, |began| hands.stretch(began.elapsed()))
     }
 }
 
@@ -62,7 +109,7 @@ impl World {
     /// A machine with blank disks.
     pub fn new(seed: u64, profile: &Profile) -> Self {
         let machine = Machine::default();
-        let clock = SimClock(Arc::new(AtomicU64::new(EPOCH_NANOS)));
+        let clock = SimClock::new(EPOCHS[profile.epoch % EPOCHS.len()], profile.drift_ppm);
         let rng = Arc::new(SimRng(Mutex::new(Random::new(seed, "ids"))));
         let mut world = Self {
             seed,

@@ -5,17 +5,21 @@
 //! - G1: a body that broke off is never acknowledged.
 //! - G2: times of modification are not told: S3 has them in seconds, and not for every answer.
 
+mod door;
 mod tags;
 mod uploads;
 mod wire;
 
+pub use door::is_lost;
 pub use tags::Tags;
 
 use super::client::attributes;
 use crate::http::connection::RequestBody;
 use crate::http::sign::sha256_hex;
 use crate::http::xml;
+use crate::socket::Network;
 use bytes::{Bytes, BytesMut};
+use door::{AnswerBody, Door};
 use engine::object::{
     Body, BodyError, BodySource, BucketInfo, BucketName, ByteStream, Clock, CompleteRequest,
     CreateUploadRequest, ETag, Env, ListEntry, ListPage, ListRequest, ObjectInfo, ObjectKey,
@@ -34,11 +38,11 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, broken_off, header};
+use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, UNSIGNED, header, refusal};
 
 /// See the module.
 pub struct Gateway {
-    service: Arc<Service>,
+    door: Arc<Door>,
     /// For what S3 has no request.
     inner: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
@@ -111,18 +115,24 @@ impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Announced
 }
 
 impl Gateway {
-    /// The protocol in front of a store.
-    pub fn new(inner: Arc<dyn ObjectStore>, env: Env, tags: Tags) -> Self {
+    /// The protocol in front of a store, behind a network if there is one.
+    pub fn new(
+        inner: Arc<dyn ObjectStore>,
+        env: Env,
+        tags: Tags,
+        network: Option<Network>,
+    ) -> Self {
         let [access_key, secret_key] = [ACCESS_KEY, SECRET_KEY].map(str::to_owned);
         let mut config = S3Config::new(Credentials { access_key, secret_key });
         config.region = Some(REGION.to_owned());
         config.part_size_min = 1;
         let clock = env.clock.clone();
-        Self { service: Service::new(config, inner.clone(), env), inner, clock, tags }
+        let door = Arc::new(Door::new(Service::new(config, inner.clone(), env), network));
+        Self { door, inner, clock, tags }
     }
 
     async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, StoreError> {
-        request.send(&self.service, &*self.clock).await
+        request.send(&self.door, &*self.clock).await
     }
 
     /// Sends a body; returns its number, its length and the answer (G1).
@@ -140,7 +150,7 @@ impl Gateway {
         }
         let hash = match len % 2 {
             0 if gathered.failure.is_none() => sha256_hex(&bytes),
-            _ => "UNSIGNED-PAYLOAD".to_owned(),
+            _ => UNSIGNED.to_owned(),
         };
         let whole_len = match gathered.failure {
             Some(_) => announced.unwrap_or_default().max(len + 1),
@@ -153,6 +163,7 @@ impl Gateway {
             (Some(_), Ok(_)) => Err(StoreError::Corrupt("a broken body was acknowledged".into())),
             // A refusal before the body counts as such.
             (Some(error), Err(StoreError::Corrupt(_))) => Err(StoreError::Body(error)),
+            (Some(error), Err(refusal)) if is_lost(&refusal) => Err(StoreError::Body(error)),
             (Some(_), Err(refusal)) => Err(refusal),
         }
     }
@@ -188,22 +199,22 @@ impl Gateway {
         key: ObjectKey,
     ) -> Result<Box<dyn ObjectReader>, StoreError> {
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
-        let (head, body) = get.ask(&self.service, &*self.clock).await.into_parts();
-        if head.status != StatusCode::OK {
-            let body = body.collect().await.map_err(|error| broken_off(&error))?.to_bytes();
-            return Err(Incoming { status: head.status, headers: head.headers, body }.error());
+        let answer = get.ask(&self.door, &*self.clock).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(refusal(answer).await);
         }
+        let (head, body): (_, AnswerBody) = answer.into_parts();
         let size = header(&head.headers, "content-length").parse();
         let size = size.map_err(|_| StoreError::Corrupt("an answer without its length".into()))?;
         let info = self.info(&key, &head.headers, size);
         let frames = BodyStream::new(body).filter_map(|frame| async {
             match frame {
                 Ok(frame) => frame.into_data().ok().map(Ok),
-                Err(error) => Some(Err(broken_off(&error))),
+                Err(error) => Some(Err(error)),
             }
         });
         let range = Ranged {
-            service: self.service.clone(),
+            door: self.door.clone(),
             clock: self.clock.clone(),
             path: (bucket, key),
             tag: header(&head.headers, "etag").to_owned(),
@@ -282,7 +293,7 @@ fn unreadable(error: &dyn std::fmt::Display) -> StoreError {
 
 /// How a part of an open object is asked for.
 struct Ranged {
-    service: Arc<Service>,
+    door: Arc<Door>,
     clock: Arc<dyn Clock>,
     path: (BucketName, ObjectKey),
     tag: String,
@@ -294,7 +305,7 @@ impl Ranged {
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
         let get = get.header("range", &bytes).header("if-match", &self.tag);
-        let answer = get.send(&self.service, &*self.clock).await?;
+        let answer = get.send(&self.door, &*self.clock).await?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT => Ok(answer.body),
             status => Err(StoreError::Corrupt(format!("{status} for a range"))),

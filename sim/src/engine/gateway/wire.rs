@@ -1,6 +1,7 @@
 //! Requests as S3 has them, signed, and answers as the store's own errors: what a client's library
 //! does. Written apart from the server's parsers, so that the two check each other.
 
+use super::door::{AnswerBody, Door, is_troubled, lost};
 use crate::http::connection::RequestBody;
 use crate::http::sign::{Signer, Unsigned, encode_path, encode_query, sha256_hex};
 use crate::http::xml;
@@ -8,14 +9,14 @@ use bytes::Bytes;
 use engine::object::{Clock, StoreError, WriteCondition};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use s3api::Service;
-use s3api::access::RecordedBody;
-use std::sync::Arc;
 
 /// Names that all requests go by.
 pub(super) const ACCESS_KEY: &str = "simulator";
 pub(super) const SECRET_KEY: &str = "simulator-secret";
 pub(super) const REGION: &str = "us-east-1";
+
+/// In the place of the hash of a body that is not signed.
+pub(super) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// A request before it is signed.
 pub(super) struct Outgoing<'a> {
@@ -100,25 +101,35 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Sends it; the body of the answer is yet to come.
+    ///
+    /// # Errors
+    /// When there is no answer.
     pub(super) async fn ask(
         self,
-        service: &Arc<Service>,
+        door: &Door,
         clock: &dyn Clock,
-    ) -> Response<RecordedBody> {
-        service.clone().handle(self.sign(clock)).await
+    ) -> Result<Response<AnswerBody>, StoreError> {
+        let is_signed = self.payload_hash != UNSIGNED;
+        door.ask(self.sign(clock), is_signed).await
     }
 
     /// Sends it and takes the whole answer; one that says no is an error.
-    pub(super) async fn send(
-        self,
-        service: &Arc<Service>,
-        clock: &dyn Clock,
-    ) -> Result<Incoming, StoreError> {
-        let (head, body) = self.ask(service, clock).await.into_parts();
-        let body = body.collect().await;
-        let body = body.map_err(|error| broken_off(&error))?.to_bytes();
-        let answer = Incoming { status: head.status, headers: head.headers, body };
-        if answer.status.is_success() { Ok(answer) } else { Err(answer.error()) }
+    pub(super) async fn send(self, door: &Door, clock: &dyn Clock) -> Result<Incoming, StoreError> {
+        let answer = self.ask(door, clock).await?;
+        match answer.status().is_success() {
+            true => Incoming::of(answer).await,
+            false => Err(refusal(answer).await),
+        }
+    }
+}
+
+/// What an answer means that says no.
+pub(super) async fn refusal(answer: Response<AnswerBody>) -> StoreError {
+    let is_troubled = is_troubled(&answer);
+    match Incoming::of(answer).await {
+        Ok(_) if is_troubled => lost(),
+        Ok(incoming) => incoming.error(),
+        Err(error) => error,
     }
 }
 
@@ -127,6 +138,12 @@ pub(super) fn broken_off(error: &impl std::fmt::Display) -> StoreError {
 }
 
 impl Incoming {
+    async fn of(answer: Response<AnswerBody>) -> Result<Self, StoreError> {
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Self { status: head.status, headers: head.headers, body })
+    }
+
     pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
