@@ -143,6 +143,7 @@ impl Generator {
                     let condition = self.condition_in_race(model, slot);
                     Request::Complete { upload, condition, value: self.fresh() }
                 }
+                (7, Some(upload)) => self.raced_part(profile, model, upload),
                 (2, Some(upload)) if !is_dropped => {
                     is_dropped = true;
                     Request::Abort(upload)
@@ -165,6 +166,14 @@ impl Generator {
             racers.push((request, is_impatient.then(|| self.random.below(20) as u32)));
         }
         racers
+    }
+
+    /// A part that replaces one which a completion in the same race names.
+    fn raced_part(&mut self, profile: &Profile, model: &Model, upload: usize) -> Request {
+        let number = model.uploads[upload].parts.keys().next().copied().unwrap_or(1);
+        let piece = self.piece(profile);
+        let delivery = self.delivery(profile, piece.len);
+        Request::PutPart { upload, number, piece, delivery }
     }
 
     /// Half of the racing writes are bound to what was there, or to what another one writes.

@@ -1,7 +1,7 @@
 //! The judge of races: requests that met on one key are judged together, by whether any order of
 //! them explains every answer (K2).
 
-use super::body::etag;
+use super::body::{Piece, etag};
 use super::client::{Answer, Call, key_name};
 use super::judge::{Judge, Verdict, broken, effect_of, is_write};
 use super::model::{Effect, Existence, ObjectModel, ObjectState};
@@ -51,11 +51,14 @@ impl Judge<'_> {
         let (now, pending) = self.model.object(slot).parts();
         let mut race: Vec<Raced> = pending.iter().map(|effect| perhaps(*effect, 0)).collect();
         race.extend(racers.iter().zip(&said).filter_map(|(racer, said)| raced(racer, *said)));
+        let part = raced_part(racers);
+        let known = part.and_then(|number| self.known_part(upload, number));
+        let known = known.map_or(0, |piece| piece.body);
         let existence = upload.map_or(Existence::Gone, |index| self.model.uploads[index].existence);
-        let alive: &[bool] = match existence {
-            Existence::Live => &[true],
-            Existence::Gone => &[false],
-            Existence::Unsure => &[false, true],
+        let alive: &[Option<u32>] = match existence {
+            Existence::Live => &[Some(known)],
+            Existence::Gone => &[None],
+            Existence::Unsure => &[None, Some(known)],
         };
         let initial: BTreeSet<RaceState> =
             now.iter().flat_map(|state| alive.iter().map(|alive| (*state, *alive))).collect();
@@ -92,12 +95,14 @@ impl Judge<'_> {
             }
         }
         if let Some(index) = upload {
-            let alive: BTreeSet<bool> = after.iter().map(|(_, is_there)| *is_there).collect();
-            self.model.uploads[index].existence = match (alive.contains(&true), alive.len()) {
-                (true, 1) => Existence::Live,
-                (false, _) => Existence::Gone,
-                _ => Existence::Unsure,
+            let parts: BTreeSet<u32> = after.iter().filter_map(|(_, part)| *part).collect();
+            let is_gone = after.iter().any(|(_, part)| part.is_none());
+            self.model.uploads[index].existence = match (parts.is_empty(), is_gone) {
+                (true, _) => Existence::Gone,
+                (false, false) => Existence::Live,
+                (false, true) => Existence::Unsure,
             };
+            self.settle_part(index, &parts, racers);
         }
     }
 
@@ -112,8 +117,8 @@ impl Judge<'_> {
         let wrong = |text: &str| Err(format!("{text}: {request}"));
         Ok(match (request, racer.answer) {
             (_, Answer::Hung) => return wrong("K9: no answer"),
-            (_, Answer::Died | Answer::Lost | Answer::Dropped) => self.perhaps(racer.call),
-            (_, Answer::Error(error)) => self.refusal_in_race(racer, error)?,
+            (_, Answer::Died | Answer::Lost | Answer::Dropped) => self.perhaps(racer.call, racers),
+            (_, Answer::Error(error)) => self.refusal_in_race(racer, error, racers)?,
             (Request::Put { .. }, Answer::Written(outcome)) => {
                 let Some((_, effect)) = effect_of(racer.call, self.model) else {
                     return wrong("K1: nothing was to be written");
@@ -127,13 +132,19 @@ impl Judge<'_> {
             }
             (Request::Complete { .. }, Answer::Written(_)) => match racer.call.completion() {
                 Some((value, _)) => {
-                    let condition = condition_of(request);
-                    Said::This(Needs::Holds(condition), Some(Some(*value)), UploadPart::Ends)
+                    let needs = Needs::Holds(condition_of(request));
+                    Said::This(needs, Some(Some(*value)), end_of(racer.call, racers))
                 }
                 None => return wrong("K8: nothing was to be completed"),
             },
             (Request::Delete { condition, .. }, _) => {
                 Said::This(Needs::Holds(*condition), Some(None), UploadPart::None)
+            }
+            (Request::PutPart { number, piece, .. }, Answer::Part(part)) => {
+                if part.etag != etag(piece.body) || part.size != u64::from(piece.len) {
+                    return Err(format!("K8: part {number} was written as {part:?}"));
+                }
+                Said::This(Needs::Nothing, None, UploadPart::Sets(piece.body))
             }
             (Request::Abort(_), _) => Said::This(Needs::Nothing, None, UploadPart::Ends),
             (Request::Get { .. }, Answer::Object(info, offset, bytes)) => {
@@ -152,20 +163,27 @@ impl Judge<'_> {
         })
     }
 
-    fn perhaps(&self, call: &Call) -> Said {
+    fn perhaps(&self, call: &Call, racers: &[Racer<'_>]) -> Said {
         let upload = match call.request {
-            Request::Complete { .. } | Request::Abort(_) => UploadPart::Ends,
+            Request::Complete { .. } => end_of(call, racers),
+            Request::Abort(_) => UploadPart::Ends,
+            Request::PutPart { piece, .. } => UploadPart::Sets(piece.body),
             _ => UploadPart::None,
         };
         match (effect_of(call, self.model), &call.request) {
             (Some((_, effect)), _) => Said::Perhaps(effect, upload),
             // It leaves the object alone.
-            (None, Request::Abort(_)) => Said::Perhaps(NO_EFFECT, upload),
+            (None, Request::Abort(_) | Request::PutPart { .. }) => Said::Perhaps(NO_EFFECT, upload),
             (None, _) => Said::Nothing,
         }
     }
 
-    fn refusal_in_race(&mut self, racer: &Racer<'_>, error: &StoreError) -> Result<Said, String> {
+    fn refusal_in_race(
+        &mut self,
+        racer: &Racer<'_>,
+        error: &StoreError,
+        racers: &[Racer<'_>],
+    ) -> Result<Said, String> {
         let call = racer.call;
         let request = &call.request;
         Ok(match (error, request) {
@@ -175,7 +193,7 @@ impl Judge<'_> {
                     false => self.tolerance.reads_fail,
                 };
                 match is_tolerated {
-                    true if is_write(request) => self.perhaps(call),
+                    true if is_write(request) => self.perhaps(call, racers),
                     true => Said::Nothing,
                     false => {
                         return Err(format!("K19: {request} failed without a reason: {error}"));
@@ -183,9 +201,15 @@ impl Judge<'_> {
                 }
             }
             (StoreError::NoSuchKey, Request::Get { .. } | Request::Head(_)) => seen(None),
-            (StoreError::NoSuchUpload, Request::Complete { .. } | Request::Abort(_)) => {
-                Said::This(Needs::Nothing, None, UploadPart::IsGone)
+            (StoreError::InvalidPart { .. }, Request::Complete { .. })
+                if let UploadPart::EndsWith(body) = end_of(call, racers) =>
+            {
+                Said::This(Needs::Nothing, None, UploadPart::Lacks(body))
             }
+            (
+                StoreError::NoSuchUpload,
+                Request::Complete { .. } | Request::Abort(_) | Request::PutPart { .. },
+            ) => Said::This(Needs::Nothing, None, UploadPart::IsGone),
             (StoreError::PreconditionFailed | StoreError::NoSuchKey, _) => {
                 Said::This(Needs::Fails(condition_of(request)), None, UploadPart::None)
             }
@@ -195,6 +219,39 @@ impl Judge<'_> {
                 Said::Nothing
             }
         })
+    }
+
+    /// What an upload has as a part.
+    fn known_part(&self, upload: Option<usize>, number: u16) -> Option<Piece> {
+        let states = self.model.uploads.get(upload?)?.parts.get(&number)?;
+        states.iter().next().copied().flatten()
+    }
+
+    /// What the raced part of an upload may be after the race.
+    fn settle_part(&mut self, upload: usize, bodies: &BTreeSet<u32>, racers: &[Racer<'_>]) {
+        let Some(number) = raced_part(racers) else { return };
+        let known = self.known_part(Some(upload), number);
+        let sent = racers.iter().filter_map(|racer| match racer.call.request {
+            Request::PutPart { piece, .. } => Some((piece, racer.answer)),
+            _ => None,
+        });
+        let mut states = BTreeSet::new();
+        for (piece, answer) in sent {
+            // One whose client went away may still come.
+            if bodies.contains(&piece.body) || matches!(answer, Answer::Dropped) {
+                states.insert(Some(piece));
+            }
+        }
+        states.extend(known.filter(|piece| bodies.contains(&piece.body)).map(Some));
+        if bodies.contains(&0) {
+            states.insert(None);
+        }
+        let parts = &mut self.model.uploads[upload].parts;
+        // What was not certain before is not now.
+        states.extend(parts.get(&number).filter(|before| before.len() > 1).into_iter().flatten());
+        if !states.is_empty() {
+            parts.insert(number, states);
+        }
     }
 
     /// The value that an object shows, whose metadata are right.
@@ -262,9 +319,27 @@ fn condition_of(request: &Request) -> Condition {
 /// The upload that a request is about.
 pub fn upload_of(request: &Request) -> Option<usize> {
     match request {
-        Request::Complete { upload, .. } | Request::Abort(upload) => Some(*upload),
+        Request::Complete { upload, .. }
+        | Request::Abort(upload)
+        | Request::PutPart { upload, .. } => Some(*upload),
         _ => None,
     }
+}
+
+/// The part that is written in a race: one number.
+fn raced_part(racers: &[Racer<'_>]) -> Option<u16> {
+    racers.iter().find_map(|racer| match racer.call.request {
+        Request::PutPart { number, .. } => Some(number),
+        _ => None,
+    })
+}
+
+/// How a completion ends its upload: with the raced part as it names it, if it does.
+fn end_of(call: &Call, racers: &[Racer<'_>]) -> UploadPart {
+    let Some(number) = raced_part(racers) else { return UploadPart::Ends };
+    let Some((_, parts)) = call.completion() else { return UploadPart::Ends };
+    let named = parts.iter().find(|(named, _)| *named == number);
+    named.map_or(UploadPart::Ends, |(_, piece)| UploadPart::EndsWith(piece.body))
 }
 
 fn perhaps(effect: Effect, begin: u64) -> Raced {
@@ -290,9 +365,13 @@ fn raced(racer: &Racer<'_>, said: Said) -> Option<Raced> {
 fn anything(initial: &BTreeSet<RaceState>, race: &[Raced]) -> BTreeSet<RaceState> {
     let mut states: BTreeSet<ObjectState> = initial.iter().map(|(state, _)| *state).collect();
     states.extend(race.iter().filter_map(|raced| raced.leaves));
-    let mut alive: BTreeSet<bool> = initial.iter().map(|(_, is_there)| *is_there).collect();
-    if race.iter().any(|raced| raced.upload == UploadPart::Ends) {
-        alive.insert(false);
+    let mut alive: BTreeSet<Option<u32>> = initial.iter().map(|(_, upload)| *upload).collect();
+    for raced in race {
+        match raced.upload {
+            UploadPart::Ends | UploadPart::EndsWith(_) => alive.insert(None),
+            UploadPart::Sets(body) => alive.insert(Some(body)),
+            _ => false,
+        };
     }
     states.iter().flat_map(|state| alive.iter().map(|alive| (*state, *alive))).collect()
 }

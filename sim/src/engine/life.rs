@@ -409,9 +409,9 @@ fn slot_of(requests: &[(Request, Option<u32>)], model: &Model) -> Option<Slot> {
         | Request::Delete { slot, .. }
         | Request::Get { slot, .. }
         | Request::Head(slot) => Some(*slot),
-        Request::Complete { upload, .. } | Request::Abort(upload) => {
-            model.uploads.get(*upload).map(|upload| upload.slot)
-        }
+        Request::Complete { upload, .. }
+        | Request::Abort(upload)
+        | Request::PutPart { upload, .. } => model.uploads.get(*upload).map(|upload| upload.slot),
         _ => None,
     })
 }

@@ -38,6 +38,12 @@ pub enum UploadPart {
     None,
     /// It is there, and then no more.
     Ends,
+    /// It is there with that body as its raced part, and then no more.
+    EndsWith(u32),
+    /// It is there, and its raced part is another one than that body.
+    Lacks(u32),
+    /// It is there, and that body becomes its raced part.
+    Sets(u32),
     /// It is there, and stays.
     IsThere,
     /// It is gone.
@@ -59,8 +65,9 @@ pub struct Raced {
     pub upload: UploadPart,
 }
 
-/// What the key is, and whether the upload is there.
-pub type RaceState = (ObjectState, bool);
+/// What the key is, and which body the raced part of the upload has: 0 for none, `None` when the
+/// upload is gone.
+pub type RaceState = (ObjectState, Option<u32>);
 
 fn holds(condition: Condition, state: ObjectState) -> bool {
     super::model::Effect { result: None, condition }.holds(state)
@@ -68,21 +75,24 @@ fn holds(condition: Condition, state: ObjectState) -> bool {
 
 impl Raced {
     /// The state after it, if it can take effect in that one.
-    fn apply(&self, (object, is_there): RaceState) -> Option<RaceState> {
+    fn apply(&self, (object, upload): RaceState) -> Option<RaceState> {
         let is_possible = match self.needs {
             Needs::Nothing => true,
             Needs::Is(wanted) => object == wanted,
             Needs::Holds(condition) => holds(condition, object),
             Needs::Fails(condition) => !holds(condition, object),
         };
-        let is_there_after = match (self.upload, is_there) {
-            (UploadPart::None, is_there) => is_there,
-            (UploadPart::Ends, true) => false,
-            (UploadPart::IsThere, true) => true,
-            (UploadPart::IsGone, false) => false,
+        let upload_after = match (self.upload, upload) {
+            (UploadPart::None, upload) => upload,
+            (UploadPart::Ends, Some(_)) => None,
+            (UploadPart::EndsWith(wanted), Some(part)) if part == wanted => None,
+            (UploadPart::Lacks(wanted), Some(part)) if part != wanted => upload,
+            (UploadPart::Sets(part), Some(_)) => Some(part),
+            (UploadPart::IsThere, Some(_)) => upload,
+            (UploadPart::IsGone, None) => None,
             _ => return None,
         };
-        is_possible.then(|| (self.leaves.unwrap_or(object), is_there_after))
+        is_possible.then(|| (self.leaves.unwrap_or(object), upload_after))
     }
 }
 
@@ -165,7 +175,7 @@ mod tests {
     }
 
     fn states(states: &[ObjectState]) -> BTreeSet<RaceState> {
-        states.iter().map(|state| (*state, false)).collect()
+        states.iter().map(|state| (*state, None)).collect()
     }
 
     #[test]
@@ -187,9 +197,23 @@ mod tests {
             Raced { upload: UploadPart::Ends, ..raced(1, Some(5), Needs::Nothing, Some(Some(7))) };
         let drop = Raced { upload: UploadPart::Ends, ..raced(2, Some(6), Needs::Nothing, None) };
         let late = Raced { upload: UploadPart::IsGone, ..drop };
-        let initial = BTreeSet::from([(None, true)]);
+        let initial = BTreeSet::from([(None, Some(0))]);
         assert!(outcomes(&initial, &[complete, drop]).is_empty());
-        assert_eq!(outcomes(&initial, &[complete, late]), BTreeSet::from([(Some(7), false)]));
+        assert_eq!(outcomes(&initial, &[complete, late]), BTreeSet::from([(Some(7), None)]));
+    }
+
+    #[test]
+    fn a_part_that_comes_before_the_end_makes_it_fail() {
+        let part = Raced { upload: UploadPart::Sets(9), ..raced(1, Some(5), Needs::Nothing, None) };
+        let with = |upload| Raced { upload, ..raced(2, Some(6), Needs::Nothing, Some(Some(7))) };
+        let initial = BTreeSet::from([(None, Some(3))]);
+        // It was answered, so it came while the upload was there: then the end does not have it.
+        assert!(outcomes(&initial, &[part, with(UploadPart::EndsWith(3))]).is_empty());
+        let refused = Raced { leaves: None, ..with(UploadPart::Lacks(3)) };
+        assert_eq!(outcomes(&initial, &[part, refused]), BTreeSet::from([(None, Some(9))]));
+        let unknown = Raced { end: None, ..part };
+        let ended = outcomes(&initial, &[unknown, with(UploadPart::EndsWith(3))]);
+        assert_eq!(ended, BTreeSet::from([(Some(7), None)]));
     }
 
     fn any_condition() -> impl Strategy<Value = Condition> {
@@ -226,7 +250,7 @@ mod tests {
             race in proptest::collection::vec(any_raced(), 1..6),
             initial in proptest::collection::btree_set(any_state(), 1..3),
         ) {
-            let initial: BTreeSet<RaceState> = initial.into_iter().map(|it| (it, false)).collect();
+            let initial: BTreeSet<RaceState> = initial.into_iter().map(|it| (it, None)).collect();
             let is_found = !outcomes(&initial, &race).is_empty();
             prop_assert_eq!(second_opinion(&initial, &race), Some(is_found));
         }
