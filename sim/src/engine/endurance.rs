@@ -3,7 +3,7 @@
 
 use super::body::Piece;
 use super::client::{Answer, Call, perform};
-use super::life::{ANSWER_MAX, HEAL_MAX};
+use super::life::ANSWER_MAX;
 use super::plan::{Condition, Request, Slot};
 use super::run::Run;
 use super::workloads::WHOLE;
@@ -97,7 +97,7 @@ impl Run {
             if is_ready && self.nemesis.is_noticed() && begin.elapsed() > DEMOTION_MAX {
                 return Ok(());
             }
-            if begin.elapsed() > HEAL_MAX {
+            if begin.elapsed() > self.heal_max() {
                 let all = self.nemesis.describe(&status);
                 return Err(format!("K10: the disks that are left are no store: {all}"));
             }
@@ -118,7 +118,7 @@ impl Run {
             let answer = asking.await.unwrap_or(Answer::Hung);
             match &answer {
                 // The loss of a copy of the metadata may be noticed only now.
-                Answer::Error(StoreError::Unavailable(_)) if begin.elapsed() < HEAL_MAX => {
+                Answer::Error(StoreError::Unavailable(_)) if begin.elapsed() < self.heal_max() => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Answer::Error(error) => {
@@ -162,7 +162,7 @@ impl Run {
     async fn await_rounds(&mut self, node: &Node) -> bool {
         let begin = tokio::time::Instant::now();
         let mut first = None;
-        while begin.elapsed() < HEAL_MAX {
+        while begin.elapsed() < self.heal_max() {
             let Ok(status) = node.store().status().await else { return false };
             let rounds = status.scrub.rounds;
             if rounds >= *first.get_or_insert(rounds) + 2 && self.nemesis.is_noticed() {
@@ -199,7 +199,7 @@ impl Run {
             let status = status.map_err(|error| format!("K11: no status: {error}"))?;
             match self.untidy(&status) {
                 None => return Ok(()),
-                Some(reason) if begin.elapsed() > HEAL_MAX => return Err(reason),
+                Some(reason) if begin.elapsed() > self.heal_max() => return Err(reason),
                 Some(_) => {}
             }
         }

@@ -28,7 +28,7 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 24] = [
+pub const ENGINE_HUNTS: [EngineHunt; 23] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -42,7 +42,6 @@ pub const ENGINE_HUNTS: [EngineHunt; 24] = [
     hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
     hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 20_000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
-    hunt_of(Mutant::RetryFailedSync, 4, Budget::Strict, 20_000),
     hunt_of(Mutant::MixGathered, 4, Budget::Strict, 500),
     hunt_of(Mutant::UnnamedVolume, 4, Budget::Strict, 100),
     hunt_of(Mutant::SkipRunScrub, 2, Budget::Strict, 2000),

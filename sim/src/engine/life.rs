@@ -25,8 +25,11 @@ use std::time::Duration;
 /// Virtual time after which an answer is missing.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(300);
 
-/// Virtual time in which a store heals.
-pub(super) const HEAL_MAX: Duration = Duration::from_secs(300);
+/// Virtual time in which a store heals, on disks that answer at once.
+const HEAL_MAX: Duration = Duration::from_secs(300);
+
+/// How many times longer it may take on disks that are slow most of the time.
+const SLOW_FACTOR: u32 = 4;
 
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);
@@ -80,6 +83,14 @@ impl Run {
             }
             self.lose_patience();
         }
+    }
+
+    /// Virtual time in which this store heals.
+    pub(super) fn heal_max(&self) -> Duration {
+        let timing = &self.profile.timing;
+        let slow = timing.slow_per_mille + timing.slow_name_per_mille + timing.slow_sync_per_mille;
+        let is_slow = slow > 0 && timing.slow_ms_max >= 1000;
+        HEAL_MAX * if is_slow { SLOW_FACTOR } else { 1 }
     }
 
     /// What requests go to: the store, or what is before it.
@@ -382,7 +393,7 @@ impl Run {
         let begin = tokio::time::Instant::now();
         let mut is_looked_after = false;
         loop {
-            if begin.elapsed() > HEAL_MAX / 3 && !is_looked_after {
+            if begin.elapsed() > self.heal_max() / 3 && !is_looked_after {
                 is_looked_after = true;
                 self.nemesis.replace_unknown(&mut self.world);
             }
@@ -392,7 +403,7 @@ impl Run {
             match self.nemesis.unhealed(&status) {
                 None if self.check_copies(node).await? => return Ok(()),
                 None => tokio::time::sleep(Duration::from_secs(2)).await,
-                Some(reason) if begin.elapsed() > HEAL_MAX => {
+                Some(reason) if begin.elapsed() > self.heal_max() => {
                     let all = self.nemesis.describe(&status);
                     return Err(format!("K9: not healed in time: {reason}: {all}"));
                 }

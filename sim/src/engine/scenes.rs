@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 6] = [
+pub const SCENES: [Scene; 7] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -67,6 +67,13 @@ pub const SCENES: [Scene; 6] = [
         seeds_max: 400,
         profile: seven_disks,
         steps: |_| halve_stripe(),
+    },
+    Scene {
+        name: "a sync fails, the power goes, and then the margin",
+        mutant: Mutant::RetryFailedSync,
+        seeds_max: 50,
+        profile: four_disks,
+        steps: |_| fail_sync(),
     },
 ];
 
@@ -166,6 +173,20 @@ fn seven_disks() -> Profile {
     profile.config.inline_len_max = 256;
     profile.config.heal.scrub_interval = Duration::from_secs(20);
     profile
+}
+
+/// Four disks, two of which may be lost.
+fn four_disks() -> Profile {
+    Profile::plain(4)
+}
+
+/// What a sync that failed should have made durable is written anew before it counts.
+fn fail_sync() -> Vec<Step> {
+    let script = Script::new().put(0, LARGE).damage(2, Damage::Sync(Fault::SyncError));
+    let script = script.put(1, LARGE).mend(2).step(Step::Heal);
+    let cut = Cut { steps: 0, loss: Some(PowerLoss::Nothing) };
+    let script = script.step(Step::Crash { cut, restarts: Vec::new() });
+    script.step(Step::Prove).step(Step::Verify).steps
 }
 
 /// A disk is found to be away while stripes are written: they go elsewhere, and what was written of
