@@ -174,6 +174,12 @@ impl Node {
         self.coordinator.healer.glance()
     }
 
+    /// Whether this node takes writes again only when it is opened anew, and could be: whoever runs
+    /// it should drop it and open another one on the same disks.
+    pub async fn wants_start(&self) -> bool {
+        self.store.wants_start().await
+    }
+
     /// Looks at disks and volumes at once instead of at the next look of the background, and heals
     /// what can be healed.
     pub async fn look_after(&self) {

@@ -95,6 +95,8 @@ pub enum Mark {
     MissingFound,
     /// The process could open no more files, and somebody waited.
     HandlesAwaited,
+    /// A store that no disk could help any more asked for a start.
+    StartWanted,
 }
 
 /// A mark and how often it was hit.
@@ -110,7 +112,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 43] = [
+    pub const ALL: [(Self, &'static str, bool); 44] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -154,6 +156,7 @@ impl Mark {
         (Self::ScrubManifest, "scrub-manifest", true),
         (Self::MissingFound, "missing-found", true),
         (Self::HandlesAwaited, "handles-awaited", true),
+        (Self::StartWanted, "start-wanted", true),
     ];
 }
 

@@ -65,11 +65,13 @@ pub enum Mutant {
     DecideEarly = 29,
     /// A process that may open no more files takes its disks for broken.
     BlameTheDisk = 30,
+    /// A store that lost every copy of its metadata at once waits for somebody to restart it.
+    StayClosed = 31,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 30] = [
+    pub const ALL: [(Self, &'static str); 31] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -100,6 +102,7 @@ impl Mutant {
         (Self::WaitInSilence, "wait-in-silence"),
         (Self::DecideEarly, "decide-early"),
         (Self::BlameTheDisk, "blame-the-disk"),
+        (Self::StayClosed, "stay-closed"),
     ];
 }
 

@@ -81,17 +81,45 @@ pub fn inspect(config: &InspectConfig) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// One line.
-pub fn run(config: Config) -> Result<u8, Failure> {
+pub fn run(mut config: Config) -> Result<u8, Failure> {
     logging::start(&config).map_err(Failure::Refused)?;
     logging::report(&config.notes);
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Broken(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(config));
-    Runtime::shutdown_background(runtime);
-    outcome
+    loop {
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::Broken(format!("cannot start threads: {error}")))?;
+        match runtime.block_on(serve(config.clone())) {
+            Ok(End::Anew(address)) => {
+                config.address = address;
+                runtime.shutdown_timeout(LEFTOVERS_MAX);
+            }
+            Ok(End::Code(code)) => {
+                Runtime::shutdown_background(runtime);
+                return Ok(code);
+            }
+            Err(failure) => {
+                Runtime::shutdown_background(runtime);
+                return Err(failure);
+            }
+        }
+    }
 }
+
+/// How a server ended.
+enum End {
+    /// The process ends, with this code.
+    Code(u8),
+    /// The store is to be opened once more, by the same process, at the same address.
+    Anew(SocketAddr),
+}
+
+/// How long a store may keep its files once it is to be opened once more.
+const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
+
+/// How often it is asked whether it is, and how long it serves at least.
+const ANEW_INTERVAL: Duration = Duration::from_secs(5);
+const ANEW_PAUSE: Duration = Duration::from_secs(30);
 
 /// Files that the process has open whatever it does, and those of a copy of the metadata: journal,
 /// runs, manifest.
@@ -101,7 +129,7 @@ const FILES_OF_COPY: usize = 96;
 /// Copies of the metadata at most.
 const COPIES_MAX: usize = 5;
 
-async fn serve(config: Config) -> Result<u8, Failure> {
+async fn serve(config: Config) -> Result<End, Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
     let listener = bind(config.address).await.map_err(Failure::Refused)?;
     let env = real::env();
@@ -110,7 +138,7 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let found = tokio::select! {
         biased;
         // A disk may hang.
-        _ = signals.next() => return Ok(0),
+        _ = signals.next() => return Ok(End::Code(0)),
         found = disks::recognise(&config.dirs, &places) => found.map_err(Failure::Refused)?,
     };
     report_gaps(&places);
@@ -123,7 +151,7 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let node = tokio::select! {
         biased;
         // Recovery may be cut off anywhere, as by a crash.
-        _ = signals.next() => return Ok(0),
+        _ = signals.next() => return Ok(End::Code(0)),
         node = open_node(&config, found.disks, env.clone(), shares.segments) => node?,
     };
     let status = status_of(&*node.store()).await;
@@ -138,12 +166,13 @@ async fn serve(config: Config) -> Result<u8, Failure> {
     let places = Arc::new(Mutex::new(places));
     let copying = tokio::spawn(keep_keys_copied(node.store(), root));
     let locking = tokio::spawn(keep_places_locked(places.clone(), config.dirs));
-    let code = serve_until_signal(Front { listener, service, tls }, &mut signals, &node).await;
+    let front = Front { listener, service, tls };
+    let end = serve_until_signal(front, address, &mut signals, &node).await;
     copying.abort();
     locking.abort();
     // The directories are ours until the store is shut.
     drop(places);
-    code
+    end
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
@@ -346,14 +375,19 @@ impl Front {
 
 async fn serve_until_signal(
     front: Front,
+    address: SocketAddr,
     signals: &mut Signals,
     node: &Node,
-) -> Result<u8, Failure> {
+) -> Result<End, Failure> {
     let (stop, stopped) = watch::channel(false);
     let mut server = tokio::spawn(front.serve(stopped));
     let name = tokio::select! {
         biased;
         (name, _) = signals.next() => name,
+        () = wait_until_stuck(node) => {
+            tracing::error!("the disks are well again, and only a new start takes writes: it begins");
+            return Ok(End::Anew(address));
+        }
         ended = &mut server => {
             node.shutdown().await;
             return Err(Failure::Broken(format!("the listener ended: {ended:?}")));
@@ -373,12 +407,20 @@ async fn serve_until_signal(
         biased;
         (name, code) = signals.next() => {
             tracing::warn!(signal = name, "second signal: exit at once");
-            Ok(code)
+            Ok(End::Code(code))
         }
         () = drained => {
             tracing::info!("stopped");
-            Ok(0)
+            Ok(End::Code(0))
         }
+    }
+}
+
+/// Waits until the store takes writes again only when it is opened once more.
+async fn wait_until_stuck(node: &Node) {
+    tokio::time::sleep(ANEW_PAUSE).await;
+    while !node.wants_start().await {
+        tokio::time::sleep(ANEW_INTERVAL).await;
     }
 }
 

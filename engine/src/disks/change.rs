@@ -72,6 +72,8 @@ impl DiskSet {
         let mut base = self.roster();
         let mut next = base.clone();
         edit(&mut next);
+        // A disk that joins brings the parity that it makes room for, without a start.
+        next.parity = next.parity.max(self.parity_of(next.disks.len()));
         for disk in &mut next.disks {
             disk.is_leg &= self.slot(disk.number).is_none_or(|slot| !slot.is_stale());
         }

@@ -191,7 +191,7 @@ impl DiskSet {
             }
         }
         let count = roster.disks.len();
-        roster.parity = self.parity.unwrap_or(parity_default(count)).min((count / 2) as u8);
+        roster.parity = self.parity_of(count);
         if plan.roster.disks.is_empty() {
             let leg_count = quorum::leg_count(count, roster.parity);
             roster.disks.iter_mut().take(leg_count).for_each(|disk| disk.is_leg = true);
@@ -273,19 +273,26 @@ impl DiskSet {
         self.add_slot(at, (number, disk_id), true);
     }
 
-    /// A disk takes the place of a lost one, which is expected no longer: the one that was there,
-    /// else, when every place has its disk, one that is nowhere.
+    /// A disk takes the place of a lost one, which is expected no longer: one that was there, else,
+    /// when every place has its disk, one that is nowhere. Never of two: that would be a smaller
+    /// store, with less parity.
     fn make_room(&self, roster: &mut Roster, place: &str) {
         let is_lost = |disk: &RosterDisk| {
             let slot = self.slot(disk.number);
             !disk.is_active || slot.is_none_or(|slot| slot.state() == DiskState::Absent)
         };
-        roster.disks.retain(|disk| !is_lost(disk) || disk.place != place);
-        if roster.disks.len() >= self.places.len()
-            && let Some(lost) = roster.disks.iter().position(is_lost)
-        {
-            roster.disks.remove(lost);
+        let was_there = |disk: &RosterDisk| is_lost(disk) && disk.place == place;
+        let is_crowded = roster.disks.len() >= self.places.len();
+        let replaced = roster.disks.iter().position(was_there);
+        let lost = || roster.disks.iter().position(is_lost).filter(|_| is_crowded);
+        if let Some(gone) = replaced.or_else(lost) {
+            roster.disks.remove(gone);
         }
+    }
+
+    /// Parity of a node of so many disks.
+    fn parity_of(&self, count: usize) -> u8 {
+        self.parity.unwrap_or(parity_default(count)).min((count / 2) as u8)
     }
 
     /// Slots that no roster knows are given up: their disks are looked at anew.

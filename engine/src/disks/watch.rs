@@ -1,7 +1,7 @@
 //! Looking after the disks while the node runs: which went, which came, which may be tried again.
 
 use super::recognise::{Finding, Seen, look_at_all, old_number, restore_identity};
-use super::{DiskAt, DiskSet, Slot};
+use super::{DiskAt, DiskSet, Slot, quorum};
 use crate::env::{Disk, Durability};
 use crate::error::Result;
 use crate::format::identity::Identity;
@@ -9,6 +9,7 @@ use crate::format::roster::{DiskNumber, Roster, RosterDisk};
 use crate::mark::{self, Mark};
 use crate::object::status::DiskState;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -47,6 +48,23 @@ impl DiskSet {
             self.take_in(at, seen).await;
         }
         self.activate(self.has_worn_roster(&known, &seen)).await;
+    }
+
+    /// Whether a start would find enough: the disks that it needs are there and take writes, two
+    /// that hold the metadata among them, or all that do.
+    pub async fn could_start(&self) -> bool {
+        let roster = self.roster();
+        let active = roster.disks.iter().filter(|disk| disk.is_active);
+        let trials = active.map(|disk| async move {
+            let slot = self.slot(disk.number)?;
+            slot.check_presence().await.ok()?;
+            try_writing(&*slot.disk).await.ok().map(|()| disk.is_leg)
+        });
+        let fit: Vec<bool> = join_all(trials).await.into_iter().flatten().collect();
+        let legs = roster.disks.iter().filter(|disk| disk.is_leg).count();
+        let fit_legs = fit.iter().filter(|is_leg| **is_leg).count();
+        let needed = quorum::start_count(&roster).max(quorum::change_count(&roster));
+        fit.len() >= needed && fit_legs >= legs.min(2)
     }
 
     /// Whether a disk lacks the roster that it took: it was damaged since.

@@ -14,6 +14,7 @@ use crate::disks::{Slot, quorum};
 use crate::error::{EngineError, Result};
 use crate::index::RUN_DIR;
 use crate::mark::{self, Mark};
+use crate::mutant::{self, Mutant};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -164,6 +165,26 @@ impl MetaStore {
             return Ok(());
         }
         self.begin_generation().await
+    }
+
+    /// Whether writes come back only with another start, which would find what it needs: every copy
+    /// of the metadata was left out, a lone disk failed, or rows hold a batch in part, and the
+    /// disks are well again. What was acknowledged is on them; what is in memory is no more.
+    pub async fn wants_start(&self) -> bool {
+        let is_failed = self.journal().is_some_and(|journal| journal.is_failed());
+        let is_alone = self.disks.roster().disks.len() == 1;
+        let is_stuck = match is_alone {
+            true => is_failed,
+            false => self.disks.legs().is_empty(),
+        };
+        if !is_stuck && !self.is_poisoned() || mutant::is(Mutant::StayClosed) {
+            return false;
+        }
+        let is_wanted = self.disks.could_start().await;
+        if is_wanted {
+            mark::hit(Mark::StartWanted);
+        }
+        is_wanted
     }
 
     /// Writes checkpoints until one contains that batch.

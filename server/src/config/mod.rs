@@ -54,6 +54,7 @@ const LOG_FILTER: &str = "info,s3api::access=warn";
 const CERTS_DIR: &str = ".stave/certs";
 
 /// What `stave server` was asked to do. Checked: every value is legal.
+#[derive(Clone)]
 pub struct Config {
     /// The disks: one directory or more, each once, in the order of the command line.
     pub dirs: Vec<PathBuf>,

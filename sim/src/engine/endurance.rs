@@ -5,9 +5,10 @@ use super::body::Piece;
 use super::client::{Answer, Call, perform};
 use super::life::ANSWER_MAX;
 use super::plan::{Condition, Request, Slot};
+use super::run::End;
 use super::run::Run;
 use super::workloads::WHOLE;
-use crate::disk::Fault;
+use crate::disk::{DiskFaults, Fault};
 use cluster::Node;
 use engine::object::{StoreError, StoreStatus};
 use std::time::Duration;
@@ -24,6 +25,9 @@ const DEMOTION_MAX: Duration = Duration::from_secs(40);
 
 /// Bodies that are written once a disk was lost for good: their numbers begin here.
 const CORE_BODY: u32 = 1 << 30;
+
+/// Time in which a store finds out that only a start helps it.
+const STUCK_MAX: Duration = Duration::from_secs(60);
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -60,6 +64,53 @@ impl Run {
         };
         let (asked, ()) = futures_util::future::join(self.requests(node, requests), shortage).await;
         asked?;
+        self.heal(node).await?;
+        self.nemesis.end_shortage();
+        Ok(())
+    }
+
+    /// All disks fail for a while: nothing that was acknowledged goes, and the store becomes whole
+    /// without anybody's help, though perhaps by a start.
+    pub(super) async fn storm(
+        &mut self,
+        node: &Node,
+        (per_mille, ms): (u32, u64),
+        requests: Vec<(Request, Option<u32>)>,
+    ) -> Result<Option<End>, String> {
+        if !self.nemesis.begin_shortage(&self.world) {
+            return Ok(None);
+        }
+        self.is_stormy = true;
+        let disks = self.world.disks.clone();
+        disks.iter().for_each(|disk| disk.set_faults(storm_of(disk.faults(), per_mille)));
+        let storm = async {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            disks.iter().for_each(|disk| disk.set_faults(storm_of(disk.faults(), 0)));
+        };
+        let (asked, ()) = futures_util::future::join(self.requests(node, requests), storm).await;
+        asked?;
+        let begin = tokio::time::Instant::now();
+        while begin.elapsed() < STUCK_MAX {
+            if node.wants_start().await {
+                return Ok(Some(End::Stopped));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.end_storm(node).await.map(|()| None)
+    }
+
+    /// Disks answer again.
+    pub(super) fn calm_storm(&self) {
+        for disk in self.world.disks.iter().filter(|_| self.is_stormy) {
+            disk.set_faults(storm_of(disk.faults(), 0));
+        }
+    }
+
+    /// It is over: the store heals.
+    pub(super) async fn end_storm(&mut self, node: &Node) -> Result<(), String> {
+        if !std::mem::take(&mut self.is_stormy) {
+            return Ok(());
+        }
         self.heal(node).await?;
         self.nemesis.end_shortage();
         Ok(())
@@ -227,6 +278,10 @@ impl Run {
         let files = self.world.disks.iter().flat_map(|disk| disk.files("volumes/"));
         files.map(|(_, len)| len).collect()
     }
+}
+
+fn storm_of(faults: DiskFaults, per_mille: u32) -> DiskFaults {
+    DiskFaults { read_error_per_mille: per_mille, write_error_per_mille: per_mille, ..faults }
 }
 
 /// One of the figures that a store tells.

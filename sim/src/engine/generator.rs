@@ -57,9 +57,10 @@ impl Generator {
             events.race,
             events.pause,
             profile.short,
+            profile.storm,
         ];
         Some(match self.random.weighted(&weights) {
-            0 => Drawn::Step(self.requests(profile, model)),
+            0 => Drawn::Step(Step::Requests(self.burst(profile, model))),
             1 => Drawn::Step(Step::Wait(self.random.skewed(5000))),
             2 => Drawn::Step(self.crash(profile)),
             3 => Drawn::Step(Step::Stop { loss: self.loss(profile) }),
@@ -73,10 +74,14 @@ impl Generator {
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
             8 => Drawn::Step(Step::Verify),
             9 => Drawn::Step(Step::Rest),
+            13 => {
+                let requests = self.burst(profile, model);
+                let per_mille = *self.random.pick(&[1000, 1000, 500, 100]);
+                let ms = self.random.skewed(20_000);
+                Drawn::Step(Step::Storm { per_mille, ms, requests })
+            }
             12 => {
-                let Step::Requests(requests) = self.requests(profile, model) else {
-                    unreachable!("requests are drawn")
-                };
+                let requests = self.burst(profile, model);
                 let handles = *self.random.pick(&[0, 0, 1, 3, 10]);
                 Drawn::Step(Step::Short { handles, ms: self.random.skewed(20_000), requests })
             }
@@ -103,7 +108,7 @@ impl Generator {
         Step::Crash { cut, restarts }
     }
 
-    fn requests(&mut self, profile: &Profile, model: &Model) -> Step {
+    fn burst(&mut self, profile: &Profile, model: &Model) -> Vec<(Request, Option<u32>)> {
         let count = self.random.size(1..profile.burst_max + 1);
         let mut requests: Vec<(Request, Option<u32>)> = Vec::new();
         let mut taken = Vec::new();
@@ -120,7 +125,7 @@ impl Generator {
             let patience = is_impatient.then(|| self.random.below(20) as u32);
             requests.push((request, patience));
         }
-        Step::Requests(requests)
+        requests
     }
 
     /// Requests that meet on one key, writers more often than readers.

@@ -28,7 +28,7 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 23] = [
+pub const ENGINE_HUNTS: [EngineHunt; 24] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -51,5 +51,6 @@ pub const ENGINE_HUNTS: [EngineHunt; 23] = [
     hunt_of(Mutant::KeepFullLeg, 2, Budget::Strict, 200),
     hunt_of(Mutant::DecideEarly, 2, Budget::Strict, 300),
     hunt_of(Mutant::BlameTheDisk, 4, Budget::Strict, 500),
+    hunt_of(Mutant::StayClosed, 4, Budget::Strict, 500),
     hunt_of(Mutant::HideMissing, 1, Budget::Over, 500),
 ];

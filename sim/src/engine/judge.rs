@@ -185,8 +185,10 @@ impl Judge<'_> {
             }
             (StoreError::PreconditionFailed | StoreError::NoSuchKey, _) => self.refused(call),
             (StoreError::NoSuchUpload, _) => self.no_upload(call),
+            // One that is asked for again names the parts of then.
             (StoreError::InvalidPart { .. }, Request::Complete { upload, .. })
-                if self.model.uploads[*upload].certain_parts().is_none() =>
+                if self.model.uploads[*upload].certain_parts().is_none()
+                    || self.model.uploads[*upload].existence == Existence::Unsure =>
             {
                 Ok(())
             }

@@ -66,6 +66,7 @@ impl Run {
         }
         self.settle(&node).await?;
         self.await_writable(&node).await;
+        self.end_storm(&node).await?;
         loop {
             let Some(planned) = self.next_step() else { return Ok(End::Over) };
             self.begin_step(&planned);
@@ -167,6 +168,9 @@ impl Run {
             Step::Short { handles, ms, requests } => {
                 self.short(node, (handles, ms), requests).await?
             }
+            Step::Storm { per_mille, ms, requests } => {
+                return self.storm(node, (per_mille, ms), requests).await;
+            }
             Step::Room(room) => {
                 self.nemesis.set_room(&self.world, room);
                 if room.is_none() {
@@ -178,7 +182,7 @@ impl Run {
                 self.nemesis.look(&self.world, status.as_ref());
                 let must_stop = self.nemesis.break_disk(&mut self.world, disk, damage);
                 if must_stop {
-                    return self.stop_for_nemesis().await;
+                    return Ok(Some(self.stop_for_nemesis()));
                 }
             }
             Step::Remember => self.nemesis.remember(&self.world),
@@ -188,16 +192,10 @@ impl Run {
                     self.notice_room().await;
                 }
                 if must_stop {
-                    return self.stop_for_nemesis().await;
+                    return Ok(Some(self.stop_for_nemesis()));
                 }
             }
-            Step::Calm => {
-                let must_stop = self.nemesis.calm(&mut self.world);
-                self.notice_room().await;
-                if must_stop {
-                    return self.stop_for_nemesis().await;
-                }
-            }
+            Step::Calm => return Ok(self.calm().await),
             Step::Heal => self.heal(node).await?,
             Step::Prove => self.nemesis.lose_margin(&self.world),
             Step::Core => self.core(node).await?,
@@ -211,6 +209,13 @@ impl Run {
         Ok(None)
     }
 
+    /// Everything is made good.
+    async fn calm(&mut self) -> Option<End> {
+        let must_stop = self.nemesis.calm(&mut self.world);
+        self.notice_room().await;
+        must_stop.then(|| self.stop_for_nemesis())
+    }
+
     /// A store looks for room now and then.
     async fn notice_room(&mut self) {
         tokio::time::sleep(ROOM_LIFE).await;
@@ -218,9 +223,9 @@ impl Run {
     }
 
     /// The machine goes down, for a change of its disks.
-    async fn stop_for_nemesis(&mut self) -> Result<Option<End>, String> {
+    fn stop_for_nemesis(&mut self) -> End {
         self.loss = None;
-        Ok(Some(End::Stopped))
+        End::Stopped
     }
 
     /// Asks all at once and judges each answer.

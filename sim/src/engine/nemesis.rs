@@ -202,8 +202,9 @@ impl Nemesis {
 
     /// Breaks a disk. Returns whether the machine must go down for it.
     pub fn break_disk(&mut self, world: &mut World, disk: usize, damage: Damage) -> bool {
-        let is_beyond = self.bad.len() > self.margin;
-        if self.is_strict && is_beyond {
+        // Plans that were made smaller may ask for more than the budget has.
+        let count = self.bad.len() + usize::from(!self.bad.contains_key(&disk));
+        if self.is_strict && count > self.margin {
             return false;
         }
         let noticed_at = self.noticed_at();

@@ -271,6 +271,16 @@ pub enum Step {
         /// What it is asked for.
         requests: Vec<(Request, Option<u32>)>,
     },
+    /// For a while reads and writes of all disks fail, of a thousand so many, and the store is asked
+    /// for something; then it must heal, if need be by a start that it asks for itself.
+    Storm {
+        /// Reads and writes that fail, of a thousand.
+        per_mille: u32,
+        /// For how long.
+        ms: u64,
+        /// What it is asked for.
+        requests: Vec<(Request, Option<u32>)>,
+    },
     /// Bytes that are left of every disk, or no limit.
     Room(Option<u64>),
     /// A disk breaks.

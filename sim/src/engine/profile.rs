@@ -144,6 +144,8 @@ pub struct Profile {
     pub epoch: usize,
     /// How much faster the wall clock goes than time, of a million; slower below 0.
     pub drift_ppm: i64,
+    /// Weight of times in which all disks fail.
+    pub storm: u32,
     /// Weight of times in which no files can be opened.
     pub short: u32,
 }
@@ -181,6 +183,7 @@ impl Profile {
         (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
         (profile.is_s3, profile.lost_per_mille, profile.weather) = (false, 0, None);
         (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
+        profile.storm = 0;
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -250,6 +253,7 @@ impl Profile {
             timing: draw_timing(random),
             config: draw_config(random),
             short: if random.chance(200) { 1 + random.below(4) as u32 } else { 0 },
+            storm: if random.chance(150) { 1 + random.below(3) as u32 } else { 0 },
             epoch: random.index(4),
             drift_ppm: *random.pick(&[0, 0, 200, -200, 50_000, -50_000, 900_000]),
             weather: random.chance(400).then(|| draw_weather(random)),

@@ -173,6 +173,8 @@ pub(super) struct Run {
     pub(super) tags: Tags,
     /// What requests through S3 come by, if not by calls.
     pub(super) network: Option<Network>,
+    /// Whether all disks failed a while ago and the store has not healed since.
+    pub(super) is_stormy: bool,
     /// What the power takes when this process dies.
     pub(super) loss: Option<PowerLoss>,
     /// The key that the requests in flight meet on, if they do.
@@ -218,6 +220,7 @@ impl Run {
             gateway: None,
             tags: Tags::default(),
             network: profile.weather.filter(|_| profile.is_s3).map(Network::new),
+            is_stormy: false,
             loss: None,
             race: None,
             cuts: VecDeque::new(),
@@ -328,6 +331,7 @@ impl Run {
             self.world.disks.iter().for_each(|disk| disk.lose_power_as(loss));
             self.log.event(&[1], || format!("the power is lost: {loss:?}"));
         }
+        self.calm_storm();
         self.nemesis.between(&mut self.world, &mut self.log);
         self.model.restart();
         Ok(())

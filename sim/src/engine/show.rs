@@ -115,6 +115,7 @@ impl Display for Cut {
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
+            Self::Requests(requests) if requests.is_empty() => f.write_str("nothing"),
             Self::Requests(requests) => {
                 for (index, (request, patience)) in requests.iter().enumerate() {
                     write!(f, "{}{request}", if index > 0 { " | " } else { "" })?;
@@ -131,6 +132,10 @@ impl Display for Step {
             Self::Pause(ms) => write!(f, "the process stands still for {ms} ms"),
             Self::Short { handles, ms, requests } => {
                 write!(f, "no more than {handles} more files for {ms} ms: ")?;
+                Self::Requests(requests.clone()).fmt(f)
+            }
+            Self::Storm { per_mille, ms, requests } => {
+                write!(f, "{per_mille} of 1000 operations of all disks fail for {ms} ms: ")?;
                 Self::Requests(requests.clone()).fmt(f)
             }
             Self::Wait(ms) => write!(f, "wait {ms} ms"),

@@ -57,9 +57,10 @@ impl Shrinker {
     /// What is to become less, the weightiest first.
     fn size(&self) -> (usize, usize, usize) {
         let requests = |planned: &PlannedStep| match &planned.step {
-            Step::Requests(requests) | Step::Race(requests) | Step::Short { requests, .. } => {
-                requests.len()
-            }
+            Step::Requests(requests)
+            | Step::Race(requests)
+            | Step::Short { requests, .. }
+            | Step::Storm { requests, .. } => requests.len(),
             _ => 0,
         };
         let text = self.best.to_text().map_or(usize::MAX, |text| text.len());
@@ -195,6 +196,16 @@ fn simpler(step: &Step) -> Vec<Step> {
                     with(request.clone(), None);
                 }
                 simpler_requests(request).into_iter().for_each(|simpler| with(simpler, *patience));
+            }
+            steps
+        }
+        Step::Storm { per_mille, ms, requests } => {
+            let (per_mille, mut steps) = (*per_mille, Vec::new());
+            if let Some((_, less)) = requests.split_last() {
+                steps.push(Step::Storm { per_mille, ms: *ms, requests: less.to_vec() });
+            }
+            if *ms > 1 {
+                steps.push(Step::Storm { per_mille, ms: ms / 2, requests: requests.clone() });
             }
             steps
         }
