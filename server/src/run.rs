@@ -385,7 +385,7 @@ async fn serve_until_signal(
         biased;
         (name, _) = signals.next() => name,
         () = wait_until_stuck(node) => {
-            tracing::error!("the disks are well again, and only a new start takes writes: it begins");
+            tracing::error!("the disks are well again, and only a start takes writes: it begins");
             return Ok(End::Anew(address));
         }
         ended = &mut server => {

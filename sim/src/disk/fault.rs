@@ -1,4 +1,5 @@
-//! What can go wrong, with a disk most of all, by the numbers of the fault catalogue, and how often it did.
+//! What can go wrong, with a disk most of all, by the numbers of the fault catalogue, and how often
+//! it did.
 //!
 //! A fault is counted twice: when it is *injected*, and when it is *effective*, which is when an
 //! operation of the store really met it: the rotten sector was read, the lost write was missed.

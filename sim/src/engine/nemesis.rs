@@ -357,8 +357,8 @@ impl Nemesis {
         self.is_emptied
     }
 
-    /// Files cannot be opened from now on: the store may take every disk for broken. Returns whether
-    /// all is well enough for that.
+    /// Files cannot be opened from now on, or all disks fail: the store may take every disk for
+    /// broken. Returns whether all is well enough for that.
     pub fn begin_shortage(&mut self, world: &World) -> bool {
         if !self.bad.is_empty() || self.is_full || self.is_emptied {
             return false;

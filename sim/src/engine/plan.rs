@@ -271,8 +271,8 @@ pub enum Step {
         /// What it is asked for.
         requests: Vec<(Request, Option<u32>)>,
     },
-    /// For a while reads and writes of all disks fail, of a thousand so many, and the store is asked
-    /// for something; then it must heal, if need be by a start that it asks for itself.
+    /// For a while reads and writes of all disks fail, of a thousand so many, and the store is
+    /// asked for something; then it must heal, if need be by a start that it asks for itself.
     Storm {
         /// Reads and writes that fail, of a thousand.
         per_mille: u32,

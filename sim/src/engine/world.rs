@@ -37,8 +37,8 @@ impl Hands {
     }
 }
 
-/// A wall clock that goes with time, or faster, or slower, on a little whenever it is read, and jumps
-/// when it is told to.
+/// A wall clock that goes with time, or faster, or slower, on a little whenever it is read, and
+/// jumps when it is told to.
 #[derive(Clone)]
 pub struct SimClock(Arc<Mutex<Hands>>);
 

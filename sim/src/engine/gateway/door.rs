@@ -1,5 +1,5 @@
-//! The way of a request to the protocol's service and of its answer back: a call in this process, or
-//! HTTP on simulated connections.
+//! The way of a request to the protocol's service and of its answer back: a call in this process,
+//! or HTTP on simulated connections.
 //!
 //! - D1: an exchange on a connection that was never troubled is answered; an error there is one of
 //!   the store.
