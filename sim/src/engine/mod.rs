@@ -7,9 +7,10 @@
 //!
 //! Modules in reading order: [`plan`] (what a sequence does), [`profile`] and [`generator`]
 //! (drawing one), [`scenes`] (written ones against bugs), [`world`] (machine and disks), [`client`]
-//! (asks), [`gateway`] (through S3), [`model`] and [`judge`] (what may be), [`nemesis`] (breaks disks
-//! within a budget), [`run`] and `life` (one sequence), [`batch`] (many), [`workloads`] and [`crashpoints`] (written
-//! ones, cut off everywhere), [`stored`] (sequences as files) and [`shrink`] (their core).
+//! (asks), [`gateway`] (through S3), [`model`] and [`judge`] (what may be), [`nemesis`] (breaks
+//! disks within a budget), [`run`] and `life` (one sequence), [`batch`] (many), [`workloads`] and
+//! [`crashpoints`] (written ones, cut off everywhere), [`stored`] (sequences as files) and
+//! [`shrink`] (their core).
 
 mod alike;
 mod bad;
