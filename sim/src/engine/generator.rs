@@ -206,7 +206,9 @@ impl Generator {
     fn len(&mut self, profile: &Profile) -> u32 {
         let inline = profile.config.inline_len_max as u32;
         let len = match self.random.below(8) {
-            0 => *self.random.pick(&[0, 1, 4095, 4096, 4097, 16_384, 16_385]),
+            0 => {
+                *self.random.pick(&[0, 1, 63, 64, 65, 4095, 4096, 4097, 8191, 8193, 16_384, 16_385])
+            }
             1 => (inline + self.random.below(3) as u32).saturating_sub(1),
             2 => self.random.skewed(u64::from(profile.body_len_max)) as u32,
             3 => profile.body_len_max,

@@ -243,7 +243,11 @@ impl Judge<'_> {
             return Ok(());
         }
         let key = key_name(slot.key);
-        let check = if possible.contains(&None) && possible.len() == 1 { "K6" } else { "K4" };
+        let check = match state {
+            None if self.tolerance.reads_fail => "K16",
+            _ if possible.contains(&None) && possible.len() == 1 => "K6",
+            _ => "K4",
+        };
         broken(format!("{check}: {request}: {key} shows {state:?}, possible is {possible:?}"))
     }
 

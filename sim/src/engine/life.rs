@@ -61,6 +61,7 @@ impl Run {
             self.gateway = Some(Arc::new(gateway));
         }
         self.nemesis.begin_life();
+        self.check_replay(&node).await?;
         if self.crash_patience == Some(0) {
             self.world.machine.kill();
         }
@@ -200,6 +201,7 @@ impl Run {
             Step::Prove => self.nemesis.lose_margin(&self.world),
             Step::Core => self.core(node).await?,
             Step::Rest => self.rest(node).await?,
+            Step::Replay { loss } => return Ok(self.replay(node, loss).await),
             Step::Confess => self.confess(node).await?,
             Step::Jump(seconds) => self.jump(seconds),
             Step::Verify => self.verify(node).await?,

@@ -175,6 +175,8 @@ pub(super) struct Run {
     pub(super) network: Option<Network>,
     /// Whether all disks failed a while ago and the store has not healed since.
     pub(super) is_stormy: bool,
+    /// Hash over the rows of the life before, if this one must have the same.
+    pub(super) rows_before: Option<u64>,
     /// What the power takes when this process dies.
     pub(super) loss: Option<PowerLoss>,
     /// The key that the requests in flight meet on, if they do.
@@ -221,6 +223,7 @@ impl Run {
             tags: Tags::default(),
             network: profile.weather.filter(|_| profile.is_s3).map(Network::new),
             is_stormy: false,
+            rows_before: None,
             loss: None,
             race: None,
             cuts: VecDeque::new(),

@@ -1,8 +1,10 @@
-//! What is to be found out once the store has started: what the last life left open.
+//! What is to be found out once the store has started: what the last life left open, and whether
+//! the index is what it was.
 
 use super::client::{bucket_name, key_name};
 use super::model::Existence;
-use super::run::Run;
+use super::run::{End, Run};
+use crate::disk::PowerLoss;
 use cluster::Node;
 use engine::object::StoreError;
 use std::time::Duration;
@@ -11,7 +13,40 @@ use std::time::Duration;
 const WRITABLE_LOOKS_MAX: u32 = 30;
 const WRITABLE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Looks at the rows until two are alike, at most.
+const STILL_LOOKS_MAX: u32 = 20;
+
 impl Run {
+    /// Waits until the rows no longer change; then the process ends, so that the next one is
+    /// compared. A store that is never still is not.
+    pub(super) async fn replay(&mut self, node: &Node, loss: Option<PowerLoss>) -> Option<End> {
+        let pause = self.profile.config.reclaim_interval + Duration::from_millis(100);
+        let mut before = None;
+        for _ in 0..STILL_LOOKS_MAX {
+            let rows = node.digest_rows().await.ok()?;
+            if before == Some(rows) {
+                (self.rows_before, self.loss) = (before, loss);
+                return Some(End::Stopped);
+            }
+            before = Some(rows);
+            tokio::time::sleep(pause).await;
+        }
+        None
+    }
+
+    /// K12: the index that a start recovers is the one that there was.
+    pub(super) async fn check_replay(&mut self, node: &Node) -> Result<(), String> {
+        let Some(before) = self.rows_before.take().filter(|_| !self.tolerance().is_undecided)
+        else {
+            return Ok(());
+        };
+        match node.digest_rows().await {
+            Ok(after) if after == before => Ok(()),
+            Ok(_) => Err("K12: a start found other rows than there were".to_owned()),
+            Err(error) => Err(format!("K12: the rows cannot be read: {error}")),
+        }
+    }
+
     /// After a start that was cut off a disk may lack the newest roster: its copy of the metadata
     /// is filled first. A store that stays closed fails the first write that nothing excuses.
     pub(super) async fn await_writable(&self, node: &Node) {

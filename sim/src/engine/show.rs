@@ -154,6 +154,10 @@ impl Display for Step {
             Self::Prove => write!(f, "lose the margin"),
             Self::Core => write!(f, "lose disks for good, one after the other"),
             Self::Confess => write!(f, "compare what can be read with the status"),
+            Self::Replay { loss: None } => write!(f, "kill, and compare the rows"),
+            Self::Replay { loss: Some(loss) } => {
+                write!(f, "power loss ({loss:?}), and compare the rows")
+            }
             Self::Rest => write!(f, "stand still"),
             Self::Jump(seconds) => write!(f, "clock jumps {seconds} s"),
             Self::Verify => write!(f, "read everything"),
