@@ -52,10 +52,5 @@ pub fn ending(seed: u64, profile: &Profile) -> VecDeque<Step> {
     if random.chance(250) {
         steps.extend([Step::Empty, Step::Tidy]);
     }
-    if random.chance(300) {
-        let loss = random.chance(500).then_some(PowerLoss::Nothing);
-        // Everything was just read.
-        steps.insert(3, Step::Replay { loss });
-    }
     steps
 }

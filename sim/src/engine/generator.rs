@@ -58,6 +58,7 @@ impl Generator {
             events.pause,
             profile.short,
             profile.storm,
+            profile.replay,
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(Step::Requests(self.burst(profile, model))),
@@ -74,6 +75,10 @@ impl Generator {
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
             8 => Drawn::Step(Step::Verify),
             9 => Drawn::Step(Step::Rest),
+            14 => {
+                let loss = self.random.chance(500).then_some(PowerLoss::Nothing);
+                Drawn::Step(Step::Replay { loss })
+            }
             13 => {
                 let requests = self.burst(profile, model);
                 let per_mille = *self.random.pick(&[1000, 1000, 500, 100]);

@@ -62,6 +62,7 @@ impl Run {
         }
         self.nemesis.begin_life();
         self.check_replay(&node).await?;
+        self.unanswered_before = self.counts.unanswered;
         if self.crash_patience == Some(0) {
             self.world.machine.kill();
         }
@@ -89,9 +90,7 @@ impl Run {
 
     /// Virtual time in which this store heals.
     pub(super) fn heal_max(&self) -> Duration {
-        let timing = &self.profile.timing;
-        let slow = timing.slow_per_mille + timing.slow_name_per_mille + timing.slow_sync_per_mille;
-        let is_slow = slow > 0 && timing.slow_ms_max >= 1000;
+        let is_slow = self.profile.is_slow() && self.profile.timing.slow_ms_max >= 1000;
         HEAL_MAX * if is_slow { SLOW_FACTOR } else { 1 }
     }
 

@@ -146,6 +146,8 @@ pub struct Profile {
     pub drift_ppm: i64,
     /// Weight of times in which all disks fail.
     pub storm: u32,
+    /// Weight of ends after which the rows are compared.
+    pub replay: u32,
     /// Weight of times in which no files can be opened.
     pub short: u32,
 }
@@ -183,7 +185,7 @@ impl Profile {
         (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
         (profile.is_s3, profile.lost_per_mille, profile.weather) = (false, 0, None);
         (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
-        profile.storm = 0;
+        (profile.storm, profile.replay) = (0, 0);
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -199,6 +201,12 @@ impl Profile {
             ..tiny
         };
         profile
+    }
+
+    /// Whether operations of disks take time.
+    pub fn is_slow(&self) -> bool {
+        let Timing { slow_per_mille, slow_name_per_mille, slow_sync_per_mille, .. } = self.timing;
+        slow_per_mille + slow_name_per_mille + slow_sync_per_mille > 0
     }
 
     /// What a seed draws for a node of so many disks.
@@ -254,6 +262,7 @@ impl Profile {
             config: draw_config(random),
             short: if random.chance(200) { 1 + random.below(4) as u32 } else { 0 },
             storm: if random.chance(150) { 1 + random.below(3) as u32 } else { 0 },
+            replay: if random.chance(250) { 2 } else { 0 },
             epoch: random.index(4),
             drift_ppm: *random.pick(&[0, 0, 200, -200, 50_000, -50_000, 900_000]),
             weather: random.chance(400).then(|| draw_weather(random)),

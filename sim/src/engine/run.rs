@@ -175,6 +175,8 @@ pub(super) struct Run {
     pub(super) network: Option<Network>,
     /// Whether all disks failed a while ago and the store has not healed since.
     pub(super) is_stormy: bool,
+    /// Requests without an answer when this life began.
+    pub(super) unanswered_before: u64,
     /// Hash over the rows of the life before, if this one must have the same.
     pub(super) rows_before: Option<u64>,
     /// What the power takes when this process dies.
@@ -223,6 +225,7 @@ impl Run {
             tags: Tags::default(),
             network: profile.weather.filter(|_| profile.is_s3).map(Network::new),
             is_stormy: false,
+            unanswered_before: 0,
             rows_before: None,
             loss: None,
             race: None,

@@ -15,12 +15,18 @@ const WRITABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Looks at the rows until two are alike, at most.
 const STILL_LOOKS_MAX: u32 = 20;
+const STILL_PAUSE: Duration = Duration::from_millis(20);
 
 impl Run {
-    /// Waits until the rows no longer change; then the process ends, so that the next one is
-    /// compared. A store that is never still is not.
+    /// Waits until the rows no longer change, not so long that a checkpoint empties the journal; then
+    /// the process ends, so that the next one is compared. A store that is never still is not, nor
+    /// one that left a request of this life without an answer, or has slow disks, on which something
+    /// of the background's may always be under way: it may show at the next start.
     pub(super) async fn replay(&mut self, node: &Node, loss: Option<PowerLoss>) -> Option<End> {
-        let pause = self.profile.config.reclaim_interval + Duration::from_millis(100);
+        let is_open = self.counts.unanswered > self.unanswered_before;
+        if is_open || self.profile.is_slow() || !self.nemesis.bad.is_empty() {
+            return None;
+        }
         let mut before = None;
         for _ in 0..STILL_LOOKS_MAX {
             let rows = node.digest_rows().await.ok()?;
@@ -29,7 +35,7 @@ impl Run {
                 return Some(End::Stopped);
             }
             before = Some(rows);
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(STILL_PAUSE).await;
         }
         None
     }
