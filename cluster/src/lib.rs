@@ -186,8 +186,8 @@ impl Node {
     }
 
     /// Hash over all rows, without where their bytes lie, which the background changes at any time:
-    /// two lives of a store must agree on it when nobody asked for anything in between. It reads the
-    /// whole index.
+    /// two lives of a store must agree on it when nobody asked for anything in between. It reads
+    /// the whole index.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt` when the index cannot be read.

@@ -307,8 +307,8 @@ pub enum Step {
     Confess,
     /// Nobody asks for anything: a store that stands still may not make volumes.
     Rest,
-    /// Once nothing changes any more, the process dies, and the power may go: the rows that the next
-    /// start finds must be those that there were.
+    /// Once nothing changes any more, the process dies, and the power may go: the rows that the
+    /// next start finds must be those that there were.
     Replay {
         /// What the power takes, if it goes.
         loss: Option<PowerLoss>,

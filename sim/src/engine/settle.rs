@@ -18,10 +18,10 @@ const STILL_LOOKS_MAX: u32 = 20;
 const STILL_PAUSE: Duration = Duration::from_millis(20);
 
 impl Run {
-    /// Waits until the rows no longer change, not so long that a checkpoint empties the journal; then
-    /// the process ends, so that the next one is compared. A store that is never still is not, nor
-    /// one that left a request of this life without an answer, or has slow disks, on which something
-    /// of the background's may always be under way: it may show at the next start.
+    /// Waits until the rows no longer change, not so long that a checkpoint empties the journal;
+    /// then the process ends, so that the next one is compared. A store that is never still is
+    /// not, nor one that left a request of this life without an answer, or has slow disks, on which
+    /// something of the background's may always be under way: it may show at the next start.
     pub(super) async fn replay(&mut self, node: &Node, loss: Option<PowerLoss>) -> Option<End> {
         let is_open = self.counts.unanswered > self.unanswered_before;
         if is_open || self.profile.is_slow() || !self.nemesis.bad.is_empty() {
