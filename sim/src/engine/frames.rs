@@ -88,6 +88,21 @@ impl Run {
 
     /// How the disks are now, in a few words.
     pub(super) fn situation(&self) -> String {
+        format!("{}{}", self.disks_in_words(), self.shards)
+    }
+
+    /// A promise was broken: how many members the volumes may still lose, as the store sees it.
+    pub(super) fn note_shards(&mut self, node: &Node) {
+        for at in node.glance().1 {
+            let members = match at.margin {
+                Some(margin) => format!("may lose {margin} more members"),
+                None => "have too few members".to_owned(),
+            };
+            self.shards += &format!("; {} volumes {members}", at.count);
+        }
+    }
+
+    fn disks_in_words(&self) -> String {
         let seconds = (self.counts.virtual_ms + self.life_ms) as f64 / 1000.0;
         let mut situation = format!(
             "at {seconds:.1} s, step {}: {} of {} disks are bad, {} may be",

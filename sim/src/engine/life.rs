@@ -73,7 +73,8 @@ impl Run {
             let Some(planned) = self.next_step() else { return Ok(End::Over) };
             self.begin_step(&planned);
             self.life_ms = begin.elapsed().as_millis() as u64;
-            let end = self.step(&node, planned.step).await?;
+            let end = self.step(&node, planned.step).await;
+            let end = end.inspect_err(|_| self.note_shards(&node))?;
             self.frame(&node);
             if let Some(end) = end {
                 return Ok(end);

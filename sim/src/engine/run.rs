@@ -157,6 +157,8 @@ pub(super) struct Run {
     pub(super) plan: VecDeque<PlannedStep>,
     /// Steps that were carried out, if somebody wants to know.
     done: Vec<PlannedStep>,
+    /// What its volumes were like when a promise was broken.
+    pub(super) shards: String,
     /// What it looks like, if somebody wants to see it.
     pub(super) frames: Vec<Frame>,
     /// Steps that come before any that are drawn.
@@ -214,6 +216,7 @@ impl Run {
             generator: None,
             plan: VecDeque::new(),
             done: Vec::new(),
+            shards: String::new(),
             frames: Vec::new(),
             queue: VecDeque::new(),
             ending: VecDeque::new(),
