@@ -80,7 +80,11 @@ impl DiskSet {
         loop {
             *tried = (*tried).max(base.epoch) + 1;
             next.epoch = *tried;
-            let written = self.write_roster(&next).await;
+            // One that no start could believe must not lie on any disk: it would be the newest.
+            let written = match could_start_from(&next) {
+                true => self.write_roster(&next).await,
+                false => BTreeSet::new(),
+            };
             if let Err(error) = check_change(&base, &next, &written) {
                 self.writable.store(false, Ordering::Release);
                 return Err(error);
@@ -149,6 +153,11 @@ fn replaced_count(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) 
     let gone = base.disks.iter().filter(|disk| disk.is_active && !knows(next, disk)).count();
     let is_new = |disk: &&RosterDisk| written.contains(&disk.number) && !knows(base, disk);
     gone.min(next.disks.iter().filter(is_new).count())
+}
+
+/// Whether a start that finds all active disks would go on with this roster.
+fn could_start_from(roster: &Roster) -> bool {
+    quorum::active_count(roster) >= quorum::start_count(roster)
 }
 
 fn check_change(base: &Roster, next: &Roster, written: &BTreeSet<DiskNumber>) -> Result<()> {
