@@ -9,7 +9,7 @@ use crate::places::Places;
 use engine::EngineError;
 use engine::disks::DiskAt;
 use engine::disks::recognise::{Plan, Role, decide, look_at_all};
-use engine::env::real::RealDisk;
+use engine::env::real::{DiskThreads, RealDisk};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Recognised {
     /// What to open.
     pub disks: Vec<DiskAt>,
+    /// Their threads: what was asked of a disk may still be under way when nobody waits for it.
+    pub threads: Vec<DiskThreads>,
     /// The directories of the store, or those that it begins on: where its root keys belong.
     pub homes: Vec<PathBuf>,
     /// Whether the store begins now.
@@ -30,6 +32,7 @@ pub struct Recognised {
 pub async fn recognise(dirs: &[PathBuf], places: &Places) -> Result<Recognised, String> {
     let watched: Vec<&PathBuf> = dirs.iter().filter(|dir| places.may_watch(dir)).collect();
     let disks = watched.iter().map(|dir| disk_at(dir)).collect::<Result<Vec<_>, _>>()?;
+    let (disks, threads): (Vec<_>, Vec<_>) = disks.into_iter().unzip();
     let decided = decide(&look_at_all(disks.clone()).await);
     let plan = decided.map_err(|error| refusal(dirs, places, &error))?;
     let held = places.dirs();
@@ -39,13 +42,14 @@ pub async fn recognise(dirs: &[PathBuf], places: &Places) -> Result<Recognised, 
         .filter(|(dir, role)| is_home(role, &plan) && held.contains(&dir.as_path()))
         .map(|(dir, _)| dir.clone())
         .collect();
-    Ok(Recognised { disks, homes, is_new: plan.roster.disks.is_empty() })
+    Ok(Recognised { disks, threads, homes, is_new: plan.roster.disks.is_empty() })
 }
 
-fn disk_at(dir: &Path) -> Result<DiskAt, String> {
+fn disk_at(dir: &Path) -> Result<(DiskAt, DiskThreads), String> {
     let place = dir.to_string_lossy().into_owned();
     let disk = RealDisk::at(dir).map_err(|error| format!("cannot serve {place}: {error}"))?;
-    Ok(DiskAt { place, disk: Arc::new(disk) })
+    let threads = disk.threads();
+    Ok((DiskAt { place, disk: Arc::new(disk) }, threads))
 }
 
 /// A blank disk that joins a store has no keys of it yet.

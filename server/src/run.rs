@@ -23,6 +23,7 @@ use crate::logging;
 use crate::places::{self, Places};
 use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
+use engine::env::real::DiskThreads;
 use engine::env::{Env, real};
 use engine::object::{DiskState, DiskStatus, ObjectStore, StoreStatus};
 use s3api::config::REGION_DEFAULT;
@@ -90,9 +91,10 @@ pub fn run(mut config: Config) -> Result<u8, Failure> {
             .build()
             .map_err(|error| Failure::Broken(format!("cannot start threads: {error}")))?;
         match runtime.block_on(serve(config.clone())) {
-            Ok(End::Anew(address)) => {
+            Ok(End::Anew(address, threads)) => {
                 config.address = address;
                 runtime.shutdown_timeout(LEFTOVERS_MAX);
+                await_threads(&threads)?;
             }
             Ok(End::Code(code)) => {
                 Runtime::shutdown_background(runtime);
@@ -111,11 +113,28 @@ enum End {
     /// The process ends, with this code.
     Code(u8),
     /// The store is to be opened once more, by the same process, at the same address.
-    Anew(SocketAddr),
+    Anew(SocketAddr, Vec<DiskThreads>),
 }
 
 /// How long a store may keep its files once it is to be opened once more.
 const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
+
+/// Waits until everything that was asked of the disks happened: a rename that came later would
+/// undo one of the store that is opened next.
+fn await_threads(threads: &[DiskThreads]) -> Result<(), Failure> {
+    for _ in 0..LEFTOVERS_LOOKS_MAX {
+        if threads.iter().all(DiskThreads::have_ended) {
+            return Ok(());
+        }
+        std::thread::sleep(LEFTOVERS_PAUSE);
+    }
+    let text = "a disk does not end what it was asked for; start the server again";
+    Err(Failure::Broken(text.to_owned()))
+}
+
+/// Looks whether it still does, at most, and the time between two.
+const LEFTOVERS_LOOKS_MAX: u32 = 500;
+const LEFTOVERS_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often it is asked whether it is, and how long it serves at least.
 const ANEW_INTERVAL: Duration = Duration::from_secs(5);
@@ -167,7 +186,7 @@ async fn serve(config: Config) -> Result<End, Failure> {
     let copying = tokio::spawn(keep_keys_copied(node.store(), root));
     let locking = tokio::spawn(keep_places_locked(places.clone(), config.dirs));
     let front = Front { listener, service, tls };
-    let end = serve_until_signal(front, address, &mut signals, &node).await;
+    let end = serve_until_signal(front, (address, found.threads), &mut signals, &node).await;
     copying.abort();
     locking.abort();
     // The directories are ours until the store is shut.
@@ -375,7 +394,7 @@ impl Front {
 
 async fn serve_until_signal(
     front: Front,
-    address: SocketAddr,
+    (address, threads): (SocketAddr, Vec<DiskThreads>),
     signals: &mut Signals,
     node: &Node,
 ) -> Result<End, Failure> {
@@ -386,7 +405,7 @@ async fn serve_until_signal(
         (name, _) = signals.next() => name,
         () = wait_until_stuck(node) => {
             tracing::error!("the disks are well again, and only a start takes writes: it begins");
-            return Ok(End::Anew(address));
+            return Ok(End::Anew(address, threads));
         }
         ended = &mut server => {
             node.shutdown().await;
