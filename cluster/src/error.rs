@@ -26,14 +26,21 @@ pub(crate) fn from_log(error: LogError) -> StoreError {
         LogError::Engine(error) => from_engine(error),
         LogError::Refused(refusal) => match refusal {
             Refusal::NoSuchBucket => StoreError::NoSuchBucket,
-            Refusal::BucketExists => StoreError::BucketExists,
+            Refusal::BucketExists(owner) => StoreError::BucketExists { owner },
             Refusal::BucketNotEmpty => StoreError::BucketNotEmpty,
             Refusal::NoSuchKey => StoreError::NoSuchKey,
+            Refusal::NoSuchVersion => StoreError::NoSuchVersion,
+            Refusal::Marker { version, modified, is_named } => {
+                StoreError::DeleteMarker { version: Some(version), modified, is_named }
+            }
+            Refusal::Locked => StoreError::Locked,
+            Refusal::BucketConflict => StoreError::BucketConflict,
+            Refusal::ConfigurationTooLong => StoreError::ConfigurationTooLong,
             Refusal::NoSuchUpload => StoreError::NoSuchUpload,
             Refusal::InvalidPart(number) => StoreError::InvalidPart { number },
             Refusal::PartTooSmall { number, size } => StoreError::PartTooSmall { number, size },
             Refusal::PreconditionFailed => StoreError::PreconditionFailed,
-            Refusal::Fenced(_) => StoreError::Unavailable(refusal.to_string()),
+            Refusal::Fenced(_) | Refusal::Stale => StoreError::Unavailable(refusal.to_string()),
         },
     }
 }

@@ -17,7 +17,9 @@
 
 mod coordinator;
 mod error;
+pub mod lock_clock;
 pub mod meta;
+mod moved;
 mod reading;
 mod reclaim;
 pub mod rows;
@@ -32,7 +34,9 @@ use engine::meta::{MetaConfig, MetaStore};
 use engine::object::{DiskStatus, ObjectStore, StoreError, VolumesAtMargin};
 use engine::volume::VolumeConfig;
 use error::from_engine;
+use lock_clock::LockClock;
 use meta::MetaLog;
+use meta::command::Command;
 use meta::local::{LocalMetaLog, replay};
 use reading::Readings;
 use reclaim::Reclaim;
@@ -141,6 +145,9 @@ impl Node {
         replay(&mut opening).await.map_err(from_engine)?;
         let store = opening.finish().await.map_err(from_engine)?;
         let log: Arc<dyn MetaLog> = Arc::new(LocalMetaLog::start(store.clone()));
+        let noted = store.get(&rows::lock_clock()).await.map_err(from_engine)?;
+        let noted = noted.as_ref().map(coordinator::attributes).transpose()?;
+        let lock_clock = Arc::new(LockClock::new(env.clock.clone(), noted));
         let readings = Readings::default();
         let reclaim = Reclaim::new(store.clone(), log.clone(), readings.clone());
         let reclaim = Arc::new(tokio::sync::Mutex::new(reclaim));
@@ -151,6 +158,7 @@ impl Node {
             tokio::spawn(reclaim::run(reclaim.clone(), config.reclaim_interval)),
             tokio::spawn(healer.clone().run()),
             tokio::spawn(healer.clone().run_scrub()),
+            tokio::spawn(lock_times(store.clone(), log.clone(), lock_clock.clone())),
         ];
         let upload_memory = UploadMemory::new(config.upload_memory_max);
         let inline_len_max = config.inline_len_max;
@@ -163,6 +171,7 @@ impl Node {
             downloads: coordinator::Downloads::default(),
             readings,
             healer,
+            lock_clock: lock_clock.clone(),
         };
         let background = Mutex::new(background);
         Ok(Self { store, coordinator: Arc::new(coordinator), upload_memory, reclaim, background })
@@ -272,6 +281,25 @@ async fn merges(store: Arc<MetaStore>) {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Notes the time of locks, where there may be any, so that the next process goes on from there.
+async fn lock_times(store: Arc<MetaStore>, log: Arc<dyn MetaLog>, clock: Arc<LockClock>) {
+    loop {
+        tokio::time::sleep(lock_clock::NOTE_INTERVAL).await;
+        match store.get(&rows::lock_clock()).await {
+            Ok(None) => continue,
+            Ok(Some(_)) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the time of locks was not noted");
+                continue;
+            }
+        }
+        let command = Command::LockClock { time: clock.counted() };
+        if let Err(error) = log.propose(command, Bytes::new()).await {
+            tracing::warn!(%error, "the time of locks was not noted");
         }
     }
 }

@@ -18,6 +18,7 @@
 
 use crate::meta::command::{Command, Move};
 use crate::meta::{LogError, MetaLog};
+use crate::moved;
 use crate::reading::Readings;
 use crate::rows;
 use bytes::Bytes;
@@ -288,9 +289,9 @@ impl Reclaim {
         let Some(row) = RowOwner::decode(&body.owner.owner) else {
             return Ok(None);
         };
-        let value = self.store.get(&row.key).await?;
-        let current = value.filter(|value| value.write_id == row.write_id);
-        let extent = current.and_then(|value| {
+        let found = moved::find(&self.store, row.key.clone(), row.write_id).await?;
+        let current = found.filter(|(_, value)| value.write_id == row.write_id);
+        let extent = current.and_then(|(_, value)| {
             let is_here = |extent: &&Extent| extent.volume == volume && body.is_at(offset, extent);
             value.extents().iter().find(is_here).copied()
         });

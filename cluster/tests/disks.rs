@@ -10,8 +10,8 @@ mod common;
 
 use cluster::{Node, NodeConfig};
 use common::{Life, check, content, name, put};
-use engine::object::ObjectStore;
 use engine::object::status::{DiskState, StoreStatus};
+use engine::object::{CreateBucketRequest, ObjectStore};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ async fn every_number_of_disks_serves_and_survives_a_restart() {
         let places = places(root.path(), count);
         let node = open(&places, None).await;
         let store = node.store();
-        store.create_bucket(name()).await.unwrap();
+        store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
         put_all(&*store, "first").await;
         check_all(&*store, "first").await;
         let status = status(&node).await;
@@ -109,7 +109,7 @@ async fn as_many_disks_as_there_is_parity_may_be_lost_and_come_back_new() {
         let places = places(root.path(), count);
         let node = open(&places, Some(parity)).await;
         let store = node.store();
-        store.create_bucket(name()).await.unwrap();
+        store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
         put_all(&*store, "before").await;
         for (lost, place) in places.iter().take(parity.into()).enumerate() {
             remove(place);
@@ -142,7 +142,7 @@ async fn lost_disks_do_not_keep_a_node_from_starting() {
     let root = tempfile::tempdir().unwrap();
     let places = places(root.path(), 6);
     let node = open(&places, None).await;
-    node.store().create_bucket(name()).await.unwrap();
+    node.store().create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     put_all(&*node.store(), "before").await;
     node.end().await;
     for place in &places[..3] {
@@ -162,7 +162,7 @@ async fn rot_anywhere_is_read_past_and_healed() {
     let root = tempfile::tempdir().unwrap();
     let places = places(root.path(), 4);
     let node = open(&places, None).await;
-    node.store().create_bucket(name()).await.unwrap();
+    node.store().create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     put_all(&*node.store(), "before").await;
     node.end().await;
     let node = open(&places, None).await;
@@ -189,7 +189,7 @@ async fn a_copy_of_a_run_that_grew_or_was_cut_off_does_not_keep_a_node_from_star
         let root = tempfile::tempdir().unwrap();
         let places = places(root.path(), 3);
         let node = open(&places, None).await;
-        node.store().create_bucket(name()).await.unwrap();
+        node.store().create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
         put_all(&*node.store(), "before").await;
         node.shutdown().await;
         node.end().await;
@@ -211,7 +211,7 @@ async fn an_emptied_disk_is_filled_again_while_the_node_is_down() {
     let root = tempfile::tempdir().unwrap();
     let places = places(root.path(), 4);
     let node = open(&places, None).await;
-    node.store().create_bucket(name()).await.unwrap();
+    node.store().create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     put_all(&*node.store(), "before").await;
     node.shutdown().await;
     node.end().await;

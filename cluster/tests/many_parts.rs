@@ -7,9 +7,9 @@ use engine::disks::DiskAt;
 use engine::env::real::{RealDisk, env};
 use engine::object::upload::PART_NUMBER_MAX;
 use engine::object::{
-    BodyDigest, BodyError, BodySource, BucketName, CompleteRequest, CompletedPart,
-    CreateUploadRequest, ETag, ObjectAttributes, ObjectKey, ObjectStore, PartPage, PartRequest,
-    UploadId, WriteCondition,
+    Address, BodyDigest, BodyError, BodySource, BucketName, CompleteRequest, CompletedPart,
+    CreateBucketRequest, CreateUploadRequest, ETag, Lock, ObjectAttributes, ObjectKey, ObjectStore,
+    PartPage, PartRequest, UploadId, WriteCondition,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
@@ -45,9 +45,15 @@ fn part_of(number: u16) -> Bytes {
 }
 
 async fn upload(store: &dyn ObjectStore) -> UploadId {
-    store.create_bucket(bucket()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(bucket())).await.unwrap();
     let attributes = ObjectAttributes::default();
-    let request = CreateUploadRequest { bucket: bucket(), key: key(), attributes, checksum: None };
+    let request = CreateUploadRequest {
+        bucket: bucket(),
+        key: key(),
+        attributes,
+        checksum: None,
+        lock: Lock::default(),
+    };
     let upload_id = store.create_upload(request).await.unwrap();
     let parts = stream::iter(1..=PART_NUMBER_MAX).map(|number| {
         let body = part_of(number);
@@ -86,7 +92,7 @@ async fn ten_thousand_parts_become_one_object() {
     let expected: Vec<u8> = numbers.flat_map(part_of).collect();
     let outcome = store.complete_upload(request).await.unwrap();
     assert_eq!(outcome.size, expected.len() as u64);
-    let open = || store.get(bucket(), key());
+    let open = || store.get(Address::current(bucket(), key()));
     let reader = open().await.unwrap();
     let (last, start) = reader.part(PART_NUMBER_MAX).await.unwrap().unwrap();
     assert_eq!(start + last.size, outcome.size);

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use cluster::{Node, NodeConfig};
 use common::{Life, Pieces, body, check, content, key, name, put, put_if};
 use engine::object::{
-    BodyDigest, BodyError, BodySource, CompleteRequest, CompletedPart, CreateUploadRequest, ETag,
-    ListEntry, ListRequest, ObjectAttributes, ObjectStore, PartPage, PartRequest, PutOutcome,
-    PutRequest, StoreError, UploadId, WriteCondition,
+    Address, BodyDigest, BodyError, BodySource, CompleteRequest, CompletedPart,
+    CreateBucketRequest, CreateUploadRequest, DeleteRequest, ETag, ListEntry, ListRequest, Lock,
+    ObjectAttributes, ObjectStore, PartPage, PartRequest, PutOutcome, PutRequest, StoreError,
+    UploadId, WriteCondition,
 };
 use std::collections::VecDeque;
 use std::path::Path;
@@ -47,7 +48,7 @@ async fn bodies_of_every_length_survive_a_restart() {
     for config in [NodeConfig::default(), NodeConfig::tiny()] {
         let directory = tempfile::tempdir().unwrap();
         let node = open(directory.path(), config).await;
-        node.store().create_bucket(name()).await.unwrap();
+        node.store().create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
         for len in LENS {
             put(&*node.store(), &format!("k{len}"), &content(len as u64, len)).await.unwrap();
         }
@@ -74,8 +75,11 @@ async fn conditions_are_decided_by_what_the_key_holds() {
     let node = open(directory.path(), NodeConfig::tiny()).await;
     let store = node.store();
     assert!(matches!(put(&*store, "k", b"1").await, Err(StoreError::NoSuchBucket)));
-    store.create_bucket(name()).await.unwrap();
-    assert!(matches!(store.create_bucket(name()).await, Err(StoreError::BucketExists)));
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
+    assert!(matches!(
+        store.create_bucket(CreateBucketRequest::plain(name())).await,
+        Err(StoreError::BucketExists { .. })
+    ));
     let matches = |etag: &str| WriteCondition::Matches(ETag(etag.into()));
     let missing = put_if(&*store, "k", b"1", matches("etag-1")).await;
     assert!(matches!(missing, Err(StoreError::NoSuchKey)));
@@ -87,9 +91,12 @@ async fn conditions_are_decided_by_what_the_key_holds() {
     put_if(&*store, "k", b"12", matches("etag-1")).await.unwrap();
     check(&*store, "k", b"12").await;
     assert!(matches!(store.delete_bucket(name()).await, Err(StoreError::BucketNotEmpty)));
-    store.delete(name(), key("k"), WriteCondition::None).await.unwrap();
-    store.delete(name(), key("k"), WriteCondition::None).await.unwrap();
-    assert!(matches!(store.head(name(), key("k")).await, Err(StoreError::NoSuchKey)));
+    store.delete(DeleteRequest::current(name(), key("k"), WriteCondition::None)).await.unwrap();
+    store.delete(DeleteRequest::current(name(), key("k"), WriteCondition::None)).await.unwrap();
+    assert!(matches!(
+        store.head(Address::current(name(), key("k"))).await,
+        Err(StoreError::NoSuchKey)
+    ));
     store.delete_bucket(name()).await.unwrap();
     assert!(matches!(store.head_bucket(name()).await, Err(StoreError::NoSuchBucket)));
 }
@@ -99,7 +106,7 @@ async fn a_body_that_fails_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let node = open(directory.path(), NodeConfig::tiny()).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     for len in [10, 100_000] {
         let mut pieces: VecDeque<_> = [Ok(Bytes::from(vec![7; len]))].into();
         pieces.push_back(Err(BodyError("cut off".into())));
@@ -109,10 +116,14 @@ async fn a_body_that_fails_leaves_nothing() {
             key: key("k"),
             attributes: ObjectAttributes::default(),
             condition: WriteCondition::None,
+            lock: Lock::default(),
             len: Some(len as u64),
         };
         assert!(matches!(store.put(request, body).await, Err(StoreError::Body(_))));
-        assert!(matches!(store.head(name(), key("k")).await, Err(StoreError::NoSuchKey)));
+        assert!(matches!(
+            store.head(Address::current(name(), key("k"))).await,
+            Err(StoreError::NoSuchKey)
+        ));
     }
 }
 
@@ -121,7 +132,7 @@ async fn listing_rolls_up_prefixes_and_resumes() {
     let directory = tempfile::tempdir().unwrap();
     let node = open(directory.path(), NodeConfig::tiny()).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let mut all = Vec::new();
     for directory in ["a", "b", "b/c"] {
         for index in 0..40 {
@@ -158,6 +169,7 @@ async fn upload_parts(store: &dyn ObjectStore, parts: &[(u16, Vec<u8>)]) -> Uplo
         key: key("big"),
         attributes: ObjectAttributes::default(),
         checksum: None,
+        lock: Lock::default(),
     };
     let upload_id = store.create_upload(request).await.unwrap();
     for (number, bytes) in parts {
@@ -187,7 +199,7 @@ async fn parts_become_one_object() {
     let directory = tempfile::tempdir().unwrap();
     let node = open(directory.path(), NodeConfig::tiny()).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let parts: Vec<(u16, Vec<u8>)> =
         [(1, 12_000), (5, 300_000), (7, 200), (9, 34 << 20), (10_000, 5)]
             .map(|(number, len)| (number, content(u64::from(number), len)))
@@ -238,7 +250,7 @@ async fn overwritten_and_deleted_bodies_give_their_room_back() {
         NodeConfig { reclaim_interval: std::time::Duration::from_millis(10), ..NodeConfig::tiny() };
     let node = open(directory.path(), config).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let kept = content(1, 50_000);
     for round in 0..40u64 {
         put(&*store, &format!("kept{round}"), &kept).await.unwrap();
@@ -248,7 +260,7 @@ async fn overwritten_and_deleted_bodies_give_their_room_back() {
         }
     }
     put(&*store, "long", &content(3, 40 << 20)).await.unwrap();
-    store.delete(name(), key("long"), WriteCondition::None).await.unwrap();
+    store.delete(DeleteRequest::current(name(), key("long"), WriteCondition::None)).await.unwrap();
     // 2 MB are kept; half-dead volumes and the open one stay.
     volumes_shrink_to(&*store, 8 << 20).await;
     for round in 0..40 {
@@ -270,11 +282,11 @@ async fn the_open_volume_gives_its_room_back_without_another_write() {
     let config = NodeConfig { reclaim_interval: interval, ..NodeConfig::default() };
     let node = open(directory.path(), config).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let kept = content(7, 300_000);
     put(&*store, "kept", &kept).await.unwrap();
     put(&*store, "gone", &content(8, 20 << 20)).await.unwrap();
-    store.delete(name(), key("gone"), WriteCondition::None).await.unwrap();
+    store.delete(DeleteRequest::current(name(), key("gone"), WriteCondition::None)).await.unwrap();
     volumes_shrink_to(&*store, 2 << 20).await;
     check(&*store, "kept", &kept).await;
 }
@@ -286,10 +298,10 @@ async fn a_deleted_bucket_takes_its_unfinished_uploads_with_it() {
     let config = NodeConfig { reclaim_interval: interval, ..NodeConfig::default() };
     let node = open(directory.path(), config).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let upload_id = upload_parts(&*store, &[(1, content(1, 40 << 20)), (2, vec![1; 9])]).await;
     store.delete_bucket(name()).await.unwrap();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let lost = store.head_upload(name(), key("big"), upload_id).await;
     assert!(matches!(lost, Err(StoreError::NoSuchUpload)));
     volumes_shrink_to(&*store, 2 << 20).await;
@@ -323,6 +335,7 @@ fn begin(
         key: key(name_of),
         attributes: ObjectAttributes::default(),
         condition: WriteCondition::None,
+        lock: Lock::default(),
         len: Some(len as u64),
     };
     let (store, etag) = (node.store(), ETag("etag".into()));
@@ -350,7 +363,7 @@ async fn slow_uploads_share_a_small_budget() {
     let config = NodeConfig { upload_memory_max: 512 << 10, ..NodeConfig::default() };
     let node = open(dir.path(), config).await;
     let store = node.store();
-    store.create_bucket(name()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let bodies = [content(1, 3 << 20), content(2, 33 << 20), content(3, (66 << 20) + 5)];
     let mut senders = Vec::new();
     let mut uploads = Vec::new();
@@ -380,7 +393,7 @@ async fn a_crowd_of_uploads_stands_in_line() {
     let dir = tempfile::tempdir().unwrap();
     let config = NodeConfig { upload_memory_max: 512 << 10, ..NodeConfig::default() };
     let node = open(dir.path(), config).await;
-    node.store().create_bucket(name()).await.unwrap();
+    node.store().create_bucket(CreateBucketRequest::plain(name())).await.unwrap();
     let mut uploads = Vec::new();
     for seed in 0..40 {
         let bytes = content(seed, 300_000);

@@ -3,7 +3,7 @@
 //! `stave-secret`.
 
 #[expect(dead_code, reason = "the tests break it on purpose")]
-#[path = "../tests/support/memory_store.rs"]
+#[path = "../tests/support/memory_store/mod.rs"]
 mod memory_store;
 
 use memory_store::MemoryStore;

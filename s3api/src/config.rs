@@ -2,7 +2,10 @@
 //! down explicitly.
 
 use crate::host::Domains;
+use crate::xml::settings::{Ownership, PublicAccessBlock};
+use iam::users::Directory;
 use std::fmt;
+use std::sync::Arc;
 
 /// Smallest part but the last of a multipart upload, as AWS has it: 5 MiB.
 pub const PART_SIZE_MIN: u64 = 5 << 20;
@@ -38,6 +41,21 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// How new buckets are configured, unless the request says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct NewBuckets {
+    /// Who owns what others write. Default: the bucket's owner, so that lists of grants are off.
+    pub ownership: Ownership,
+    /// What public access is blocked. Default: all.
+    pub block: PublicAccessBlock,
+}
+
+impl Default for NewBuckets {
+    fn default() -> Self {
+        Self { ownership: Ownership::BucketOwnerEnforced, block: PublicAccessBlock::ALL }
+    }
+}
+
 /// Configuration of the S3 protocol.
 #[derive(Clone, Debug)]
 pub struct S3Config {
@@ -50,6 +68,10 @@ pub struct S3Config {
     pub domains: Domains,
     /// The root credential: may do everything.
     pub credentials: Credentials,
+    /// Users that are declared; none by default.
+    pub users: Arc<Directory>,
+    /// How new buckets are configured.
+    pub new_buckets: NewBuckets,
     /// Bytes that every part but the last must have. Default [`PART_SIZE_MIN`]; smaller in tests
     /// only.
     pub part_size_min: u64,
@@ -65,6 +87,8 @@ impl S3Config {
             allows_sigv2: false,
             domains: Domains::default(),
             credentials,
+            users: Arc::default(),
+            new_buckets: NewBuckets::default(),
             part_size_min: PART_SIZE_MIN,
             limits: Limits::default(),
         }
@@ -92,6 +116,13 @@ impl S3Config {
         }
         if !(8..=256).contains(&self.credentials.secret_key.len()) {
             return Err("the secret key must have 8 to 256 bytes".to_owned());
+        }
+        if self.users.by_access_key(key).is_some() {
+            return Err("a declared user has the access key of the root".to_owned());
+        }
+        let root_account = crate::auth::accounts::ROOT_ACCOUNT;
+        if self.users.users().iter().any(|user| user.identity().account == root_account) {
+            return Err(format!("a declared user has the account {root_account} of the root"));
         }
         self.limits.validate()
     }
@@ -216,5 +247,19 @@ mod tests {
         let mut region = config();
         region.region = Some(String::new());
         assert!(region.validate().is_err());
+        for (key, account, is_valid) in [
+            ("alice", "111122223333", true),
+            ("root", "111122223333", false),
+            ("alice", "000000000000", false),
+        ] {
+            let file = format!(
+                "{{\"version\":1,\"users\":[{{\"access_key\":\"{key}\",\"secret_key\":\
+                 \"0123456789\",\"canonical_id\":\"id\",\"display_name\":\"a\",\"account\":\
+                 \"{account}\",\"user_name\":\"alice\",\"root\":true}}]}}"
+            );
+            let mut users = config();
+            users.users = Arc::new(Directory::parse(file.as_bytes()).unwrap());
+            assert_eq!(users.validate().is_ok(), is_valid, "{key} {account}");
+        }
     }
 }

@@ -21,14 +21,17 @@
 //! - I6: secrets and signatures are in no log, no metric and no answer (L1).
 //!
 //! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`],
-//! [`request`], [`uri`], [`route`], [`auth`], [`sigv4`], [`headers`], [`body`], [`ops`], [`xml`],
-//! [`response`], [`error`], [`json`], [`status`], [`health`], [`metrics`].
+//! [`request`], [`uri`], [`route`], [`auth`], [`acl`], [`cors`], [`sigv4`], [`headers`], [`body`],
+//! [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`], [`json`], [`status`],
+//! [`health`], [`metrics`].
 
 pub mod access;
+pub mod acl;
 pub mod admission;
 pub mod auth;
 pub mod body;
 pub mod config;
+pub mod cors;
 pub mod error;
 pub mod headers;
 pub mod health;
@@ -36,6 +39,7 @@ pub mod host;
 pub mod json;
 pub mod listener;
 pub mod metrics;
+pub mod notes;
 pub mod ops;
 pub mod request;
 pub mod response;
@@ -44,6 +48,7 @@ pub mod service;
 pub mod sigv2;
 pub mod sigv4;
 pub mod status;
+pub mod tags;
 pub mod uri;
 pub mod xml;
 

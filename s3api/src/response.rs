@@ -4,7 +4,7 @@
 //!   (DESIGN.md, P3).
 
 use bytes::Bytes;
-use engine::object::{ByteStream, ETag, ObjectInfo};
+use engine::object::{ByteStream, ETag, ObjectInfo, VersionId};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -167,6 +167,14 @@ pub fn describe(info: &ObjectInfo, headers: &mut HeaderMap) {
     headers.insert(http::header::LAST_MODIFIED, text_value(&modified));
     headers.insert(http::header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     crate::headers::attributes::write(&info.attributes, headers);
+    add_version(headers, info.version);
+}
+
+/// Tells the version that an answer is about, where there are any.
+pub fn add_version(headers: &mut HeaderMap, version: Option<VersionId>) {
+    if let Some(version) = version {
+        headers.insert("x-amz-version-id", text_value(&version.to_string()));
+    }
 }
 
 /// Announces a length that the body itself does not tell, as for HEAD.

@@ -4,11 +4,13 @@
 //! - R1: the first route that fits is taken; what fits none is `MethodNotAllowed`, or
 //!   `NotImplemented` where the query names a subresource of S3 that no route consumes, so that
 //!   `PUT /box/key?acl` never becomes a write of the key.
-//! - R2: no route may be used without a signature; those of the server itself want one in the
-//!   `Authorization` header, so that no link gives anybody their rights.
+//! - R2: what belongs to an account wants a signature, and what is about the server itself wants
+//!   one in the `Authorization` header, so that no link gives anybody its rights; elsewhere
+//!   policies and lists of grants decide, also about who did not sign.
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::request::{RequestHead, Target};
+use engine::object::VersionId;
 use http::Method;
 
 /// What a route works on.
@@ -40,6 +42,8 @@ impl Level {
 /// How a request may prove who it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthModes {
+    /// In any way, or not at all: policies and lists of grants decide.
+    Anybody,
     /// By the `Authorization` header or by a presigned URL.
     Signed,
     /// By the `Authorization` header, Signature Version 4.
@@ -57,64 +61,51 @@ pub enum BodyKind {
     Object,
 }
 
-/// S3's names of the operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are those of the S3 API reference, and Admin*")]
-pub enum Operation {
-    ListBuckets,
-    CreateBucket,
-    DeleteBucket,
-    HeadBucket,
-    GetBucketLocation,
-    GetBucketVersioning,
-    ListObjects,
-    ListObjectsV2,
-    DeleteObjects,
-    PutObject,
-    CopyObject,
-    GetObject,
-    HeadObject,
-    GetObjectTagging,
-    DeleteObject,
-    CreateMultipartUpload,
-    UploadPart,
-    UploadPartCopy,
-    CompleteMultipartUpload,
-    AbortMultipartUpload,
-    ListParts,
-    ListMultipartUploads,
-    AdminStatus,
+macro_rules! operations {
+    ($($name:ident)*) => {
+        /// S3's names of the operations.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "the names are those of the S3 API reference, and Admin*")]
+        pub enum Operation {
+            $($name,)*
+        }
+
+        impl Operation {
+            /// The name, as logs and metrics have it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
 }
 
-impl Operation {
-    /// The name, as logs and metrics have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ListBuckets => "ListBuckets",
-            Self::CreateBucket => "CreateBucket",
-            Self::DeleteBucket => "DeleteBucket",
-            Self::HeadBucket => "HeadBucket",
-            Self::GetBucketLocation => "GetBucketLocation",
-            Self::GetBucketVersioning => "GetBucketVersioning",
-            Self::ListObjects => "ListObjects",
-            Self::ListObjectsV2 => "ListObjectsV2",
-            Self::DeleteObjects => "DeleteObjects",
-            Self::PutObject => "PutObject",
-            Self::CopyObject => "CopyObject",
-            Self::GetObject => "GetObject",
-            Self::HeadObject => "HeadObject",
-            Self::GetObjectTagging => "GetObjectTagging",
-            Self::DeleteObject => "DeleteObject",
-            Self::CreateMultipartUpload => "CreateMultipartUpload",
-            Self::UploadPart => "UploadPart",
-            Self::UploadPartCopy => "UploadPartCopy",
-            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
-            Self::AbortMultipartUpload => "AbortMultipartUpload",
-            Self::ListParts => "ListParts",
-            Self::ListMultipartUploads => "ListMultipartUploads",
-            Self::AdminStatus => "AdminStatus",
-        }
-    }
+operations! {
+    ListBuckets
+    CreateBucket DeleteBucket HeadBucket GetBucketLocation
+    GetBucketVersioning PutBucketVersioning
+    GetObjectLockConfiguration PutObjectLockConfiguration
+    GetBucketTagging PutBucketTagging DeleteBucketTagging
+    GetBucketPolicy PutBucketPolicy DeleteBucketPolicy GetBucketPolicyStatus
+    GetPublicAccessBlock PutPublicAccessBlock DeletePublicAccessBlock
+    GetBucketOwnershipControls PutBucketOwnershipControls DeleteBucketOwnershipControls
+    GetBucketAcl PutBucketAcl
+    GetBucketCors PutBucketCors DeleteBucketCors
+    GetBucketLifecycleConfiguration GetBucketEncryption GetBucketReplication GetBucketWebsite
+    GetBucketLogging GetBucketNotificationConfiguration GetBucketRequestPayment
+    GetBucketAccelerateConfiguration ListBucketAnalyticsConfigurations
+    ListBucketIntelligentTieringConfigurations ListBucketInventoryConfigurations
+    ListBucketMetricsConfigurations
+    ListObjects ListObjectsV2 ListObjectVersions DeleteObjects
+    PutObject CopyObject GetObject HeadObject DeleteObject
+    GetObjectAttributes
+    GetObjectTagging PutObjectTagging DeleteObjectTagging
+    GetObjectRetention PutObjectRetention GetObjectLegalHold PutObjectLegalHold
+    GetObjectAcl PutObjectAcl
+    CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload
+    ListParts ListMultipartUploads
+    AdminStatus
 }
 
 /// One way to use the server.
@@ -132,6 +123,8 @@ pub struct Route {
     pub header: Option<&'static str>,
     /// The permission that it needs on its target.
     pub action: &'static str,
+    /// The one that it needs instead where a version is named; `None` where none can be.
+    pub version_action: Option<&'static str>,
     /// How the request may be signed.
     pub auth: AuthModes,
     /// What body it takes.
@@ -142,12 +135,7 @@ pub struct Route {
 type Parameters = &'static [(&'static str, Option<&'static str>)];
 
 const NONE: Parameters = &[];
-const LOCATION: Parameters = &[("location", None)];
-const VERSIONING: Parameters = &[("versioning", None)];
-const UPLOADS: Parameters = &[("uploads", None)];
 const VERSION_2: Parameters = &[("list-type", Some("2"))];
-const TAGGING: Parameters = &[("tagging", None)];
-const DELETE: Parameters = &[("delete", None)];
 const UPLOAD: Parameters = &[("uploadId", None)];
 const PART: Parameters = &[("partNumber", None), ("uploadId", None)];
 
@@ -160,7 +148,8 @@ const fn row(
     action: &'static str,
     body: BodyKind,
 ) -> Route {
-    Route { operation, method, level, query, header: None, action, auth: AuthModes::Signed, body }
+    let (header, version_action, auth) = (None, None, AuthModes::Anybody);
+    Route { operation, method, level, query, header, action, version_action, auth, body }
 }
 
 /// What is about the server itself wants a signature in the header (R2).
@@ -169,10 +158,55 @@ const fn by_header(mut route: Route) -> Route {
     route
 }
 
+/// What belongs to an account wants one.
+const fn signed(mut route: Route) -> Route {
+    route.auth = AuthModes::Signed;
+    route
+}
+
 const fn copying(mut route: Route) -> Route {
     route.header = Some("x-amz-copy-source");
     route
 }
+
+/// May name a version, for which it needs another permission.
+const fn versioned(mut route: Route, action: &'static str) -> Route {
+    route.version_action = Some(action);
+    route
+}
+
+/// Reads a subresource of a bucket or object.
+const fn read(
+    operation: Operation,
+    level: Level,
+    query: Parameters,
+    action: &'static str,
+) -> Route {
+    row(operation, Method::GET, level, query, action, BodyKind::Empty)
+}
+
+/// Replaces a subresource by a document.
+const fn write(
+    operation: Operation,
+    level: Level,
+    query: Parameters,
+    action: &'static str,
+) -> Route {
+    row(operation, Method::PUT, level, query, action, BodyKind::Xml(DOCUMENT_LEN_MAX))
+}
+
+/// Removes a subresource.
+const fn remove(
+    operation: Operation,
+    level: Level,
+    query: Parameters,
+    action: &'static str,
+) -> Route {
+    row(operation, Method::DELETE, level, query, action, BodyKind::Empty)
+}
+
+/// Bytes of a document that configures something.
+const DOCUMENT_LEN_MAX: usize = 256 << 10;
 
 /// Every route; the more special before the more general.
 #[rustfmt::skip]
@@ -181,39 +215,114 @@ pub static ROUTES: &[Route] = {
     use Level::{Bucket, Object, Service};
     use Operation::*;
     const STATUS: Level = Level::Admin("admin/v1/status");
+    const ACL: Parameters = &[("acl", None)];
+    const ATTRIBUTES: Parameters = &[("attributes", None)];
+    const BLOCK: Parameters = &[("publicAccessBlock", None)];
+    const CORS: Parameters = &[("cors", None)];
+    const HOLD: Parameters = &[("legal-hold", None)];
+    const LOCK: Parameters = &[("object-lock", None)];
+    const OWNERSHIP: Parameters = &[("ownershipControls", None)];
+    const POLICY: Parameters = &[("policy", None)];
+    const RETENTION: Parameters = &[("retention", None)];
+    const TAGGING: Parameters = &[("tagging", None)];
+    const UPLOADS: Parameters = &[("uploads", None)];
+    const VERSIONING: Parameters = &[("versioning", None)];
     const LIST: &str = "s3:ListBucket";
-    const GET_VERSIONING: &str = "s3:GetBucketVersioning";
-    const LIST_UPLOADS: &str = "s3:ListBucketMultipartUploads";
-    const LIST_PARTS: &str = "s3:ListMultipartUploadParts";
     const GET: &str = "s3:GetObject";
+    const GET_VERSION: &str = "s3:GetObjectVersion";
     const PUT: &str = "s3:PutObject";
-    const REMOVE: &str = "s3:DeleteObject";
-    const ABORT: &str = "s3:AbortMultipartUpload";
+    const READ_LOCK: &str = "s3:GetBucketObjectLockConfiguration";
+    const WRITE_LOCK: &str = "s3:PutBucketObjectLockConfiguration";
+    const READ_BLOCK: &str = "s3:GetBucketPublicAccessBlock";
+    const WRITE_BLOCK: &str = "s3:PutBucketPublicAccessBlock";
+    const READ_OWNERSHIP: &str = "s3:GetBucketOwnershipControls";
+    const WRITE_OWNERSHIP: &str = "s3:PutBucketOwnershipControls";
     &[
-        row(ListBuckets, Method::GET, Service, NONE, "s3:ListAllMyBuckets", Empty),
+        signed(row(ListBuckets, Method::GET, Service, NONE, "s3:ListAllMyBuckets", Empty)),
 
-        row(GetBucketLocation, Method::GET, Bucket, LOCATION, "s3:GetBucketLocation", Empty),
-        row(GetBucketVersioning, Method::GET, Bucket, VERSIONING, GET_VERSIONING, Empty),
-        row(ListMultipartUploads, Method::GET, Bucket, UPLOADS, LIST_UPLOADS, Empty),
-        row(ListObjectsV2, Method::GET, Bucket, VERSION_2, LIST, Empty),
-        row(ListObjects, Method::GET, Bucket, NONE, LIST, Empty),
+        read(GetBucketLocation, Bucket, &[("location", None)], "s3:GetBucketLocation"),
+        read(GetBucketVersioning, Bucket, VERSIONING, "s3:GetBucketVersioning"),
+        write(PutBucketVersioning, Bucket, VERSIONING, "s3:PutBucketVersioning"),
+        read(GetObjectLockConfiguration, Bucket, LOCK, READ_LOCK),
+        write(PutObjectLockConfiguration, Bucket, LOCK, WRITE_LOCK),
+        read(GetBucketTagging, Bucket, TAGGING, "s3:GetBucketTagging"),
+        write(PutBucketTagging, Bucket, TAGGING, "s3:PutBucketTagging"),
+        remove(DeleteBucketTagging, Bucket, TAGGING, "s3:PutBucketTagging"),
+        read(GetBucketPolicy, Bucket, POLICY, "s3:GetBucketPolicy"),
+        write(PutBucketPolicy, Bucket, POLICY, "s3:PutBucketPolicy"),
+        remove(DeleteBucketPolicy, Bucket, POLICY, "s3:DeleteBucketPolicy"),
+        read(GetBucketPolicyStatus, Bucket, &[("policyStatus", None)], "s3:GetBucketPolicyStatus"),
+        read(GetPublicAccessBlock, Bucket, BLOCK, READ_BLOCK),
+        write(PutPublicAccessBlock, Bucket, BLOCK, WRITE_BLOCK),
+        remove(DeletePublicAccessBlock, Bucket, BLOCK, WRITE_BLOCK),
+        read(GetBucketOwnershipControls, Bucket, OWNERSHIP, READ_OWNERSHIP),
+        write(PutBucketOwnershipControls, Bucket, OWNERSHIP, WRITE_OWNERSHIP),
+        remove(DeleteBucketOwnershipControls, Bucket, OWNERSHIP, WRITE_OWNERSHIP),
+        read(GetBucketAcl, Bucket, ACL, "s3:GetBucketAcl"),
+        write(PutBucketAcl, Bucket, ACL, "s3:PutBucketAcl"),
+        read(GetBucketCors, Bucket, CORS, "s3:GetBucketCORS"),
+        write(PutBucketCors, Bucket, CORS, "s3:PutBucketCORS"),
+        remove(DeleteBucketCors, Bucket, CORS, "s3:PutBucketCORS"),
+        read(GetBucketLifecycleConfiguration, Bucket, &[("lifecycle", None)],
+            "s3:GetLifecycleConfiguration"),
+        read(GetBucketEncryption, Bucket, &[("encryption", None)], "s3:GetEncryptionConfiguration"),
+        read(GetBucketReplication, Bucket, &[("replication", None)],
+            "s3:GetReplicationConfiguration"),
+        read(GetBucketWebsite, Bucket, &[("website", None)], "s3:GetBucketWebsite"),
+        read(GetBucketLogging, Bucket, &[("logging", None)], "s3:GetBucketLogging"),
+        read(GetBucketNotificationConfiguration, Bucket, &[("notification", None)],
+            "s3:GetBucketNotification"),
+        read(GetBucketRequestPayment, Bucket, &[("requestPayment", None)],
+            "s3:GetBucketRequestPayment"),
+        read(GetBucketAccelerateConfiguration, Bucket, &[("accelerate", None)],
+            "s3:GetAccelerateConfiguration"),
+        read(ListBucketAnalyticsConfigurations, Bucket, &[("analytics", None)],
+            "s3:GetAnalyticsConfiguration"),
+        read(ListBucketIntelligentTieringConfigurations, Bucket, &[("intelligent-tiering", None)],
+            "s3:GetIntelligentTieringConfiguration"),
+        read(ListBucketInventoryConfigurations, Bucket, &[("inventory", None)],
+            "s3:GetInventoryConfiguration"),
+        read(ListBucketMetricsConfigurations, Bucket, &[("metrics", None)],
+            "s3:GetMetricsConfiguration"),
+        read(ListMultipartUploads, Bucket, UPLOADS, "s3:ListBucketMultipartUploads"),
+        read(ListObjectVersions, Bucket, &[("versions", None)], "s3:ListBucketVersions"),
+        read(ListObjectsV2, Bucket, VERSION_2, LIST),
+        read(ListObjects, Bucket, NONE, LIST),
         row(HeadBucket, Method::HEAD, Bucket, NONE, LIST, Empty),
-        row(CreateBucket, Method::PUT, Bucket, NONE, "s3:CreateBucket", Xml(64 << 10)),
-        row(DeleteBucket, Method::DELETE, Bucket, NONE, "s3:DeleteBucket", Empty),
-        row(DeleteObjects, Method::POST, Bucket, DELETE, REMOVE, Xml(2 << 20)),
+        signed(row(CreateBucket, Method::PUT, Bucket, NONE, "s3:CreateBucket", Xml(64 << 10))),
+        remove(DeleteBucket, Bucket, NONE, "s3:DeleteBucket"),
+        // Each key is decided about by itself.
+        row(DeleteObjects, Method::POST, Bucket, &[("delete", None)], "", Xml(2 << 20)),
 
-        row(ListParts, Method::GET, Object, UPLOAD, LIST_PARTS, Empty),
-        row(GetObjectTagging, Method::GET, Object, TAGGING, "s3:GetObjectTagging", Empty),
-        row(GetObject, Method::GET, Object, NONE, GET, Empty),
-        row(HeadObject, Method::HEAD, Object, NONE, GET, Empty),
+        read(ListParts, Object, UPLOAD, "s3:ListMultipartUploadParts"),
+        versioned(read(GetObjectAttributes, Object, ATTRIBUTES, "s3:GetObjectAttributes"),
+            "s3:GetObjectVersionAttributes"),
+        versioned(read(GetObjectTagging, Object, TAGGING, "s3:GetObjectTagging"),
+            "s3:GetObjectVersionTagging"),
+        versioned(write(PutObjectTagging, Object, TAGGING, "s3:PutObjectTagging"),
+            "s3:PutObjectVersionTagging"),
+        versioned(remove(DeleteObjectTagging, Object, TAGGING, "s3:DeleteObjectTagging"),
+            "s3:DeleteObjectVersionTagging"),
+        versioned(read(GetObjectRetention, Object, RETENTION, "s3:GetObjectRetention"),
+            "s3:GetObjectRetention"),
+        versioned(write(PutObjectRetention, Object, RETENTION, "s3:PutObjectRetention"),
+            "s3:PutObjectRetention"),
+        versioned(read(GetObjectLegalHold, Object, HOLD, "s3:GetObjectLegalHold"),
+            "s3:GetObjectLegalHold"),
+        versioned(write(PutObjectLegalHold, Object, HOLD, "s3:PutObjectLegalHold"),
+            "s3:PutObjectLegalHold"),
+        versioned(read(GetObjectAcl, Object, ACL, "s3:GetObjectAcl"), "s3:GetObjectVersionAcl"),
+        versioned(write(PutObjectAcl, Object, ACL, "s3:PutObjectAcl"), "s3:PutObjectVersionAcl"),
+        versioned(read(GetObject, Object, NONE, GET), GET_VERSION),
+        versioned(row(HeadObject, Method::HEAD, Object, NONE, GET, Empty), GET_VERSION),
         copying(row(UploadPartCopy, Method::PUT, Object, PART, PUT, Empty)),
         row(UploadPart, Method::PUT, Object, PART, PUT, Bytes),
         copying(row(CopyObject, Method::PUT, Object, NONE, PUT, Empty)),
         row(PutObject, Method::PUT, Object, NONE, PUT, Bytes),
         row(CreateMultipartUpload, Method::POST, Object, UPLOADS, PUT, Empty),
         row(CompleteMultipartUpload, Method::POST, Object, UPLOAD, PUT, Xml(8 << 20)),
-        row(AbortMultipartUpload, Method::DELETE, Object, UPLOAD, ABORT, Empty),
-        row(DeleteObject, Method::DELETE, Object, NONE, REMOVE, Empty),
+        remove(AbortMultipartUpload, Object, UPLOAD, "s3:AbortMultipartUpload"),
+        versioned(remove(DeleteObject, Object, NONE, "s3:DeleteObject"), "s3:DeleteObjectVersion"),
 
         by_header(row(AdminStatus, Method::GET, STATUS, NONE, "admin:Status", Empty)),
     ]
@@ -289,6 +398,38 @@ impl Route {
             })
     }
 
+    /// The permissions that a request needs, by what it names and asks for.
+    pub fn actions(&self, head: &RequestHead) -> Vec<&'static str> {
+        let version = head.query.has("versionId").then_some(self.version_action).flatten();
+        let own = version.unwrap_or(self.action);
+        let mut actions: Vec<_> =
+            Some(own).filter(|action| !action.is_empty()).into_iter().collect();
+        if self.makes_object() {
+            let has = |name: &str| head.headers.contains_key(name);
+            let grants = |name: &http::HeaderName| name.as_str().starts_with("x-amz-grant-");
+            let lock = ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"];
+            let also = [
+                (has("x-amz-tagging"), "s3:PutObjectTagging"),
+                (has("x-amz-acl") || head.headers.keys().any(grants), "s3:PutObjectAcl"),
+                (lock.into_iter().any(has), "s3:PutObjectRetention"),
+                (has("x-amz-object-lock-legal-hold"), "s3:PutObjectLegalHold"),
+            ];
+            actions.extend(also.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, it)| it));
+        }
+        actions
+    }
+
+    /// Whether it makes a bucket, whose settings nobody can read yet.
+    pub fn makes_bucket(&self) -> bool {
+        self.operation == Operation::CreateBucket
+    }
+
+    /// Whether it begins an object, of which headers say something.
+    fn makes_object(&self) -> bool {
+        use Operation::*;
+        matches!(self.operation, PutObject | CopyObject | CreateMultipartUpload)
+    }
+
     /// Whether an answer takes many keys at once.
     pub fn is_scan(&self) -> bool {
         use Operation::*;
@@ -296,6 +437,7 @@ impl Route {
             self.operation,
             ListObjects
                 | ListObjectsV2
+                | ListObjectVersions
                 | ListMultipartUploads
                 | ListParts
                 | DeleteObjects
@@ -319,7 +461,7 @@ impl Route {
 /// The route of a request.
 ///
 /// # Errors
-/// `MethodNotAllowed`, `NotImplemented` (R1), `NoSuchVersion` for a version other than `null`.
+/// `MethodNotAllowed`, `NotImplemented` (R1), `InvalidArgument` for a version that cannot be.
 pub fn find(head: &RequestHead) -> S3Result<&'static Route> {
     let route = ROUTES.iter().find(|route| route.fits(head));
     let foreign = |name: &str| {
@@ -329,21 +471,29 @@ pub fn find(head: &RequestHead) -> S3Result<&'static Route> {
         let message = format!("The subresource {name} is not implemented for this request.");
         return Err(S3Error::new(&codes::NOT_IMPLEMENTED, message));
     }
-    match head.query.get("versionId") {
-        None | Some("null") => {}
-        Some("") => {
-            let message = "Version id cannot be the empty string";
-            return Err(
-                S3Error::new(&codes::INVALID_ARGUMENT, message).with("ArgumentName", "versionId")
-            );
-        }
-        Some(_) => return Err((&codes::NO_SUCH_VERSION).into()),
+    if let (Some(id), Some(route)) = (head.query.get("versionId"), route) {
+        check_version(id, route)?;
     }
     let is_known = ROUTES.iter().any(|route| route.level.has(&head.target));
     if !is_known {
         return Err(S3Error::new(&codes::NOT_IMPLEMENTED, "This server has nothing of that name."));
     }
     route.ok_or_else(|| (&codes::METHOD_NOT_ALLOWED).into())
+}
+
+/// A version is named where one can be, and by something that can be one.
+fn check_version(id: &str, route: &Route) -> S3Result<()> {
+    let invalid = |message: &'static str| {
+        S3Error::new(&codes::INVALID_ARGUMENT, message).with("ArgumentName", "versionId")
+    };
+    if id.is_empty() {
+        return Err(invalid("Version id cannot be the empty string"));
+    }
+    if route.version_action.is_none() {
+        return Err(invalid("This operation does not accept a version-id."));
+    }
+    VersionId::parse(id)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -404,22 +554,22 @@ mod tests {
 
     #[test]
     fn subresources_without_a_route_never_fall_through() {
-        for uri in [
-            "/box?acl",
-            "/box?policy",
-            "/box?versioning",
-            "/box/key?acl",
-            "/box/key?tagging",
-            "/box/key?retention",
-            "/box/key?uploadId=u",
-        ] {
-            check("PUT", uri, false, Err("NotImplemented"));
+        for uri in
+            ["/box?policyStatus", "/box?replication", "/box/key?uploadId=u", "/box/key?x-amz"]
+        {
+            let expected = if uri.ends_with("x-amz") {
+                Ok(Operation::PutObject)
+            } else {
+                Err("NotImplemented")
+            };
+            check("PUT", uri, false, expected);
         }
-        check("GET", "/box?versions", false, Err("NotImplemented"));
         check("DELETE", "/box?lifecycle", false, Err("NotImplemented"));
-        check("DELETE", "/box/key?tagging", false, Err("NotImplemented"));
+        check("DELETE", "/box/key?retention", false, Err("NotImplemented"));
         check("POST", "/box/key?select&select-type=2", false, Err("NotImplemented"));
-        check("GET", "/box/key?versionId=7", false, Err("NoSuchVersion"));
+        check("GET", "/box/key?versionId=7", false, Err("InvalidArgument"));
+        check("GET", "/box/key?versionId=", false, Err("InvalidArgument"));
+        check("PUT", "/box/key?versionId=null", false, Err("InvalidArgument"));
         check("PATCH", "/box/key", false, Err("MethodNotAllowed"));
         check("POST", "/box", false, Err("MethodNotAllowed"));
         check("DELETE", "/", false, Err("MethodNotAllowed"));

@@ -15,9 +15,11 @@ use crate::body::digests::ChecksumScope;
 use crate::body::pace::Pace;
 use crate::body::{BodyPlan, Received, RequestBody, linger};
 use crate::config::{Limits, S3Config};
+use crate::cors::Question;
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
-use crate::headers::date;
+use crate::headers::{date, text};
 use crate::health::{self, HealthState};
+use crate::listener::Peer;
 use crate::metrics::Metrics;
 use crate::ops::{self, Call, RequestIds};
 use crate::request::{RequestHead, virtual_bucket};
@@ -27,7 +29,7 @@ use crate::sigv4::verify::Verifier;
 use bytes::Bytes;
 use engine::object::{Env, ObjectStore, random_u128};
 use http::header::{DATE, HeaderValue, SERVER};
-use http::{HeaderName, Method, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +42,7 @@ static HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 /// The S3 front end of one store. Shared by all connections.
 pub struct Service {
     config: Arc<S3Config>,
-    gate: Gate,
+    gate: Arc<Gate>,
     admission: Arc<Admission>,
     env: Env,
     metrics: Arc<Metrics>,
@@ -62,7 +64,7 @@ impl Service {
         Arc::new(Self {
             admission: Arc::new(Admission::new(&config.limits)),
             config: Arc::new(config),
-            gate: Gate::new(verifier, store),
+            gate: Arc::new(Gate::new(verifier, store)),
             env,
             metrics,
             router: health::router(state),
@@ -112,6 +114,7 @@ impl Service {
         let waits = parts.headers.contains_key(http::header::EXPECT);
         let is_empty = body.is_end_stream();
         let (body, leftover) = linger::watch(body, waits);
+        let origin = parts.headers.get(http::header::ORIGIN).cloned();
         let ids = RequestIds { request_id, host_id: self.host_id.clone() };
         let result = self.run(parts, body, &mut record, (&mut facts, &ids)).await;
         let (mut response, error) = match result {
@@ -126,6 +129,12 @@ impl Service {
         };
         if facts.method == Method::HEAD {
             drop_body(&mut response);
+        }
+        if let Some(origin) = origin.as_ref().and_then(|origin| origin.to_str().ok())
+            && facts.method != Method::OPTIONS
+        {
+            let method = facts.method.clone();
+            self.add_cors(&facts, (origin, method.as_str()), response.headers_mut()).await;
         }
         let headers = response.headers_mut();
         // botocore keeps the status of an answer that came instead of `100 Continue` and takes it
@@ -153,13 +162,17 @@ impl Service {
         // Without a length HTTP/1.1 means an empty body; a client that lost it means something
         // else.
         let is_sized = has_len || parts.version == http::Version::HTTP_2;
+        let peer = parts.extensions.get().map(|Peer(address)| *address);
         let head = RequestHead::parse(parts, self.config.limits.url_len_max, &self.config.domains)?;
         facts.target = Some(head.target.clone());
+        if head.method == Method::OPTIONS && head.target.bucket().is_some() {
+            return self.preflight(&head).await;
+        }
         let route = route::find(&head)?;
         facts.route = Some(route);
         let now = self.env.clock.unix_nanos();
-        let authenticated = Unauthenticated { head, route }.authenticate(&self.gate, now)?;
-        let (authorized, signed) = authenticated.authorize(&self.gate)?;
+        let authenticated = Unauthenticated { head, route, peer }.authenticate(&self.gate, now)?;
+        let (authorized, signed) = authenticated.authorize(&self.gate).await?;
         let scope = match route.operation {
             Operation::CompleteMultipartUpload => ChecksumScope::Object,
             _ => ChecksumScope::Body,
@@ -189,6 +202,51 @@ impl Service {
         Ok(response)
     }
 
+    /// What the bucket's rules say to a page of another origin that asks before it asks.
+    async fn preflight(&self, head: &RequestHead) -> S3Result<S3Response> {
+        let header = |name| text(&head.headers, name);
+        let (origin, method) = (header("origin")?, header("access-control-request-method")?);
+        let (Some(bucket), Some(origin)) = (head.target.bucket(), origin) else {
+            let message = "Insufficient information. Origin request header needed.";
+            return Err(S3Error::new(&codes::BAD_REQUEST, message));
+        };
+        let method = method.ok_or_else(|| {
+            let message = "Invalid Access-Control-Request-Method: null";
+            S3Error::new(&codes::BAD_REQUEST, message)
+        })?;
+        let headers = header("access-control-request-headers")?.unwrap_or("");
+        let settings = self.gate.settings(bucket).await?;
+        let mut response = response::empty(StatusCode::OK);
+        let question = Question { origin, method, headers };
+        let rules = settings.cors.as_ref();
+        match rules.is_some_and(|rules| rules.answer(&question, response.headers_mut())) {
+            true => Ok(response),
+            false => {
+                let message = "CORSResponse: This CORS request is not allowed.";
+                Err(S3Error::new(&codes::ACCESS_DENIED, message))
+            }
+        }
+    }
+
+    /// Adds to an answer what the bucket's rules say to the page that asked. Whatever keeps the
+    /// rules from being read keeps the page from the answer.
+    async fn add_cors(
+        &self,
+        facts: &Facts,
+        (origin, method): (&str, &str),
+        answer: &mut HeaderMap,
+    ) {
+        let Some(bucket) = facts.target.as_ref().and_then(|target| target.bucket()) else {
+            return;
+        };
+        let question = Question { origin, method, headers: "" };
+        if let Ok(settings) = self.gate.settings(bucket).await
+            && let Some(rules) = &settings.cors
+        {
+            rules.answer(&question, answer);
+        }
+    }
+
     fn error_response(&self, error: &S3Error, facts: &Facts, request_id: &str) -> S3Response {
         if error.code.status >= 500 && error.code != &codes::NOT_IMPLEMENTED {
             tracing::warn!(%error, "request failed");
@@ -205,6 +263,9 @@ impl Service {
         *response.status_mut() =
             StatusCode::from_u16(error.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
+        for (name, value) in &error.headers {
+            headers.insert(*name, text_value(value));
+        }
         if let Some(size) = error.detail("ActualObjectSize") {
             headers.insert(http::header::CONTENT_RANGE, text_value(&format!("bytes */{size}")));
         }
@@ -228,7 +289,7 @@ impl Service {
     }
 
     /// The headers that every response has.
-    fn sign_off(&self, headers: &mut http::HeaderMap, request_id: &str) {
+    fn sign_off(&self, headers: &mut HeaderMap, request_id: &str) {
         headers.insert(REQUEST_ID.clone(), text_value(request_id));
         headers.insert(HOST_ID.clone(), self.host_id.clone());
         headers.insert(SERVER, HeaderValue::from_static("Stave"));

@@ -171,6 +171,19 @@ pub fn read_secret(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// Reads a file of at most `len_max` bytes.
+///
+/// # Errors
+/// What the file system says; `InvalidData` for a longer one.
+pub fn read_whole(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read_len = File::open(path)?.take(len_max + 1).read_to_end(&mut bytes)?;
+    if read_len as u64 > len_max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too large"));
+    }
+    Ok(bytes)
+}
+
 /// Whether there is surely nothing of this name.
 pub fn is_missing(path: &Path) -> bool {
     matches!(fs::exists(path), Ok(false))

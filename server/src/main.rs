@@ -35,6 +35,8 @@ mod logging;
 mod places;
 #[cfg_attr(madsim, path = "run_simulated.rs")]
 mod run;
+#[cfg(not(madsim))]
+mod users;
 
 use config::Parsed;
 use run::Failure;

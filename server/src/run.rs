@@ -21,6 +21,7 @@ use crate::files;
 use crate::inspect;
 use crate::logging;
 use crate::places::{self, Places};
+use crate::users;
 use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
 use engine::env::real::DiskThreads;
@@ -85,6 +86,7 @@ pub fn inspect(config: &InspectConfig) -> Result<u8, Failure> {
 pub fn run(mut config: Config) -> Result<u8, Failure> {
     logging::start(&config).map_err(Failure::Refused)?;
     logging::report(&config.notes);
+    config.users = users::read(config.users_file.as_deref()).map_err(Failure::Refused)?;
     loop {
         let runtime = Builder::new_multi_thread()
             .enable_all()
@@ -300,6 +302,8 @@ fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     s3_config.region = config.region.clone();
     s3_config.allows_sigv2 = config.allows_sigv2;
     s3_config.domains = config.domains.clone();
+    s3_config.users = config.users.clone();
+    s3_config.new_buckets = config.new_buckets;
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
     s3_config
 }

@@ -20,8 +20,8 @@ use engine::format::segment::Seal;
 use engine::format::value::VolumeId;
 use engine::meta::RowOwner;
 use engine::object::{
-    Body, BodyDigest, BodyError, BodySource, BucketName, ETag, ObjectAttributes, ObjectKey,
-    PutRequest, WriteCondition,
+    Body, BodyDigest, BodyError, BodySource, BucketName, CreateBucketRequest, ETag, Lock,
+    ObjectAttributes, ObjectKey, PutRequest, WriteCondition,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -119,7 +119,7 @@ async fn fill(dirs: &[PathBuf], end: End) -> Vec<DiskThreads> {
     let store = node.store();
     let bucket = BucketName::new("bucket").unwrap();
     // The second time it is there.
-    store.create_bucket(bucket.clone()).await.ok();
+    store.create_bucket(CreateBucketRequest::plain(bucket.clone())).await.ok();
     let bodies = LENS.map(|len| (len.to_string(), content(len)));
     let small = (0..5).map(|index| (format!("small/{index}"), content(index + 1)));
     for (key, bytes) in bodies.into_iter().chain(small) {
@@ -128,6 +128,7 @@ async fn fill(dirs: &[PathBuf], end: End) -> Vec<DiskThreads> {
             key: ObjectKey::new(key).unwrap(),
             attributes: ObjectAttributes::default(),
             condition: WriteCondition::None,
+            lock: Lock::default(),
             len: Some(bytes.len() as u64),
         };
         let body: Body = Box::new(Whole(Some(bytes.into())));

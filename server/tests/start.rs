@@ -52,7 +52,7 @@ fn endpoint_answers_as_soon_as_it_is_printed() {
     let live = server.get("/minio/health/live");
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
     let anonymous = server.get("/some-bucket/key");
-    assert!(anonymous.starts_with("HTTP/1.1 403"), "{anonymous}");
+    assert!(anonymous.starts_with("HTTP/1.1 404"), "{anonymous}");
     server.stop();
 }
 

@@ -13,8 +13,8 @@ use common::env;
 use engine::disks::DiskAt;
 use engine::env::Env;
 use engine::object::{
-    CreateUploadRequest, ObjectAttributes, ObjectStore, PartPage, PartRequest, StoreError,
-    UploadId, UploadListRequest,
+    CreateBucketRequest, CreateUploadRequest, Lock, ObjectAttributes, ObjectStore, PartPage,
+    PartRequest, StoreError, UploadId, UploadListRequest,
 };
 use objects::{Whole, bucket, key};
 use sim::disk::{SimDisk, Timing};
@@ -35,9 +35,15 @@ async fn open(disk: &SimDisk, env: &Env) -> Node {
 
 /// A bucket with one upload of a small and a large part.
 async fn prepare(store: &dyn ObjectStore) -> UploadId {
-    store.create_bucket(bucket()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(bucket())).await.unwrap();
     let attributes = ObjectAttributes::default();
-    let request = CreateUploadRequest { bucket: bucket(), key: key(), attributes, checksum: None };
+    let request = CreateUploadRequest {
+        bucket: bucket(),
+        key: key(),
+        attributes,
+        checksum: None,
+        lock: Lock::default(),
+    };
     let upload_id = store.create_upload(request).await.unwrap();
     for (number, len) in [(1, 100), (2, 40_000)] {
         let request =
@@ -90,7 +96,8 @@ async fn a_deleted_bucket_stays_deleted_with_its_uploads() {
         let upload_id = prepare(&*store).await;
         disk.kill_after(Some(cut));
         let deleted = store.delete_bucket(bucket()).await.is_ok();
-        let created = deleted && store.create_bucket(bucket()).await.is_ok();
+        let created =
+            deleted && store.create_bucket(CreateBucketRequest::plain(bucket())).await.is_ok();
         // The purge goes on meanwhile, and may be what is cut off.
         for _ in 0..PURGE_TURNS {
             tokio::task::yield_now().await;

@@ -14,8 +14,9 @@ use engine::disks::DiskAt;
 use engine::env::Env;
 use engine::meta::MetaConfig;
 use engine::object::{
-    CompleteRequest, CompletedPart, CreateUploadRequest, ETag, ObjectAttributes, ObjectKey,
-    ObjectStore, PartRequest, PutRequest, UploadId, WriteCondition,
+    Address, CompleteRequest, CompletedPart, CreateBucketRequest, CreateUploadRequest,
+    DeleteRequest, ETag, Lock, ObjectAttributes, ObjectKey, ObjectStore, PartRequest, PutRequest,
+    UploadId, WriteCondition,
 };
 use futures_util::TryStreamExt;
 use objects::{Whole, bucket, key};
@@ -42,9 +43,15 @@ fn other(number: usize) -> ObjectKey {
 }
 
 async fn begin_upload(store: &dyn ObjectStore) -> UploadId {
-    store.create_bucket(bucket()).await.unwrap();
+    store.create_bucket(CreateBucketRequest::plain(bucket())).await.unwrap();
     let attributes = ObjectAttributes::default();
-    let request = CreateUploadRequest { bucket: bucket(), key: key(), attributes, checksum: None };
+    let request = CreateUploadRequest {
+        bucket: bucket(),
+        key: key(),
+        attributes,
+        checksum: None,
+        lock: Lock::default(),
+    };
     let upload_id = store.create_upload(request).await.unwrap();
     let len = Some(PART.len() as u64);
     let request = PartRequest { bucket: bucket(), key: key(), upload_id, number: 1, len };
@@ -59,6 +66,7 @@ async fn put_others(store: &dyn ObjectStore) {
             key: other(number),
             attributes: ObjectAttributes::default(),
             condition: WriteCondition::None,
+            lock: Lock::default(),
             len: Some(4000),
         };
         let body = Whole(Some(Bytes::from(vec![number as u8; 4000])));
@@ -81,7 +89,7 @@ async fn complete(store: &dyn ObjectStore, upload_id: UploadId) {
 }
 
 async fn read(store: &dyn ObjectStore) -> Vec<u8> {
-    let reader = store.get(bucket(), key()).await.unwrap();
+    let reader = store.get(Address::current(bucket(), key())).await.unwrap();
     let pieces: Vec<Bytes> = reader.read(0..PART.len() as u64).try_collect().await.unwrap();
     pieces.concat()
 }
@@ -103,7 +111,10 @@ async fn a_part_that_is_completed_on_its_way_to_a_volume_outlives_that_volume() 
         }
         complete(&*store, upload_id).await;
         for number in 0..OTHERS {
-            store.delete(bucket(), other(number), WriteCondition::None).await.unwrap();
+            store
+                .delete(DeleteRequest::current(bucket(), other(number), WriteCondition::None))
+                .await
+                .unwrap();
         }
         let volumes = store.status().await.unwrap().segments_len;
         node.look_after().await;

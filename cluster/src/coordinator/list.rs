@@ -3,32 +3,36 @@
 
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};
-use crate::rows::{self, Incarnation, ObjectRow, UploadRow};
+use crate::rows::{self, BucketRow, Incarnation, ObjectRow, UploadRow};
 use bytes::Bytes;
 use engine::object::{ListEntry, ListPage, ListRequest, UploadId, UploadListRequest, UploadPage};
 
 /// Rows that a scan reads at most.
-const SCAN_ROWS_MAX: usize = 1000;
+pub(super) const SCAN_ROWS_MAX: usize = 1000;
 
 /// Rows that a scan behind a common prefix reads at first.
-const SCAN_ROWS_MIN: usize = 16;
+pub(super) const SCAN_ROWS_MIN: usize = 16;
 
 /// The common prefix of a key, delimiter included, if it has one.
-fn common_prefix<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
+pub(super) fn common_prefix<'a>(
+    key: &'a str,
+    prefix: &str,
+    delimiter: Option<&str>,
+) -> Option<&'a str> {
     let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty())?;
     let position = key.get(prefix.len()..)?.find(delimiter)?;
     key.get(..prefix.len() + position + delimiter.len())
 }
 
 /// Whether a marker names a common prefix as such: everything below it counts as seen.
-fn is_common_prefix(marker: &str, prefix: &str, delimiter: Option<&str>) -> bool {
+pub(super) fn is_common_prefix(marker: &str, prefix: &str, delimiter: Option<&str>) -> bool {
     marker.starts_with(prefix) && common_prefix(marker, prefix, delimiter) == Some(marker)
 }
 
 impl Coordinator {
     pub(super) async fn object_list(&self, request: ListRequest) -> Result<ListPage> {
         self.linearize().await?;
-        let incarnation = self.incarnation(&request.bucket).await?;
+        let BucketRow { incarnation, rules, .. } = self.bucket_row(&request.bucket).await?;
         let mut page = ListPage::default();
         if request.limit == 0 {
             return Ok(page);
@@ -43,11 +47,18 @@ impl Coordinator {
                 if row < skip {
                     continue;
                 }
+                let (key, _) = rows::parse_object_key(&row).ok_or_else(damaged_row)?;
+                let object: ObjectRow = attributes(&value)?;
+                if object.older.may_exist {
+                    skip = rows::objects_after(incarnation, key.as_str().as_bytes());
+                }
+                if object.is_marker || !rows::is_current_version(&row) {
+                    continue;
+                }
                 if page.entries.len() == request.limit {
                     page.is_truncated = true;
                     return Ok(page);
                 }
-                let (key, _) = rows::parse_object_key(&row).ok_or_else(damaged_row)?;
                 let delimiter = request.delimiter.as_deref();
                 match common_prefix(key.as_str(), &request.prefix, delimiter) {
                     Some(prefix) => {
@@ -55,8 +66,8 @@ impl Coordinator {
                         page.entries.push(ListEntry::Prefix(prefix.to_owned()));
                     }
                     None => {
-                        let object: ObjectRow = attributes(&value)?;
-                        page.entries.push(ListEntry::Object(object.info(key)));
+                        let info = object.info(key, rules.versioning);
+                        page.entries.push(ListEntry::Object(Box::new(info)));
                     }
                 }
             }

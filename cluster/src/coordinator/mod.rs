@@ -6,6 +6,7 @@
 //! - C3: a request holds the volumes that its uncommitted bytes are in, so that reclaim leaves them
 //!   alone.
 
+mod amend;
 mod body;
 mod bucket;
 mod budget;
@@ -14,12 +15,14 @@ mod get;
 mod list;
 mod put;
 mod upload;
+mod versions;
 
 pub(crate) use budget::{Downloads, UploadMemory};
 
-use crate::error::{damaged_row, from_engine};
-use crate::meta::MetaLog;
-use crate::meta::command::Target;
+use crate::error::{damaged_row, from_engine, from_log};
+use crate::lock_clock::LockClock;
+use crate::meta::command::{Command, Refusal, Success, Target};
+use crate::meta::{LogError, MetaLog};
 use crate::reading::Readings;
 use crate::rows::{self, BucketRow, Incarnation, ObjectRow};
 use bytes::Bytes;
@@ -28,12 +31,17 @@ use engine::format::value::Value;
 use engine::heal::Healer;
 use engine::meta::MetaStore;
 use engine::object::{
-    Body, BucketInfo, BucketName, CompleteRequest, CreateUploadRequest, ListPage, ListRequest,
-    ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome,
-    PutRequest, Reply, StoreError, StoreStatus, UploadId, UploadInfo, UploadListRequest,
-    UploadPage, WriteCondition,
+    Address, AmendRequest, Body, BucketChange, BucketInfo, BucketName, BucketRules, BucketState,
+    CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome, DeleteRequest,
+    ListPage, ListRequest, Lock, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo,
+    PartPage, PartRequest, PutOutcome, PutRequest, Reply, Retention, StoreError, StoreStatus,
+    UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId, VersionListRequest,
+    VersionPage,
 };
 use std::sync::Arc;
+
+/// How often a write is proposed again because the rules of its bucket changed.
+const STALE_COUNT_MAX: usize = 16;
 
 /// Result of an operation of the store.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
@@ -54,6 +62,8 @@ pub(crate) struct Coordinator {
     pub(crate) readings: Readings,
     /// Knows how disks and volumes are.
     pub(crate) healer: Healer,
+    /// The time of locks.
+    pub(crate) lock_clock: Arc<LockClock>,
 }
 
 /// Decodes the attributes of a row that was read.
@@ -77,19 +87,80 @@ impl Coordinator {
 
     /// Looks the bucket up and names the object in its present life.
     async fn target(&self, bucket: BucketName, key: ObjectKey) -> Result<Target> {
-        let incarnation = self.incarnation(&bucket).await?;
-        Ok(Target { bucket, incarnation, key })
+        Ok(self.target_and_rules(bucket, key).await?.0)
     }
 
-    async fn object_row(&self, target: &Target) -> Result<Option<(Value, ObjectRow)>> {
-        let key = rows::object(target.incarnation, &target.key);
-        match self.row(&key).await? {
-            Some(value) => {
-                let object = attributes(&value)?;
-                Ok(Some((value, object)))
+    async fn target_and_rules(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+    ) -> Result<(Target, BucketRules)> {
+        let BucketRow { incarnation, fence, rules, .. } = self.bucket_row(&bucket).await?;
+        let versioning = rules.versioning;
+        Ok((Target { bucket, incarnation, fence, versioning, key }, rules))
+    }
+
+    /// Proposes what follows the rules of a bucket, again when they changed meanwhile (B1). Returns
+    /// the rules that it followed in the end, too.
+    async fn propose_fenced(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        body: Bytes,
+        command: impl Fn(Target, BucketRules) -> Result<Command> + Send,
+    ) -> Result<(Success, BucketRules)> {
+        for _ in 0..STALE_COUNT_MAX {
+            let (target, rules) = self.target_and_rules(bucket.clone(), key.clone()).await?;
+            match self.log.propose(command(target, rules)?, body.clone()).await {
+                Err(LogError::Refused(Refusal::Stale)) => {}
+                outcome => return Ok((outcome.map_err(from_log)?, rules)),
             }
-            None => Ok(None),
         }
+        Err(StoreError::Unavailable("the configuration of the bucket changes all the time".into()))
+    }
+
+    /// What protects a new version: what its writer says, else what the bucket says.
+    fn lock_for(&self, asked: Lock, rules: &BucketRules) -> Result<Lock> {
+        if asked != Lock::default() && !rules.has_lock {
+            return Err(StoreError::BucketConflict);
+        }
+        Ok(Lock { retention: asked.retention.or_else(|| self.retention(rules)), ..asked })
+    }
+
+    /// How long a version that is written now is kept, unless its writer says so.
+    fn retention(&self, rules: &BucketRules) -> Option<Retention> {
+        let default = rules.retention.filter(|_| rules.has_lock)?;
+        Some(default.starting(self.lock_clock.beginning()))
+    }
+
+    async fn object_row(&self, target: &Target) -> Result<Option<ObjectRow>> {
+        let key = rows::object(target.incarnation, &target.key);
+        self.row(&key).await?.as_ref().map(attributes).transpose()
+    }
+
+    /// The row of a version, and what lies there.
+    async fn version_row(
+        &self,
+        target: &Target,
+        version: Option<VersionId>,
+    ) -> Result<(Bytes, ObjectRow)> {
+        let key = rows::object(target.incarnation, &target.key);
+        let absent = || match version {
+            None => StoreError::NoSuchKey,
+            Some(_) => StoreError::NoSuchVersion,
+        };
+        let current = self.object_row(target).await?.ok_or_else(absent)?;
+        let order = match version {
+            None => return visible(key, current, version, target),
+            Some(id) if current.version == id => return visible(key, current, version, target),
+            Some(VersionId::Null) => current.older.null,
+            Some(VersionId::Id(id)) => Some((id >> 64) as u64),
+        };
+        let key = rows::older_version(target.incarnation, &target.key, order.ok_or_else(absent)?);
+        let found: Option<ObjectRow> =
+            self.row(&key).await?.as_ref().map(attributes).transpose()?;
+        let found = found.filter(|object| Some(object.version) == version);
+        visible(key, found.ok_or_else(absent)?, version, target)
     }
 
     fn now(&self) -> u64 {
@@ -100,16 +171,12 @@ impl Coordinator {
         random_u128(&*self.env.rng)
     }
 
-    async fn propose(
-        &self,
-        command: crate::meta::command::Command,
-        body: Bytes,
-    ) -> Result<crate::meta::command::Success> {
-        self.log.propose(command, body).await.map_err(crate::error::from_log)
+    async fn propose(&self, command: Command, body: Bytes) -> Result<Success> {
+        self.log.propose(command, body).await.map_err(from_log)
     }
 
     async fn linearize(&self) -> Result<()> {
-        self.log.linearize().await.map_err(crate::error::from_log)
+        self.log.linearize().await.map_err(from_log)
     }
 
     async fn health(&self) -> Result<StoreStatus> {
@@ -117,17 +184,35 @@ impl Coordinator {
     }
 }
 
+/// A version that has bytes.
+fn visible(
+    key: Bytes,
+    object: ObjectRow,
+    named: Option<VersionId>,
+    target: &Target,
+) -> Result<(Bytes, ObjectRow)> {
+    if !object.is_marker {
+        return Ok((key, object));
+    }
+    let (version, modified) = (object.shown_version(target.versioning), object.modified);
+    Err(StoreError::DeleteMarker { version, modified, is_named: named.is_some() })
+}
+
 impl ObjectStore for Coordinator {
-    fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
-        Box::pin(self.bucket_create(bucket))
+    fn create_bucket(&self, request: CreateBucketRequest) -> Reply<'_, ()> {
+        Box::pin(self.bucket_create(request))
     }
 
     fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
         Box::pin(self.bucket_delete(bucket))
     }
 
-    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo> {
+    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketState> {
         Box::pin(self.bucket_head(bucket))
+    }
+
+    fn configure_bucket(&self, bucket: BucketName, change: BucketChange) -> Reply<'_, ()> {
+        Box::pin(self.bucket_configure(bucket, change))
     }
 
     fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>> {
@@ -138,25 +223,28 @@ impl ObjectStore for Coordinator {
         Box::pin(self.object_put(request, body))
     }
 
-    fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>> {
-        Box::pin(self.object_get(bucket, key))
+    fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {
+        Box::pin(self.object_get(address))
     }
 
-    fn head(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, ObjectInfo> {
-        Box::pin(self.object_head(bucket, key))
+    fn head(&self, address: Address) -> Reply<'_, ObjectInfo> {
+        Box::pin(self.object_head(address))
     }
 
-    fn delete(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-        condition: WriteCondition,
-    ) -> Reply<'_, ()> {
-        Box::pin(self.object_delete(bucket, key, condition))
+    fn delete(&self, request: DeleteRequest) -> Reply<'_, DeleteOutcome> {
+        Box::pin(self.object_delete(request))
+    }
+
+    fn amend(&self, request: AmendRequest) -> Reply<'_, ObjectInfo> {
+        Box::pin(self.object_amend(request))
     }
 
     fn list(&self, request: ListRequest) -> Reply<'_, ListPage> {
         Box::pin(self.object_list(request))
+    }
+
+    fn list_versions(&self, request: VersionListRequest) -> Reply<'_, VersionPage> {
+        Box::pin(self.version_list(request))
     }
 
     fn create_upload(&self, request: CreateUploadRequest) -> Reply<'_, UploadId> {

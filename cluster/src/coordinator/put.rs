@@ -4,20 +4,31 @@ use super::body::BodyOwner;
 use super::{Coordinator, Result};
 use crate::meta::command::{Command, Success, Target};
 use crate::rows::{self, ObjectRow};
-use engine::object::{Body, ETag, PutOutcome, PutRequest, StoreError, WriteCondition};
+use engine::object::{
+    Body, BucketRules, ETag, PutOutcome, PutRequest, StoreError, Versioning, WriteCondition,
+};
 
 impl Coordinator {
     pub(super) async fn object_put(&self, request: PutRequest, body: Body) -> Result<PutOutcome> {
-        let PutRequest { bucket, key, attributes, condition, len } = request;
-        let target = self.target(bucket, key).await?;
+        let PutRequest { bucket, key, attributes, condition, lock, len } = request;
+        let (target, rules) = self.target_and_rules(bucket, key).await?;
+        self.lock_for(lock, &rules)?;
         self.check_early(&target, &condition).await?;
         let row = rows::object(target.incarnation, &target.key);
         let taken = self.take_body(BodyOwner { target: &target, row, len }, body).await?;
-        let time = self.now();
-        let body = taken.committed.clone();
-        let command = Command::Put { target, time, condition, attributes, body };
-        let success = self.propose(command, taken.inline.clone()).await?;
-        outcome(success)
+        let (time, incarnation) = (self.now(), target.incarnation);
+        let inline = taken.inline.clone();
+        let command = |target: Target, rules: BucketRules| {
+            if target.incarnation != incarnation {
+                return Err(StoreError::NoSuchBucket);
+            }
+            let (condition, attributes) = (condition.clone(), attributes.clone());
+            let (lock, body) = (self.lock_for(lock, &rules)?, taken.committed.clone());
+            Ok(Command::Put { target, time, condition, attributes, lock, body })
+        };
+        let Target { bucket, key, .. } = &target;
+        let (success, rules) = self.propose_fenced(bucket, key, inline, command).await?;
+        outcome(success, rules.versioning)
     }
 
     /// Spares the upload of a body whose condition fails already; what counts is decided at apply
@@ -31,8 +42,8 @@ impl Coordinator {
             return Ok(());
         }
         self.linearize().await?;
-        let etag = self.object_row(target).await?.map(|(_, object)| object.etag);
-        check(condition, etag.as_ref())
+        let object = self.object_row(target).await?;
+        check(condition, object.as_ref().and_then(ObjectRow::visible_etag))
     }
 }
 
@@ -42,14 +53,16 @@ fn check(condition: &WriteCondition, etag: Option<&ETag>) -> Result<()> {
 }
 
 /// The answer to a write of an object.
-pub(super) fn outcome(success: Success) -> Result<PutOutcome> {
-    match success {
-        Success::Object(object) => {
-            let ObjectRow { etag, checksum, size, modified, .. } = *object;
-            Ok(PutOutcome { etag, checksum, size, modified })
-        }
-        Success::Done | Success::Part(_) => {
-            Err(StoreError::Unavailable("apply gave another command's answer".into()))
-        }
-    }
+pub(super) fn outcome(success: Success, versioning: Versioning) -> Result<PutOutcome> {
+    let Success::Object(object) = success else {
+        return Err(another_answer());
+    };
+    let version = object.shown_version(versioning);
+    let ObjectRow { etag, checksum, size, modified, .. } = *object;
+    Ok(PutOutcome { etag, checksum, size, modified, version })
+}
+
+/// Apply answered something else than its command: a bug, told as what it means to the caller.
+pub(super) fn another_answer() -> StoreError {
+    StoreError::Unavailable("apply gave another command's answer".into())
 }

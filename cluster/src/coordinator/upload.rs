@@ -1,15 +1,16 @@
 //! Multipart uploads: begun, filled part by part, completed or dropped, listed.
 
 use super::body::BodyOwner;
-use super::put::outcome;
+use super::put::{another_answer, outcome};
 use super::{Coordinator, Result, attributes};
 use crate::error::{damaged_row, from_engine};
-use crate::meta::command::{Command, Success};
-use crate::rows::{self, PartRow, UploadRow};
+use crate::meta::command::{Command, Success, Target};
+use crate::rows::{self, Incarnation, PartRow, UploadRow};
 use bytes::Bytes;
 use engine::object::{
-    Body, BucketName, CompleteRequest, CreateUploadRequest, ObjectKey, PartInfo, PartPage,
-    PartRequest, PutOutcome, StoreError, UploadId, UploadInfo, UploadListRequest, UploadPage,
+    Body, BucketName, BucketRules, CompleteRequest, CreateUploadRequest, ObjectKey, PartInfo,
+    PartPage, PartRequest, PutOutcome, StoreError, UploadId, UploadInfo, UploadListRequest,
+    UploadPage,
 };
 
 /// Rows that one scan of parts reads at most.
@@ -17,12 +18,16 @@ const SCAN_ROWS: usize = 1000;
 
 impl Coordinator {
     pub(super) async fn upload_create(&self, request: CreateUploadRequest) -> Result<UploadId> {
-        let CreateUploadRequest { bucket, key, attributes, checksum } = request;
-        let target = self.target(bucket, key).await?;
+        let CreateUploadRequest { bucket, key, attributes, checksum, lock } = request;
         let upload_id = UploadId(self.random_id());
         let time = self.now();
-        let command = Command::CreateUpload { target, upload_id, time, attributes, checksum };
-        self.propose(command, Bytes::new()).await?;
+        let command = |target: Target, rules: BucketRules| {
+            // The bucket's own retention begins when the object does.
+            self.lock_for(lock, &rules)?;
+            let attributes = attributes.clone();
+            Ok(Command::CreateUpload { target, upload_id, time, attributes, checksum, lock })
+        };
+        self.propose_fenced(&bucket, &key, Bytes::new(), command).await?;
         Ok(upload_id)
     }
 
@@ -45,41 +50,40 @@ impl Coordinator {
         let target = self.target(bucket, key).await?;
         let row = rows::part(target.incarnation, upload_id, number);
         let taken = self.take_body(BodyOwner { target: &target, row, len }, body).await?;
-        let time = self.now();
-        let body = taken.committed.clone();
-        let command = Command::PutPart { target, upload_id, number, time, body };
-        match self.propose(command, taken.inline.clone()).await? {
-            Success::Part(part) => Ok(part.info(number)),
-            Success::Done | Success::Object(_) => {
-                Err(StoreError::Unavailable("apply gave another command's answer".into()))
+        let (time, incarnation) = (self.now(), target.incarnation);
+        let command = |target: Target, _: BucketRules| {
+            if target.incarnation != incarnation {
+                return Err(StoreError::NoSuchBucket);
             }
+            let body = taken.committed.clone();
+            Ok(Command::PutPart { target, upload_id, number, time, body })
+        };
+        let Target { bucket, key, .. } = &target;
+        match self.propose_fenced(bucket, key, taken.inline.clone(), command).await? {
+            (Success::Part(part), _) => Ok(part.info(number)),
+            _ => Err(another_answer()),
         }
     }
 
     pub(super) async fn upload_complete(&self, request: CompleteRequest) -> Result<PutOutcome> {
-        let CompleteRequest {
-            bucket,
-            key,
-            upload_id,
-            parts,
-            etag,
-            checksum,
-            condition,
-            part_size_min,
-        } = request;
-        let target = self.target(bucket, key).await?;
         let time = self.now();
-        let command = Command::Complete {
-            target,
-            upload_id,
-            time,
-            condition,
-            parts,
-            etag,
-            checksum,
-            part_size_min,
+        let command = |target: Target, rules: BucketRules| {
+            let CompleteRequest { parts, etag, checksum, condition, .. } = request.clone();
+            Ok(Command::Complete {
+                target,
+                upload_id: request.upload_id,
+                time,
+                condition,
+                parts,
+                etag,
+                checksum,
+                part_size_min: request.part_size_min,
+                retention: self.retention(&rules),
+            })
         };
-        outcome(self.propose(command, Bytes::new()).await?)
+        let (bucket, key) = (&request.bucket, &request.key);
+        let (success, rules) = self.propose_fenced(bucket, key, Bytes::new(), command).await?;
+        outcome(success, rules.versioning)
     }
 
     pub(super) async fn upload_abort(
@@ -88,8 +92,8 @@ impl Coordinator {
         key: ObjectKey,
         upload_id: UploadId,
     ) -> Result<()> {
-        let target = self.target(bucket, key).await?;
-        self.propose(Command::Abort { target, upload_id }, Bytes::new()).await.map(|_| ())
+        let command = |target: Target, _: BucketRules| Ok(Command::Abort { target, upload_id });
+        self.propose_fenced(&bucket, &key, Bytes::new(), command).await.map(|_| ())
     }
 
     pub(super) async fn upload_parts(
@@ -101,6 +105,16 @@ impl Coordinator {
     ) -> Result<(Vec<PartInfo>, bool)> {
         self.upload_head(bucket.clone(), key, upload_id).await?;
         let incarnation = self.incarnation(&bucket).await?;
+        self.part_page(incarnation, upload_id, page).await
+    }
+
+    /// One page of the parts of an upload, or of the object that came of it.
+    pub(super) async fn part_page(
+        &self,
+        incarnation: Incarnation,
+        upload_id: UploadId,
+        page: PartPage,
+    ) -> Result<(Vec<PartInfo>, bool)> {
         let first = page.after.saturating_add(1);
         let (mut start, end) = rows::parts_from(incarnation, upload_id, first);
         let mut parts = Vec::new();

@@ -7,8 +7,9 @@ use engine::format::batch::JournalRecord;
 use engine::format::value::{Extent, VolumeId};
 use engine::format::{Malformed, codec};
 use engine::object::{
-    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, CompletedPart, ETag, ObjectAttributes,
-    ObjectKey, UnixNanos, UploadId, WriteCondition,
+    Amendment, BucketChange, BucketName, BucketRules, Bypass, Checksum, ChecksumAlgorithm,
+    ChecksumKind, CompletedPart, DeleteOutcome, ETag, Lock, ObjectAttributes, ObjectKey, Retention,
+    UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
 };
 
 const WHAT: &str = "command";
@@ -46,6 +47,10 @@ pub struct Target {
     pub bucket: BucketName,
     /// Its life when the request looked it up.
     pub incarnation: Incarnation,
+    /// What the request followed of its rules: apply refuses a write that knew older ones.
+    pub fence: u64,
+    /// Whether versions were kept then.
+    pub versioning: Versioning,
     /// The key.
     pub key: ObjectKey,
 }
@@ -63,6 +68,15 @@ pub struct Move {
     pub target: Extent,
 }
 
+/// What a delete may know of locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct LockKey {
+    /// Now, as locks have it ([`crate::lock_clock`]).
+    pub time: UnixNanos,
+    /// Whether a retention of governance mode is bypassed.
+    pub bypass: Bypass,
+}
+
 /// One change of metadata.
 #[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Command {
@@ -74,11 +88,24 @@ pub enum Command {
         incarnation: Incarnation,
         /// Now.
         time: UnixNanos,
+        /// Who owns it.
+        owner: String,
+        /// What decides about versions and locks.
+        rules: BucketRules,
+        /// The protocol's documents.
+        documents: Vec<(String, String)>,
     },
     /// Deletes an empty bucket.
     DeleteBucket {
         /// Its name.
         name: BucketName,
+    },
+    /// Changes the configuration of a bucket.
+    ConfigureBucket {
+        /// Its name.
+        name: BucketName,
+        /// How.
+        change: BucketChange,
     },
     /// Writes an object.
     Put {
@@ -90,15 +117,38 @@ pub enum Command {
         condition: WriteCondition,
         /// What the client said of it.
         attributes: ObjectAttributes,
+        /// What protects the version.
+        lock: Lock,
         /// Its bytes.
         body: CommittedBody,
     },
-    /// Deletes an object.
+    /// Deletes an object or a version.
     Delete {
-        /// Which.
+        /// Which key.
         target: Target,
+        /// Which version; `None` for the current one.
+        version: Option<VersionId>,
         /// When it may take effect.
         condition: WriteCondition,
+        /// Now.
+        time: UnixNanos,
+        /// Whether locks hold.
+        key: LockKey,
+        /// Random, for the identity of a delete marker.
+        entropy: u64,
+    },
+    /// Changes what lies beside the bytes of a version.
+    Amend {
+        /// Which key.
+        target: Target,
+        /// Which version; `None` for the current one.
+        version: Option<VersionId>,
+        /// When it may take effect.
+        condition: WriteCondition,
+        /// The change.
+        amendment: Amendment,
+        /// Now, as locks have it.
+        lock_time: UnixNanos,
     },
     /// Begins an upload.
     CreateUpload {
@@ -112,6 +162,8 @@ pub enum Command {
         attributes: ObjectAttributes,
         /// Checksum that was announced.
         checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+        /// What protects the version that will be made.
+        lock: Lock,
     },
     /// Writes a part.
     PutPart {
@@ -144,6 +196,8 @@ pub enum Command {
         checksum: Option<Checksum>,
         /// Bytes that every part but the last must have.
         part_size_min: u64,
+        /// How long the version is kept, when the upload does not say.
+        retention: Option<Retention>,
     },
     /// Drops an upload.
     Abort {
@@ -164,6 +218,11 @@ pub enum Command {
         /// The moves, each on its own.
         moves: Vec<Move>,
     },
+    /// Notes how far the time of locks has come ([`crate::lock_clock`]).
+    LockClock {
+        /// The count.
+        time: UnixNanos,
+    },
     /// From here on no command may name the volume.
     FenceVolume {
         /// Which.
@@ -180,6 +239,8 @@ pub enum Success {
     Object(Box<ObjectRow>),
     /// The part as it was committed.
     Part(Box<PartRow>),
+    /// What was deleted.
+    Deleted(DeleteOutcome),
 }
 
 /// Why apply said no.
@@ -188,15 +249,40 @@ pub enum Refusal {
     /// No such bucket, or another life of it.
     #[error("no such bucket")]
     NoSuchBucket,
-    /// The bucket exists.
+    /// The bucket exists, and belongs to somebody.
     #[error("bucket exists")]
-    BucketExists,
+    BucketExists(String),
     /// The bucket holds objects or uploads.
     #[error("bucket is not empty")]
     BucketNotEmpty,
     /// No such key, where the condition needs one.
     #[error("no such key")]
     NoSuchKey,
+    /// No such version.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// It is a delete marker.
+    #[error("a delete marker")]
+    Marker {
+        /// Which.
+        version: VersionId,
+        /// When it was made.
+        modified: UnixNanos,
+        /// Whether the command named it.
+        is_named: bool,
+    },
+    /// The version is locked.
+    #[error("the version is locked")]
+    Locked,
+    /// The rules of the bucket do not allow it.
+    #[error("the state of the bucket does not allow it")]
+    BucketConflict,
+    /// The documents of the bucket are too long.
+    #[error("the configuration of the bucket is too long")]
+    ConfigurationTooLong,
+    /// The rules of the bucket changed since the request looked: look again.
+    #[error("the configuration of the bucket changed")]
+    Stale,
     /// No such upload.
     #[error("no such upload")]
     NoSuchUpload,

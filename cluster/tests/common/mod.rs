@@ -6,8 +6,8 @@ use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
 use engine::env::real::{DiskThreads, RealDisk, env};
 use engine::object::{
-    Body, BodyDigest, BodyError, BodySource, BucketName, ETag, ObjectAttributes, ObjectKey,
-    ObjectStore, PutOutcome, PutRequest, StoreError, WriteCondition,
+    Address, Body, BodyDigest, BodyError, BodySource, BucketName, ETag, Lock, ObjectAttributes,
+    ObjectKey, ObjectStore, PutOutcome, PutRequest, StoreError, WriteCondition,
 };
 use futures_util::TryStreamExt;
 use std::collections::VecDeque;
@@ -123,13 +123,14 @@ pub async fn put_if(
         key: key(name_of),
         attributes: ObjectAttributes::default(),
         condition,
+        lock: Lock::default(),
         len: Some(bytes.len() as u64),
     };
     store.put(request, body(bytes, &format!("etag-{}", bytes.len()))).await
 }
 
 pub async fn read(store: &dyn ObjectStore, name_of: &str, range: std::ops::Range<u64>) -> Vec<u8> {
-    let reader = store.get(name(), key(name_of)).await.unwrap();
+    let reader = store.get(Address::current(name(), key(name_of))).await.unwrap();
     let pieces: Vec<Bytes> = reader.read(range).try_collect().await.unwrap();
     pieces.concat()
 }

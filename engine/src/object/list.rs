@@ -25,7 +25,7 @@ pub struct ListRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListEntry {
     /// An object.
-    Object(ObjectInfo),
+    Object(Box<ObjectInfo>),
     /// A common prefix, ending with the delimiter.
     Prefix(String),
 }

@@ -11,18 +11,29 @@
 //!   error, never a short body (P3).
 //! - O4: a write whose [`BodySource`] fails leaves no trace that a reader could see.
 
+pub mod bucket;
 pub mod list;
 pub mod name;
 pub mod status;
 pub mod upload;
+pub mod version;
 
 pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
+pub use bucket::{
+    BucketChange, BucketInfo, BucketRules, BucketState, CreateBucketRequest, DefaultRetention,
+    Period,
+};
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use name::{BucketName, ETag, NameError, ObjectKey, UploadId};
 pub use status::{DiskState, DiskStatus, RepairStatus, ScrubStatus, StoreStatus, VolumesAtMargin};
 pub use upload::{
     CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartRequest,
     UploadInfo, UploadListRequest, UploadPage,
+};
+pub use version::{
+    Address, AmendRequest, Amendment, Bypass, DeleteOutcome, DeleteRequest, LegalHold, Lock,
+    Retention, RetentionMode, Standing, VersionEntry, VersionId, VersionListRequest, VersionPage,
+    Versioning,
 };
 
 use bytes::Bytes;
@@ -112,13 +123,38 @@ pub struct ObjectAttributes {
     pub headers: Vec<(String, String)>,
     /// User metadata without the `x-amz-meta-` prefix.
     pub metadata: Vec<(String, String)>,
+    /// Tags.
+    pub tags: Vec<(String, String)>,
+    /// What the protocol notes of the object for itself, by names of its own: no header of a client
+    /// ever becomes one of them by its name.
+    pub system: Vec<(String, String)>,
 }
 
-/// One state of one key.
+impl ObjectAttributes {
+    /// One of the protocol's own notes.
+    pub fn note(&self, name: &str) -> Option<&str> {
+        self.system.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Sets one of the protocol's own notes, or removes it.
+    pub fn set_note(&mut self, name: &str, value: Option<String>) {
+        self.system.retain(|(known, _)| known != name);
+        if let Some(value) = value {
+            self.system.push((name.to_owned(), value));
+            self.system.sort();
+        }
+    }
+}
+
+/// One version of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// The key.
     pub key: ObjectKey,
+    /// Which version; `None` in a bucket that never kept versions.
+    pub version: Option<VersionId>,
+    /// Whether it says that the object was deleted, and has no bytes.
+    pub is_marker: bool,
     /// Bytes of the body.
     pub size: u64,
     /// Entity tag without quotes.
@@ -131,6 +167,8 @@ pub struct ObjectInfo {
     pub checksum: Option<Checksum>,
     /// Parts of a multipart upload; 0 for a plain object.
     pub part_count: u32,
+    /// What protects it.
+    pub lock: Lock,
 }
 
 /// When a write may take effect; evaluated against the state that it replaces (RFC 9110, 13.1).
@@ -158,6 +196,8 @@ pub struct PutRequest {
     pub attributes: ObjectAttributes,
     /// When it may take effect.
     pub condition: WriteCondition,
+    /// What protects the new version; without a retention that of the bucket.
+    pub lock: Lock,
     /// Bytes that the body announced, where it did: room is checked before the body is taken.
     pub len: Option<u64>,
 }
@@ -173,24 +213,19 @@ pub struct PutOutcome {
     pub size: u64,
     /// When it was committed.
     pub modified: UnixNanos,
+    /// Version that it made; `None` in a bucket that never kept versions.
+    pub version: Option<VersionId>,
 }
 
-/// A bucket as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketInfo {
-    /// Its name.
-    pub name: BucketName,
-    /// When it was created.
-    pub created: UnixNanos,
-}
-
-/// One state of an object, held open for reading: later writes and reclaim do not disturb it.
+/// One version of an object, held open for reading: later writes and reclaim do not disturb it.
 pub trait ObjectReader: Send + Sync {
     /// Its metadata.
     fn info(&self) -> &ObjectInfo;
     /// One part of an object that was uploaded in parts, by the number that it was uploaded with,
     /// and where it begins in the object; `None` where there is no such part.
     fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>>;
+    /// One page of its parts, by number, and whether more follow; none for a plain object.
+    fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)>;
     /// Streams the bytes of `range`, which lies within `0..size`.
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream;
 }
@@ -204,12 +239,38 @@ pub enum StoreError {
     /// Normal absence. Answer the client.
     #[error("no such key")]
     NoSuchKey,
+    /// Normal absence. Answer the client.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// What is named, or what is current, is a delete marker. Answer the client.
+    #[error("a delete marker")]
+    DeleteMarker {
+        /// The marker.
+        version: Option<VersionId>,
+        /// When it was made.
+        modified: UnixNanos,
+        /// Whether the request named it.
+        is_named: bool,
+    },
+    /// The version is locked (V2). Answer the client.
+    #[error("the version is locked")]
+    Locked,
+    /// The bucket's configuration does not allow it: locks without versions, versions that may not
+    /// be suspended. Answer the client.
+    #[error("the state of the bucket does not allow it")]
+    BucketConflict,
+    /// The bucket's documents are longer than it keeps. Answer the client.
+    #[error("the configuration of the bucket is too long")]
+    ConfigurationTooLong,
     /// Normal absence: never created, completed or aborted. Answer the client.
     #[error("no such upload")]
     NoSuchUpload,
-    /// The bucket is there already, and it is the caller's. Answer the client.
+    /// The bucket is there already. Answer the client.
     #[error("bucket exists already")]
-    BucketExists,
+    BucketExists {
+        /// Who owns it.
+        owner: String,
+    },
     /// The bucket holds objects. Answer the client.
     #[error("bucket is not empty")]
     BucketNotEmpty,
@@ -254,31 +315,36 @@ pub enum StoreError {
 /// not.
 pub trait ObjectStore: Send + Sync + 'static {
     /// Creates a bucket. Fails with `BucketExists`.
-    fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
-    /// Deletes a bucket without objects, and its unfinished uploads with it. Fails with
+    fn create_bucket(&self, request: CreateBucketRequest) -> Reply<'_, ()>;
+    /// Deletes a bucket without versions of objects, and its unfinished uploads with it. Fails with
     /// `NoSuchBucket`, `BucketNotEmpty`.
     fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()>;
     /// Looks a bucket up. Fails with `NoSuchBucket`.
-    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo>;
+    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketState>;
+    /// Changes a bucket's configuration: every write that begins later follows it. Fails with
+    /// `NoSuchBucket`, `BucketConflict`, `ConfigurationTooLong`.
+    fn configure_bucket(&self, bucket: BucketName, change: BucketChange) -> Reply<'_, ()>;
     /// All buckets, by name.
     fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>>;
 
     /// Writes an object. Fails with `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` (for
-    /// `Matches`), `Body`, `OutOfSpace`.
+    /// `Matches`), `BucketConflict` (for a lock where there can be none), `Body`, `OutOfSpace`.
     fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome>;
-    /// Opens an object for reading. Fails with `NoSuchBucket`, `NoSuchKey`.
-    fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>>;
-    /// Looks an object up. Fails with `NoSuchBucket`, `NoSuchKey`.
-    fn head(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, ObjectInfo>;
-    /// Deletes an object; one that is not there is no error, unless the condition asks for it.
-    fn delete(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-        condition: WriteCondition,
-    ) -> Reply<'_, ()>;
+    /// Opens an object for reading. Fails with `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`,
+    /// `DeleteMarker`.
+    fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>>;
+    /// Looks an object up. Fails as `get` does.
+    fn head(&self, address: Address) -> Reply<'_, ObjectInfo>;
+    /// Deletes an object, which leaves a delete marker where versions are kept, or one version for
+    /// good. What is not there is no error, unless the condition asks for it. Fails with `Locked`.
+    fn delete(&self, request: DeleteRequest) -> Reply<'_, DeleteOutcome>;
+    /// Changes what lies beside the bytes of a version. Fails as `get` does, with
+    /// `PreconditionFailed`, and with `Locked`.
+    fn amend(&self, request: AmendRequest) -> Reply<'_, ObjectInfo>;
     /// One page of keys in byte order. Fails with `NoSuchBucket`.
     fn list(&self, request: ListRequest) -> Reply<'_, ListPage>;
+    /// One page of versions: by key, the newest first. Fails with `NoSuchBucket`.
+    fn list_versions(&self, request: VersionListRequest) -> Reply<'_, VersionPage>;
 
     /// Begins a multipart upload. Fails with `NoSuchBucket`.
     fn create_upload(&self, request: CreateUploadRequest) -> Reply<'_, UploadId>;

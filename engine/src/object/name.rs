@@ -20,6 +20,9 @@ pub enum NameError {
     /// Not 32 hexadecimal digits.
     #[error("invalid upload id")]
     UploadId,
+    /// Neither `null` nor 32 hexadecimal digits.
+    #[error("invalid version id")]
+    VersionId,
 }
 
 /// Name of a bucket.

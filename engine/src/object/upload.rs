@@ -1,7 +1,7 @@
 //! Multipart uploads: parts that become one object.
 
 use super::{
-    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectAttributes, ObjectKey,
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, Lock, ObjectAttributes, ObjectKey,
     UnixNanos, UploadId, WriteCondition,
 };
 
@@ -19,6 +19,8 @@ pub struct CreateUploadRequest {
     pub attributes: ObjectAttributes,
     /// Checksum that the client announced for the parts and the object.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What protects the version that will be made; without a retention that of the bucket.
+    pub lock: Lock,
 }
 
 /// An upload in progress.
@@ -32,6 +34,8 @@ pub struct UploadInfo {
     pub created: UnixNanos,
     /// Checksum that was announced.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What the client said of the object.
+    pub attributes: ObjectAttributes,
 }
 
 /// Writes one part.

@@ -48,6 +48,8 @@ codes! {
     INVALID_PART_NUMBER = 416 "InvalidPartNumber" "The requested partnumber is not satisfiable.";
     INVALID_PART_ORDER = 400 "InvalidPartOrder" "The parts are not in ascending order.";
     INVALID_RANGE = 416 "InvalidRange" "The requested range cannot be satisfied.";
+    INVALID_REDIRECT_LOCATION = 400 "InvalidRedirectLocation"
+        "The website redirect location is not valid.";
     INVALID_REQUEST = 400 "InvalidRequest" "The request is not valid.";
     INVALID_STORAGE_CLASS = 400 "InvalidStorageClass" "The storage class is not valid.";
     INVALID_TOKEN = 400 "InvalidToken" "The provided security token is not valid.";
@@ -57,6 +59,9 @@ codes! {
         "The trailer of the request is malformed or not the one that was announced.";
     MALFORMED_XML = 400 "MalformedXML" "The XML you provided is malformed or not as published.";
     MAX_MESSAGE_LENGTH_EXCEEDED = 400 "MaxMessageLengthExceeded" "The request body is too large.";
+    MISSING_SECURITY_HEADER = 400 "MissingSecurityHeader"
+        "Your request was missing a required header.";
+    UNEXPECTED_CONTENT = 400 "UnexpectedContent" "This request does not support content.";
     METADATA_TOO_LARGE = 400 "MetadataTooLarge" "The metadata headers exceed the maximum size.";
     METHOD_NOT_ALLOWED = 405 "MethodNotAllowed"
         "The method is not allowed against this resource.";
@@ -81,4 +86,42 @@ codes! {
     STORAGE_FULL = 507 "InsufficientStorage" "The disks are full.";
     X_AMZ_CONTENT_SHA256_MISMATCH = 400 "XAmzContentSHA256Mismatch"
         "The x-amz-content-sha256 you specified did not match what was received.";
+    ACCESS_DENIED_LOCKED = 403 "AccessDenied"
+        "Access Denied because object protected by object lock.";
+    BUCKET_ALREADY_EXISTS = 409 "BucketAlreadyExists"
+        "The requested bucket name is not available: it belongs to somebody else.";
+    CONDITIONAL_CONFLICT = 409 "ConditionalRequestConflict"
+        "The conditional request met another one on the same key. Try again.";
+    INVALID_BUCKET_ACL = 400 "InvalidBucketAclWithObjectOwnership"
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+    ILLEGAL_VERSIONING = 400 "IllegalVersioningConfigurationException"
+        "The versioning configuration specified in the request is invalid.";
+    INVALID_RETENTION_PERIOD = 400 "InvalidRetentionPeriod" "The retention period is not valid.";
+    INVALID_BUCKET_STATE = 409 "InvalidBucketState"
+        "The request is not valid for the current state of the bucket.";
+    INVALID_TAG = 400 "InvalidTag" "The tag provided was not a valid tag.";
+    MALFORMED_ACL = 400 "MalformedACLError"
+        "The ACL you provided is malformed or not as published.";
+    MALFORMED_POLICY = 400 "MalformedPolicy" "The policy is malformed.";
+    NO_SUCH_BUCKET_POLICY = 404 "NoSuchBucketPolicy" "The bucket policy does not exist";
+    NO_SUCH_CORS = 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist";
+    NO_SUCH_ENCRYPTION = 404 "ServerSideEncryptionConfigurationNotFoundError"
+        "The server side encryption configuration was not found";
+    NO_SUCH_LIFECYCLE = 404 "NoSuchLifecycleConfiguration"
+        "The lifecycle configuration does not exist";
+    NO_SUCH_LOCK = 404 "NoSuchObjectLockConfiguration"
+        "The specified object does not have a ObjectLock configuration";
+    NO_SUCH_LOCK_CONFIGURATION = 404 "ObjectLockConfigurationNotFoundError"
+        "Object Lock configuration does not exist for this bucket";
+    NO_SUCH_OWNERSHIP = 404 "OwnershipControlsNotFoundError"
+        "The bucket ownership controls were not found";
+    NO_SUCH_PUBLIC_ACCESS_BLOCK = 404 "NoSuchPublicAccessBlockConfiguration"
+        "The public access block configuration was not found";
+    NO_SUCH_REPLICATION = 404 "ReplicationConfigurationNotFoundError"
+        "The replication configuration was not found";
+    NO_SUCH_TAG_SET = 404 "NoSuchTagSet" "The TagSet does not exist";
+    NO_SUCH_WEBSITE = 404 "NoSuchWebsiteConfiguration"
+        "The specified bucket does not have a website configuration";
+    UNRESOLVABLE_GRANT = 400 "UnresolvableGrantByEmailAddress"
+        "The e-mail address you provided does not match any account on record.";
 }

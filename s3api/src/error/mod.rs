@@ -7,7 +7,7 @@ pub mod codes;
 
 use crate::xml::XmlWriter;
 use codes::ErrorCode;
-use engine::object::{BodyError, NameError, StoreError};
+use engine::object::{BodyError, NameError, StoreError, UnixNanos, VersionId};
 use std::borrow::Cow;
 
 /// An answer that says no.
@@ -20,6 +20,8 @@ pub struct S3Error {
     pub message: Cow<'static, str>,
     /// Elements of the XML beyond the usual ones.
     pub details: Vec<(&'static str, String)>,
+    /// Headers of the answer beyond the usual ones.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// Result of everything that may end in an error answer.
@@ -28,13 +30,20 @@ pub type S3Result<T> = Result<T, S3Error>;
 impl S3Error {
     /// An error with a message of its own.
     pub fn new(code: &'static ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self { code, message: message.into(), details: Vec::new(), headers: Vec::new() }
     }
 
     /// Adds an element to the XML.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.push((name, value.into()));
+        self
+    }
+
+    /// Adds a header to the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -106,6 +115,10 @@ impl From<NameError> for S3Error {
             NameError::KeyEmpty => (&codes::INVALID_URI).into(),
             NameError::KeyTooLong => (&codes::KEY_TOO_LONG).into(),
             NameError::UploadId => (&codes::NO_SUCH_UPLOAD).into(),
+            NameError::VersionId => {
+                Self::new(&codes::INVALID_ARGUMENT, "Invalid version id specified")
+                    .with("ArgumentName", "versionId")
+            }
         }
     }
 }
@@ -116,7 +129,18 @@ impl From<StoreError> for S3Error {
             StoreError::NoSuchBucket => (&codes::NO_SUCH_BUCKET).into(),
             StoreError::NoSuchKey => (&codes::NO_SUCH_KEY).into(),
             StoreError::NoSuchUpload => (&codes::NO_SUCH_UPLOAD).into(),
-            StoreError::BucketExists => (&codes::BUCKET_ALREADY_OWNED_BY_YOU).into(),
+            StoreError::NoSuchVersion => (&codes::NO_SUCH_VERSION).into(),
+            StoreError::DeleteMarker { version, modified, is_named } => {
+                of_marker(version, modified, is_named)
+            }
+            StoreError::Locked => (&codes::ACCESS_DENIED_LOCKED).into(),
+            StoreError::BucketConflict => (&codes::INVALID_BUCKET_STATE).into(),
+            StoreError::ConfigurationTooLong => Self::new(
+                &codes::INVALID_REQUEST,
+                "The configuration documents of this bucket together are too long.",
+            ),
+            // Whose it is was weighed where a bucket is created.
+            StoreError::BucketExists { .. } => (&codes::BUCKET_ALREADY_OWNED_BY_YOU).into(),
             StoreError::BucketNotEmpty => (&codes::BUCKET_NOT_EMPTY).into(),
             StoreError::InvalidPart { number } => {
                 Self::from(&codes::INVALID_PART).with("PartNumber", number.to_string())
@@ -144,6 +168,23 @@ impl From<StoreError> for S3Error {
             }
         }
     }
+}
+
+/// A delete marker is an object that is not there; whoever names it asks for what it cannot give.
+fn of_marker(version: Option<VersionId>, modified: UnixNanos, is_named: bool) -> S3Error {
+    let error = match is_named {
+        true => {
+            let modified = crate::headers::date::format_http(modified);
+            S3Error::from(&codes::METHOD_NOT_ALLOWED)
+                .with("Method", "GET")
+                .with("ResourceType", "DeleteMarker")
+                .with_header("last-modified", modified)
+                .with_header("allow", "DELETE")
+        }
+        false => (&codes::NO_SUCH_KEY).into(),
+    };
+    let version = version.unwrap_or_default().to_string();
+    error.with_header("x-amz-delete-marker", "true").with_header("x-amz-version-id", version)
 }
 
 /// Takes back the error that a body of ours carried through the store.

@@ -1,10 +1,12 @@
 //! What a client says of an object besides its bytes: standard headers and user metadata, checked
 //! on the way in, written on the way out.
 //!
-//! - A1: a header that asks for something that is not there (encryption, locks, tags, ACLs) refuses
-//!   the request; it is never silently dropped.
+//! - A1: a header that asks for something that is not there (encryption) refuses the request; it is
+//!   never silently dropped.
 
+use super::text;
 use crate::error::{S3Error, S3Result, codes};
+use crate::notes;
 use engine::object::ObjectAttributes;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 
@@ -21,26 +23,31 @@ const STORED: [&str; 6] = [
 ];
 
 /// Headers, by prefix, that ask for what does not exist yet.
-const REFUSED_PREFIXES: [&str; 9] = [
+const REFUSED_PREFIXES: [&str; 4] = [
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
-    "x-amz-object-lock-",
-    "x-amz-tagging",
-    "x-amz-website-redirect-location",
-    "x-amz-grant-",
     "x-amz-write-offset-bytes",
-    "x-amz-bypass-governance-retention",
     "x-amz-if-match-",
 ];
 
-/// Headers that begin like a refused one and ask for nothing that is missing: there are no tags to
-/// copy or to replace.
-const ACCEPTED: [&str; 1] = ["x-amz-tagging-directive"];
+/// Storage classes that are labels here: every object is read at once, as they promise. What must
+/// be restored before it is read is refused.
+const STORAGE_CLASSES: [&str; 6] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+];
 
-/// Reads the attributes of an upload.
+/// Bytes of a website redirect (S3 User Guide, "Configuring a webpage redirect").
+const REDIRECT_LEN_MAX: usize = 2048;
+
+/// Reads the attributes of an upload, but for its tags.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidArgument`.
+/// `MetadataTooLarge`, `InvalidArgument`, `InvalidStorageClass`, `InvalidRedirectLocation`.
 pub fn parse(headers: &HeaderMap, metadata_len_max: usize) -> S3Result<ObjectAttributes> {
     let mut attributes = ObjectAttributes::default();
     let mut metadata_len = 0;
@@ -64,44 +71,53 @@ pub fn parse(headers: &HeaderMap, metadata_len_max: usize) -> S3Result<ObjectAtt
     }
     attributes.metadata.sort();
     attributes.headers.sort();
+    let class = storage_class(headers)?.filter(|class| *class != "STANDARD");
+    attributes.set_note(notes::STORAGE_CLASS, class.map(str::to_owned));
+    let redirect = text(headers, "x-amz-website-redirect-location")?;
+    if let Some(redirect) = redirect {
+        check_redirect(redirect)?;
+        attributes.set_note(notes::WEBSITE_REDIRECT, Some(redirect.to_owned()));
+    }
     Ok(attributes)
+}
+
+/// The storage class that a request asks for.
+///
+/// # Errors
+/// `InvalidStorageClass`.
+pub fn storage_class(headers: &HeaderMap) -> S3Result<Option<&str>> {
+    match text(headers, "x-amz-storage-class")? {
+        Some(class) if !STORAGE_CLASSES.contains(&class) => {
+            Err((&codes::INVALID_STORAGE_CLASS).into())
+        }
+        class => Ok(class),
+    }
+}
+
+fn check_redirect(redirect: &str) -> S3Result<()> {
+    let is_place = ["/", "http://", "https://"].iter().any(|start| redirect.starts_with(start));
+    if is_place && redirect.len() <= REDIRECT_LEN_MAX {
+        return Ok(());
+    }
+    let message = "The website redirect location must have a prefix of 'http://' or 'https://' or \
+                   '/'.";
+    Err(S3Error::new(&codes::INVALID_REDIRECT_LOCATION, message))
 }
 
 /// Refuses what would change the meaning of a write and is not there (A1).
 ///
 /// # Errors
-/// `NotImplemented`, `AccessControlListNotSupported`, `InvalidStorageClass`.
+/// `NotImplemented`.
 pub fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     for name in headers.keys() {
-        let is_refused = REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
-        if is_refused && !ACCEPTED.contains(&name.as_str()) {
+        if REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
             let message = format!("The header {name} asks for what is not implemented.");
             return Err(
                 S3Error::new(&codes::NOT_IMPLEMENTED, message).with("Header", name.as_str())
             );
         }
     }
-    match headers.get("x-amz-acl").map(HeaderValue::as_bytes) {
-        None | Some(b"private" | b"bucket-owner-full-control" | b"bucket-owner-read") => {}
-        Some(b"public-read" | b"public-read-write" | b"authenticated-read" | b"aws-exec-read") => {
-            return Err((&codes::ACL_NOT_SUPPORTED).into());
-        }
-        Some(_) => return Err(unknown_value("x-amz-acl")),
-    }
-    if let Some(value) = headers.get("x-amz-tagging-directive")
-        && !matches!(value.as_bytes(), b"COPY" | b"REPLACE")
-    {
-        return Err(unknown_value("x-amz-tagging-directive"));
-    }
-    match headers.get("x-amz-storage-class").map(HeaderValue::as_bytes) {
-        None | Some(b"STANDARD" | b"REDUCED_REDUNDANCY") => Ok(()),
-        Some(_) => Err((&codes::INVALID_STORAGE_CLASS).into()),
-    }
-}
-
-fn unknown_value(name: &'static str) -> S3Error {
-    let message = format!("The value of {name} is not one that there is.");
-    S3Error::new(&codes::INVALID_ARGUMENT, message).with("ArgumentName", name)
+    Ok(())
 }
 
 /// Writes the attributes of an object into an answer. What no header can carry was refused when it
@@ -118,6 +134,18 @@ pub fn write(attributes: &ObjectAttributes, headers: &mut HeaderMap) {
     }
     for (name, value) in &attributes.metadata {
         add(&format!("{META_PREFIX}{name}"), value);
+    }
+    let noted = [
+        (notes::STORAGE_CLASS, "x-amz-storage-class"),
+        (notes::WEBSITE_REDIRECT, "x-amz-website-redirect-location"),
+    ];
+    for (note, name) in noted {
+        if let Some(value) = attributes.note(note) {
+            add(name, value);
+        }
+    }
+    if !attributes.tags.is_empty() {
+        add("x-amz-tagging-count", &attributes.tags.len().to_string());
     }
     headers
         .entry(http::header::CONTENT_TYPE)
@@ -196,16 +224,28 @@ mod tests {
 
     #[test]
     fn unsupported_requests_are_refused_not_ignored() {
-        let check = |name, value: &str| {
+        let refused = |name, value: &str| {
             refuse_unsupported(&map(&[(name, value)])).map_err(|error| error.code.name)
         };
-        assert_eq!(check("x-amz-server-side-encryption", "AES256"), Err("NotImplemented"));
-        assert_eq!(check("x-amz-tagging", "a=b"), Err("NotImplemented"));
-        assert_eq!(check("x-amz-acl", "public-read"), Err("AccessControlListNotSupported"));
-        assert_eq!(check("x-amz-acl", "private"), Ok(()));
-        assert_eq!(check("x-amz-acl", "foo"), Err("InvalidArgument"));
-        assert_eq!(check("x-amz-tagging-directive", "foo"), Err("InvalidArgument"));
-        assert_eq!(check("x-amz-storage-class", "GLACIER"), Err("InvalidStorageClass"));
-        assert_eq!(check("x-amz-storage-class", "STANDARD"), Ok(()));
+        assert_eq!(refused("x-amz-server-side-encryption", "AES256"), Err("NotImplemented"));
+        assert_eq!(refused("x-amz-write-offset-bytes", "1"), Err("NotImplemented"));
+        assert_eq!(refused("x-amz-tagging", "a=b"), Ok(()));
+    }
+
+    #[test]
+    fn classes_and_redirects_are_kept() {
+        let parsed = |name, value: &str| {
+            parse(&map(&[(name, value)]), 2048).map_err(|error| error.code.name)
+        };
+        let class = parsed("x-amz-storage-class", "STANDARD_IA").unwrap();
+        assert_eq!(class.note(notes::STORAGE_CLASS), Some("STANDARD_IA"));
+        assert!(parsed("x-amz-storage-class", "STANDARD").unwrap().system.is_empty());
+        assert_eq!(parsed("x-amz-storage-class", "GLACIER"), Err("InvalidStorageClass"));
+        let redirect = parsed("x-amz-website-redirect-location", "/a").unwrap();
+        let mut back = HeaderMap::new();
+        write(&redirect, &mut back);
+        assert_eq!(back["x-amz-website-redirect-location"], "/a");
+        let elsewhere = parsed("x-amz-website-redirect-location", "a");
+        assert_eq!(elsewhere, Err("InvalidRedirectLocation"));
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::uri;
-use engine::object::{BucketName, ObjectKey};
+use engine::object::{BucketName, ObjectKey, VersionId};
 
 /// What to copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,25 +12,26 @@ pub struct CopySource {
     pub bucket: BucketName,
     /// Key of the source.
     pub key: ObjectKey,
+    /// Version of the source; `None` for the current one.
+    pub version: Option<VersionId>,
 }
 
 impl CopySource {
     /// Reads the header.
     ///
     /// # Errors
-    /// `InvalidArgument` for a malformed one, `NoSuchVersion` for a version other than `null`.
+    /// `InvalidArgument` for a malformed one.
     pub fn parse(text: &str) -> S3Result<Self> {
         let malformed = || {
             S3Error::new(&codes::INVALID_ARGUMENT, "The copy source must name a bucket and a key.")
                 .with("ArgumentName", "x-amz-copy-source")
         };
         let (path, query) = text.split_once('?').unwrap_or((text, ""));
-        match query.strip_prefix("versionId=") {
-            None if query.is_empty() => {}
-            Some("null") => {}
-            Some(_) => return Err((&codes::NO_SUCH_VERSION).into()),
+        let version = match query.strip_prefix("versionId=") {
+            None if query.is_empty() => None,
+            Some(id) => Some(VersionId::parse(id)?),
             None => return Err(malformed()),
-        }
+        };
         // As in a query, `+` stands for a space: AWS reads it so, and clients count on it.
         let path = uri::decode_query(path).map_err(|_| malformed())?;
         let path = path.strip_prefix('/').unwrap_or(&path);
@@ -38,6 +39,7 @@ impl CopySource {
         Ok(Self {
             bucket: BucketName::new(bucket).map_err(|_| malformed())?,
             key: ObjectKey::new(key).map_err(|_| malformed())?,
+            version,
         })
     }
 }
@@ -70,7 +72,7 @@ mod tests {
         }
         assert_eq!(
             CopySource::parse("box/key?versionId=7").unwrap_err().code,
-            &codes::NO_SUCH_VERSION
+            &codes::INVALID_ARGUMENT
         );
     }
 }

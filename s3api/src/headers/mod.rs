@@ -5,6 +5,7 @@ pub mod checksum;
 pub mod conditional;
 pub mod copy_source;
 pub mod date;
+pub mod lock;
 pub mod range;
 
 use crate::error::{S3Error, S3Result, codes};

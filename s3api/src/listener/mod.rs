@@ -32,6 +32,7 @@ use net::NetStream;
 use secure::{HandshakeError, Protocol, Secure};
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -51,7 +52,7 @@ pub async fn serve(
     service: Arc<Service>,
     shutdown: Receiver<bool>,
 ) -> io::Result<()> {
-    serve_connections(listener, Front { service, secure: None }, shutdown).await
+    serve_connections(listener, Front { service, secure: None, peer: None }, shutdown).await
 }
 
 /// As [`serve`], for connections that are all made secure first.
@@ -64,7 +65,7 @@ pub async fn serve_secure(
     secure: Arc<dyn Secure>,
     shutdown: Receiver<bool>,
 ) -> io::Result<()> {
-    serve_connections(listener, Front { service, secure: Some(secure) }, shutdown).await
+    serve_connections(listener, Front { service, secure: Some(secure), peer: None }, shutdown).await
 }
 
 /// Serves one plain connection that somebody else accepted, to its end.
@@ -72,7 +73,7 @@ pub async fn serve_stream<S>(stream: S, service: Arc<Service>, shutdown: Receive
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let front = Front { service, secure: None };
+    let front = Front { service, secure: None, peer: None };
     let idle = Duration::from_millis(front.limits().body_idle_timeout_ms);
     if let Err(error) = http1::serve(NetStream::new(stream, idle), front, shutdown).await {
         tracing::debug!(%error, "connection failed");
@@ -84,20 +85,30 @@ where
 struct Front {
     service: Arc<Service>,
     secure: Option<Arc<dyn Secure>>,
+    /// Address that the connection comes from.
+    peer: Option<IpAddr>,
 }
+
+/// Address that a request's connection comes from, among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 impl Front {
     fn limits(&self) -> &Limits {
         self.service.limits()
     }
 
-    /// Answers one request. Its extensions tell the scheme that its client used.
+    /// Answers one request. Its extensions tell the scheme that its client used, and
+    /// where it is.
     fn answer(
         &self,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Response<RecordedBody>> + Send + use<> {
         let scheme = if self.secure.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         request.extensions_mut().insert(scheme);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
+        }
         self.service.clone().handle(request)
     }
 }
@@ -167,7 +178,7 @@ enum ConnectionError {
 /// One connection, from accept to close.
 async fn connection(
     stream: TcpStream,
-    front: Front,
+    mut front: Front,
     shutdown: Receiver<bool>,
     slot: OwnedSemaphorePermit,
 ) {
@@ -175,6 +186,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    front.peer = stream.peer_addr().ok().map(|address| address.ip());
     let idle = Duration::from_millis(front.limits().body_idle_timeout_ms);
     let stream = NetStream::new(stream, idle);
     let result = match front.secure.clone() {

@@ -3,11 +3,12 @@
 //! Entity tag and checksum of the object follow from those of the parts. The store holds the listed
 //! entity tags against what was uploaded, so that the derivation here starts from facts.
 
-use super::{Done, keep_alive, upload_id};
+use super::keep_alive::{self, Document};
+use super::{Done, upload_id};
 use crate::body::checksum as sums;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{checksum, conditional, text};
-use crate::response::S3Response;
+use crate::response::{S3Response, add_version};
 use crate::uri::{self, Slash};
 use crate::xml::XmlWriter;
 use crate::xml::bodies::{self, ListedPart};
@@ -16,6 +17,7 @@ use engine::object::{
     Checksum, ChecksumAlgorithm, ChecksumKind, CompleteRequest, CompletedPart, ETag, PartInfo,
     PartPage, StoreError, UploadId,
 };
+use http::HeaderMap;
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 
@@ -26,7 +28,7 @@ pub(super) async fn answer(call: Done, document: Bytes) -> S3Result<S3Response> 
     keep_alive::answer(call, |call| complete(call, document)).await
 }
 
-async fn complete(call: Done, document: Bytes) -> S3Result<String> {
+async fn complete(call: Done, document: Bytes) -> S3Result<Document> {
     let parts = bodies::parse_complete(&document)?;
     let headers = &call.authorized.head().headers;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
@@ -55,7 +57,9 @@ async fn complete(call: Done, document: Bytes) -> S3Result<String> {
         xml.text("ChecksumType", checksum::kind_name(sum.kind));
     }
     xml.close("CompleteMultipartUploadResult");
-    Ok(xml.finish())
+    let mut headers = HeaderMap::new();
+    add_version(&mut headers, outcome.version);
+    Ok((headers, xml.finish()))
 }
 
 /// Where the client finds the object: by the name that it called this server.

@@ -1,21 +1,39 @@
 //! What CopyObject and UploadPartCopy share: the source.
 
 use super::Done;
+use crate::auth::Resource;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::conditional::{self, Verdict};
 use crate::headers::copy_source::CopySource;
 use crate::headers::date::format_iso;
 use crate::headers::{checksum, text};
+use crate::response::text_value;
 use crate::xml::XmlWriter;
-use engine::object::{Checksum, ETag, ObjectReader, UnixNanos};
+use engine::object::{Address, Checksum, ETag, ObjectReader, UnixNanos};
+use http::HeaderMap;
 
 /// Opens the source of a copy, when it may be read and its conditions hold.
 pub(super) async fn open(call: &Done) -> S3Result<(CopySource, Box<dyn ObjectReader>)> {
     let headers = &call.authorized.head().headers;
     let source = CopySource::parse(text(headers, "x-amz-copy-source")?.unwrap_or(""))?;
-    call.authorized.authorize_also("s3:GetObject", &source.bucket, &source.key)?;
-    let store = call.authorized.store();
-    let opened = store.get(source.bucket.clone(), source.key.clone()).await;
+    let authorized = &call.authorized;
+    let resource = Resource::Object(&source.bucket, &source.key, source.version);
+    let action = match source.version {
+        None => "s3:GetObject",
+        Some(_) => "s3:GetObjectVersion",
+    };
+    if let Some(expected) = text(headers, "x-amz-source-expected-bucket-owner")? {
+        let settings = authorized.settings_of(&source.bucket).await?;
+        authorized.check_owner(expected, &settings)?;
+    }
+    let allowed = authorized.authorize_also(action, resource).await;
+    allowed.map_err(|error| match error.code == &codes::NO_SUCH_BUCKET {
+        true => of_source(error, &source),
+        false => error,
+    })?;
+    let store = authorized.store();
+    let CopySource { bucket, key, version } = source.clone();
+    let opened = store.get(Address { bucket, key, version }).await;
     let reader = opened.map_err(|error| of_source(error.into(), &source))?;
     let info = reader.info();
     let names = &conditional::COPY_SOURCE;
@@ -27,6 +45,16 @@ pub(super) async fn open(call: &Done) -> S3Result<(CopySource, Box<dyn ObjectRea
 
 /// An error about the source, not the target that the request names.
 fn of_source(error: S3Error, source: &CopySource) -> S3Error {
+    // A delete marker that is named is no object to copy.
+    let is_marker = error.code == &codes::METHOD_NOT_ALLOWED;
+    let error = match is_marker {
+        true => S3Error::new(
+            &codes::INVALID_REQUEST,
+            "The source of a copy request may not specifically refer to a delete marker by \
+             version id.",
+        ),
+        false => error,
+    };
     let resource = format!("/{}/{}", source.bucket, source.key.as_str());
     let (bucket, key) = (source.bucket.as_str(), source.key.as_str());
     error.with("Key", key).with("BucketName", bucket).with("Resource", resource)
@@ -40,6 +68,13 @@ pub(super) fn check_len(call: &Done, len: u64) -> S3Result<()> {
     }
     let message = format!("The copy source is larger than the maximum of {len_max} bytes.");
     Err(S3Error::new(&codes::INVALID_REQUEST, message))
+}
+
+/// Tells which version was copied.
+pub(super) fn add_source_version(headers: &mut HeaderMap, reader: &dyn ObjectReader) {
+    if let Some(version) = reader.info().version {
+        headers.insert("x-amz-copy-source-version-id", text_value(&version.to_string()));
+    }
 }
 
 /// The document that tells what a copy came to.

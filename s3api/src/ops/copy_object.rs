@@ -1,12 +1,14 @@
 //! CopyObject: `PUT /bucket/key` with `x-amz-copy-source`. The bytes go from the store through here
 //! back to the store.
 
-use super::{Done, copy, keep_alive};
+use super::keep_alive::{self, Document};
+use super::{Done, copy, new_object};
 use crate::body::relay::RelayBody;
 use crate::error::{S3Error, S3Result, codes};
-use crate::headers::{attributes, checksum, conditional, text};
-use crate::response::S3Response;
+use crate::headers::{checksum, conditional, text};
+use crate::response::{S3Response, add_version};
 use engine::object::{ChecksumAlgorithm, ObjectAttributes, ObjectInfo, PutRequest};
+use http::HeaderMap;
 
 /// Where the attributes of the copy come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,9 +23,8 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     keep_alive::answer(call, copy).await
 }
 
-async fn copy(call: Done) -> S3Result<String> {
+async fn copy(call: Done) -> S3Result<Document> {
     let headers = &call.authorized.head().headers;
-    attributes::refuse_unsupported(headers)?;
     if headers.contains_key("x-amz-copy-source-range") {
         let message = "The copy of a whole object takes no x-amz-copy-source-range.";
         return Err(S3Error::new(&codes::INVALID_REQUEST, message));
@@ -32,8 +33,10 @@ async fn copy(call: Done) -> S3Result<String> {
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let condition = conditional::of_write(headers)?;
     let (source, reader) = copy::open(&call).await?;
-    let is_self = source.bucket == bucket && source.key == key;
-    if is_self && directive == Directive::Copy {
+    let is_self = source.bucket == bucket && source.key == key && source.version.is_none();
+    let changes = ["x-amz-storage-class", "x-amz-website-redirect-location"];
+    let is_changed = changes.iter().any(|name| headers.contains_key(*name));
+    if is_self && directive == Directive::Copy && !is_changed {
         return Err(S3Error::new(
             &codes::INVALID_REQUEST,
             "This copy request is illegal because it is trying to copy an object to itself without \
@@ -45,33 +48,48 @@ async fn copy(call: Done) -> S3Result<String> {
     copy::check_len(&call, size)?;
     let wanted = wanted_checksum(&call, reader.info())?;
     let attributes = attributes_of_copy(&call, directive, reader.info())?;
+    let mut answer_headers = HeaderMap::new();
+    copy::add_source_version(&mut answer_headers, &*reader);
+    let lock = new_object::lock(&call.authorized)?;
     let body = Box::new(RelayBody::new(reader.read(0..size), size, wanted));
-    let request = PutRequest { bucket, key, attributes, condition, len: Some(size) };
-    let outcome = call.authorized.store().put(request, body).await?;
-    let sum = outcome.checksum.as_ref();
-    Ok(copy::result_document("CopyObjectResult", &outcome.etag, outcome.modified, sum))
+    let request = PutRequest { bucket, key, attributes, condition, lock, len: Some(size) };
+    let written = call.authorized.store().put(request, body).await;
+    let outcome = written.map_err(new_object::without_lock)?;
+    add_version(&mut answer_headers, outcome.version);
+    let (etag, sum) = (&outcome.etag, outcome.checksum.as_ref());
+    let document = copy::result_document("CopyObjectResult", etag, outcome.modified, sum);
+    Ok((answer_headers, document))
 }
 
 fn directive(call: &Done) -> S3Result<Directive> {
-    match text(&call.authorized.head().headers, "x-amz-metadata-directive")? {
+    directive_named(call, "x-amz-metadata-directive")
+}
+
+fn directive_named(call: &Done, name: &'static str) -> S3Result<Directive> {
+    match text(&call.authorized.head().headers, name)? {
         None | Some("COPY") => Ok(Directive::Copy),
         Some("REPLACE") => Ok(Directive::Replace),
-        Some(_) => Err(S3Error::new(&codes::INVALID_ARGUMENT, "Unknown metadata directive.")
-            .with("ArgumentName", "x-amz-metadata-directive")),
+        Some(_) => Err(S3Error::new(&codes::INVALID_ARGUMENT, format!("Unknown {name}."))
+            .with("ArgumentName", name)),
     }
 }
 
+/// Metadata and tags come from the source or the request; storage class, redirect, grants and lock
+/// always from the request.
 fn attributes_of_copy(
     call: &Done,
     directive: Directive,
     info: &ObjectInfo,
 ) -> S3Result<ObjectAttributes> {
-    match directive {
-        Directive::Copy => Ok(info.attributes.clone()),
-        Directive::Replace => {
-            attributes::parse(&call.authorized.head().headers, call.config.limits.metadata_len_max)
-        }
+    let mut described = new_object::describe(&call.authorized, &call.config)?;
+    if directive == Directive::Copy {
+        described.headers = info.attributes.headers.clone();
+        described.metadata = info.attributes.metadata.clone();
     }
+    if directive_named(call, "x-amz-tagging-directive")? == Directive::Copy {
+        described.tags = info.attributes.tags.clone();
+    }
+    Ok(described)
 }
 
 /// The checksum that is asked for, else one of the kind that the source has.

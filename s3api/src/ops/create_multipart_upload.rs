@@ -1,9 +1,9 @@
 //! CreateMultipartUpload: `POST /bucket/key?uploads`.
 
-use super::Done;
 use super::put_object::add_checksum_choice;
+use super::{Done, new_object};
 use crate::error::{S3Error, S3Result, codes};
-use crate::headers::{attributes, checksum, text};
+use crate::headers::{checksum, text};
 use crate::response::{self, S3Response};
 use crate::xml::XmlWriter;
 use engine::object::{ChecksumAlgorithm, ChecksumKind, CreateUploadRequest};
@@ -11,16 +11,17 @@ use http::HeaderMap;
 
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let headers = &call.authorized.head().headers;
-    attributes::refuse_unsupported(headers)?;
     let choice = chosen_checksum(headers)?;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let request = CreateUploadRequest {
         bucket: bucket.clone(),
         key: key.clone(),
-        attributes: attributes::parse(headers, call.config.limits.metadata_len_max)?,
+        attributes: new_object::describe(&call.authorized, &call.config)?,
         checksum: choice,
+        lock: new_object::lock(&call.authorized)?,
     };
-    let upload_id = call.authorized.store().create_upload(request).await?;
+    let created = call.authorized.store().create_upload(request).await;
+    let upload_id = created.map_err(new_object::without_lock)?;
     let mut xml = XmlWriter::root("InitiateMultipartUploadResult");
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());

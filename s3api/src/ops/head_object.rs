@@ -6,16 +6,19 @@ use crate::error::S3Result;
 use crate::response::S3Response;
 
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
-    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
-    let store = call.authorized.store();
-    let read = if call.query("partNumber").is_some() {
-        let reader = store.get(bucket, key).await?;
+    let (read, info) = if call.query("partNumber").is_some() {
+        let reader = super::open(&call).await?;
         let part = read::requested_part(&call, &*reader).await?;
-        read::weigh(&call, reader.info(), part)?
+        (read::weigh(&call, reader.info(), part)?, reader.info().clone())
     } else {
-        read::weigh(&call, &store.head(bucket, key).await?, None)?
+        let info = super::find(&call).await?;
+        (read::weigh(&call, &info, None)?, info)
     };
     match read {
-        Read::NotModified(response) | Read::Bytes(response, _) => Ok(response),
+        Read::NotModified(response) => Ok(response),
+        Read::Bytes(mut response, _) => {
+            read::add_lock(&call, &info, &mut response).await?;
+            Ok(response)
+        }
     }
 }

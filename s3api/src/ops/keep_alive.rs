@@ -9,26 +9,32 @@ use crate::response::{self, ResponseBody, S3Response};
 use crate::xml::DECLARATION;
 use bytes::Bytes;
 use futures_util::stream;
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+/// A document, and headers for it; those are left out of an answer that began before.
+pub(super) type Document = (HeaderMap, String);
+
 /// Work that ends in a document.
-type Work = Pin<Box<dyn Future<Output = S3Result<String>> + Send>>;
+type Work = Pin<Box<dyn Future<Output = S3Result<Document>> + Send>>;
 
 /// Answers with what `work` comes to; it gets the request.
 pub(super) async fn answer<F, W>(call: Done, work: F) -> S3Result<S3Response>
 where
     F: FnOnce(Done) -> W,
-    W: Future<Output = S3Result<String>> + Send + 'static,
+    W: Future<Output = S3Result<Document>> + Send + 'static,
 {
     let pause = Duration::from_millis(call.config.limits.keep_alive_ms);
     let place = call.place();
     let mut work: Work = Box::pin(work(call));
-    if let Ok(document) = tokio::time::timeout(pause, &mut work).await {
-        return Ok(response::xml(document?));
+    if let Ok(done) = tokio::time::timeout(pause, &mut work).await {
+        let (headers, document) = done?;
+        let mut response = response::xml(document);
+        response.headers_mut().extend(headers);
+        return Ok(response);
     }
     let told = Told { place, pause, step: Step::Begin(work) };
     let pieces = stream::unfold(told, |mut told| async move {
@@ -72,7 +78,7 @@ impl Told {
                     self.step = Step::Wait(work);
                     Some(Bytes::from_static(b" "))
                 }
-                Ok(Ok(document)) => Some(without_declaration(document)),
+                Ok(Ok((_, document))) => Some(without_declaration(document)),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "request failed after its answer began");
                     Some(without_declaration((self.place.write)(&error)))

@@ -1,10 +1,12 @@
 //! ListMultipartUploads: `GET /bucket?uploads`.
 
 use super::listing::{NameEncoding, count, non_empty};
-use super::{Done, owner};
+use super::{Done, write_account};
+use crate::acl::Acl;
 use crate::error::S3Result;
 use crate::headers::checksum;
 use crate::headers::date::format_iso;
+use crate::notes;
 use crate::response::{self, S3Response};
 use crate::xml::XmlWriter;
 use engine::object::{UploadId, UploadInfo, UploadListRequest, UploadPage};
@@ -37,9 +39,8 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
         xml.text("EncodingType", "url");
     }
     xml.flag("IsTruncated", page.is_truncated);
-    let (id, name) = owner(&call.config);
     for upload in &page.uploads {
-        write_upload(&mut xml, upload, encoding, (&id, name));
+        write_upload(&mut xml, upload, encoding, &call)?;
     }
     for prefix in &page.prefixes {
         xml.open("CommonPrefixes");
@@ -62,22 +63,29 @@ fn write_upload(
     xml: &mut XmlWriter,
     upload: &UploadInfo,
     encoding: NameEncoding,
-    (id, name): (&str, &str),
-) {
+    call: &Done,
+) -> S3Result<()> {
     xml.open("Upload");
     xml.text("Key", &encoding.apply(upload.key.as_str()));
     xml.text("UploadId", &upload.upload_id.to_string());
+    let owner = upload_owner(upload, call)?;
     for role in ["Initiator", "Owner"] {
-        xml.open(role);
-        xml.text("ID", id);
-        xml.text("DisplayName", name);
-        xml.close(role);
+        write_account(xml, role, &owner, call);
     }
-    xml.text("StorageClass", "STANDARD");
+    xml.text("StorageClass", notes::storage_class(&upload.attributes));
     xml.text("Initiated", &format_iso(upload.created));
     if let Some((algorithm, kind)) = upload.checksum {
         xml.text("ChecksumAlgorithm", checksum::names(algorithm).name);
         xml.text("ChecksumType", checksum::kind_name(kind));
     }
     xml.close("Upload");
+    Ok(())
+}
+
+/// Canonical id of who will own the object of an upload.
+pub(super) fn upload_owner(upload: &UploadInfo, call: &Done) -> S3Result<String> {
+    match upload.attributes.note(notes::ACL) {
+        Some(note) => Ok(Acl::from_note(note)?.owner),
+        None => Ok(call.authorized.settings().owner().to_owned()),
+    }
 }

@@ -1,10 +1,11 @@
 //! ListObjects, version 1 and 2: `GET /bucket`, `GET /bucket?list-type=2`.
 
 use super::listing::{self, NameEncoding, count, non_empty, read_token, write_token};
-use super::{Done, owner};
+use super::{Done, write_account};
 use crate::error::S3Result;
 use crate::headers::checksum;
 use crate::headers::date::format_iso;
+use crate::notes;
 use crate::response::{self, S3Response};
 use crate::xml::XmlWriter;
 use engine::object::{ListEntry, ListPage, ListRequest, ObjectInfo};
@@ -41,10 +42,16 @@ impl Parameters {
         xml.flag("IsTruncated", page.is_truncated);
     }
 
-    fn write_entries(&self, xml: &mut XmlWriter, page: &ListPage, owner: Option<(&str, &str)>) {
+    /// The owner is told where there is a call to ask who it is.
+    fn write_entries(
+        &self,
+        xml: &mut XmlWriter,
+        page: &ListPage,
+        owners: Option<&Done>,
+    ) -> S3Result<()> {
         for entry in &page.entries {
             if let ListEntry::Object(info) = entry {
-                self.write_object(xml, info, owner);
+                self.write_object(xml, info, owners)?;
             }
         }
         for entry in &page.entries {
@@ -54,9 +61,15 @@ impl Parameters {
                 xml.close("CommonPrefixes");
             }
         }
+        Ok(())
     }
 
-    fn write_object(&self, xml: &mut XmlWriter, info: &ObjectInfo, owner: Option<(&str, &str)>) {
+    fn write_object(
+        &self,
+        xml: &mut XmlWriter,
+        info: &ObjectInfo,
+        owners: Option<&Done>,
+    ) -> S3Result<()> {
         xml.open("Contents");
         xml.text("Key", &self.encoding.apply(info.key.as_str()));
         xml.text("LastModified", &format_iso(info.modified));
@@ -66,14 +79,13 @@ impl Parameters {
             xml.text("ChecksumType", checksum::kind_name(checksum.kind));
         }
         xml.number("Size", info.size);
-        xml.text("StorageClass", "STANDARD");
-        if let Some((id, name)) = owner {
-            xml.open("Owner");
-            xml.text("ID", id);
-            xml.text("DisplayName", name);
-            xml.close("Owner");
+        xml.text("StorageClass", notes::storage_class(&info.attributes));
+        if let Some(call) = owners {
+            let owner = notes::acl_of(info, call.authorized.settings().owner())?.owner;
+            write_account(xml, "Owner", &owner, call);
         }
         xml.close("Contents");
+        Ok(())
     }
 }
 
@@ -82,7 +94,6 @@ pub(super) async fn answer_v1(call: Done) -> S3Result<S3Response> {
     let after = Some(marker.clone()).filter(|marker| !marker.is_empty());
     let parameters = Parameters::parse(&call, after)?;
     let page = call.authorized.store().list(parameters.request.clone()).await?;
-    let (id, name) = owner(&call.config);
     let mut xml = XmlWriter::root("ListBucketResult");
     parameters.write_head(&mut xml, &page);
     xml.text("Marker", &parameters.encoding.apply(&marker));
@@ -91,7 +102,7 @@ pub(super) async fn answer_v1(call: Done) -> S3Result<S3Response> {
     if let (Some(last), Some(_)) = (last, &parameters.request.delimiter) {
         xml.text("NextMarker", &parameters.encoding.apply(last.name()));
     }
-    parameters.write_entries(&mut xml, &page, Some((&id, name)));
+    parameters.write_entries(&mut xml, &page, Some(&call))?;
     xml.close("ListBucketResult");
     Ok(response::xml(xml.finish()))
 }
@@ -111,8 +122,7 @@ pub(super) async fn answer_v2(call: Done) -> S3Result<S3Response> {
     };
     let parameters = Parameters::parse(&call, after)?;
     let page = call.authorized.store().list(parameters.request.clone()).await?;
-    let (id, name) = owner(&call.config);
-    let owner = (call.query("fetch-owner") == Some("true")).then_some((id.as_str(), name));
+    let owners = (call.query("fetch-owner") == Some("true")).then_some(&call);
     let mut xml = XmlWriter::root("ListBucketResult");
     parameters.write_head(&mut xml, &page);
     xml.number("KeyCount", page.entries.len() as u64);
@@ -123,7 +133,7 @@ pub(super) async fn answer_v2(call: Done) -> S3Result<S3Response> {
     if let Some(start_after) = &start_after {
         xml.text("StartAfter", &parameters.encoding.apply(start_after));
     }
-    parameters.write_entries(&mut xml, &page, owner);
+    parameters.write_entries(&mut xml, &page, owners)?;
     xml.close("ListBucketResult");
     Ok(response::xml(xml.finish()))
 }

@@ -1,10 +1,12 @@
 //! ListParts: `GET /bucket/key?uploadId=..`.
 
+use super::list_multipart_uploads::upload_owner;
 use super::listing::{NameEncoding, count, invalid};
-use super::{Done, owner, upload_id};
+use super::{Done, upload_id, write_account};
 use crate::error::S3Result;
 use crate::headers::checksum;
 use crate::headers::date::format_iso;
+use crate::notes;
 use crate::response::{self, S3Response};
 use crate::xml::XmlWriter;
 use engine::object::{PartInfo, PartPage};
@@ -24,14 +26,11 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", &encoding.apply(key.as_str()));
     xml.text("UploadId", &upload_id.to_string());
-    let (id, name) = owner(&call.config);
+    let owner = upload_owner(&upload, &call)?;
     for role in ["Initiator", "Owner"] {
-        xml.open(role);
-        xml.text("ID", &id);
-        xml.text("DisplayName", name);
-        xml.close(role);
+        write_account(&mut xml, role, &owner, &call);
     }
-    xml.text("StorageClass", "STANDARD");
+    xml.text("StorageClass", notes::storage_class(&upload.attributes));
     if let Some((algorithm, kind)) = upload.checksum {
         xml.text("ChecksumAlgorithm", checksum::names(algorithm).name);
         xml.text("ChecksumType", checksum::kind_name(kind));

@@ -46,12 +46,14 @@ pub(super) fn invalid(parameter: &'static str, message: &'static str) -> S3Error
 
 /// Reads a count such as `max-keys`: at most [`ENTRIES_MAX`], whatever is asked for.
 pub(super) fn count(call: &Done, parameter: &'static str) -> S3Result<usize> {
-    let Some(text) = call.query(parameter) else {
+    count_of(call.query(parameter), parameter)
+}
+
+/// As [`count`], from wherever the text stands.
+pub(super) fn count_of(text: Option<&str>, parameter: &'static str) -> S3Result<usize> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(ENTRIES_MAX);
     };
-    if text.is_empty() {
-        return Ok(ENTRIES_MAX);
-    }
     let number = text.parse::<u64>().ok().filter(|count| *count <= u64::from(u32::MAX >> 1));
     let number =
         number.filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())).ok_or_else(|| {

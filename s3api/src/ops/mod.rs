@@ -2,7 +2,12 @@
 //! calls of the store, and back to an answer.
 
 mod abort_multipart_upload;
+mod absent;
+mod acls;
 mod admin_status;
+mod bucket_documents;
+mod bucket_policy;
+mod bucket_versioning;
 mod complete_multipart_upload;
 mod copy;
 mod copy_object;
@@ -12,22 +17,27 @@ mod delete_bucket;
 mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
-mod get_bucket_versioning;
 mod get_object;
-mod get_object_tagging;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod keep_alive;
 mod list_buckets;
 mod list_multipart_uploads;
+mod list_object_versions;
 mod list_objects;
 mod list_parts;
 mod listing;
+mod new_object;
+mod object_lock;
+mod object_lock_configuration;
+mod object_tagging;
 mod put_object;
 mod read;
 mod upload_part;
 mod upload_part_copy;
 
+use crate::acl::Accounts as _;
 use crate::admission::Admission;
 use crate::auth::Authorized;
 use crate::body::{self, BodyPlan};
@@ -35,8 +45,11 @@ use crate::config::S3Config;
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::response::S3Response;
 use crate::route::{BodyKind, Operation};
+use crate::xml::XmlWriter;
 use bytes::Bytes;
-use engine::object::{Body, UploadId};
+use engine::object::{
+    AmendRequest, Amendment, Body, ObjectInfo, ObjectReader, UploadId, WriteCondition,
+};
 use http::header::HeaderValue;
 use keep_alive::Place;
 use std::future::Future;
@@ -156,14 +169,14 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::DeleteBucket => Box::pin(delete_bucket::answer(call)),
         Operation::HeadBucket => Box::pin(head_bucket::answer(call)),
         Operation::GetBucketLocation => Box::pin(get_bucket_location::answer(call)),
-        Operation::GetBucketVersioning => Box::pin(get_bucket_versioning::answer(call)),
         Operation::ListObjects => Box::pin(list_objects::answer_v1(call)),
         Operation::ListObjectsV2 => Box::pin(list_objects::answer_v2(call)),
+        Operation::ListObjectVersions => Box::pin(list_object_versions::answer(call)),
         Operation::DeleteObjects => Box::pin(delete_objects::answer(call, document)),
         Operation::CopyObject => Box::pin(copy_object::answer(call)),
         Operation::GetObject => Box::pin(get_object::answer(call)),
         Operation::HeadObject => Box::pin(head_object::answer(call)),
-        Operation::GetObjectTagging => Box::pin(get_object_tagging::answer(call)),
+        Operation::GetObjectAttributes => Box::pin(get_object_attributes::answer(call)),
         Operation::DeleteObject => Box::pin(delete_object::answer(call)),
         Operation::CreateMultipartUpload => Box::pin(create_multipart_upload::answer(call)),
         Operation::UploadPartCopy => Box::pin(upload_part_copy::answer(call)),
@@ -177,6 +190,75 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::PutObject | Operation::UploadPart => {
             unreachable!("their bodies are streams: see upload")
         }
+        operation => configure(operation, call, document),
+    }
+}
+
+/// What is about the configuration of a bucket, or beside the bytes of an object.
+fn configure(operation: Operation, call: Done, document: Bytes) -> Answer {
+    use Operation::*;
+    use bucket_documents::{CORS, OWNERSHIP, PUBLIC_ACCESS_BLOCK, TAGGING};
+    match operation {
+        GetBucketVersioning => Box::pin(bucket_versioning::get(call)),
+        PutBucketVersioning => Box::pin(bucket_versioning::put(call, document)),
+        GetObjectLockConfiguration => Box::pin(object_lock_configuration::get(call)),
+        PutObjectLockConfiguration => Box::pin(object_lock_configuration::put(call, document)),
+        GetBucketTagging => Box::pin(bucket_documents::get(call, &TAGGING)),
+        PutBucketTagging => Box::pin(bucket_documents::put(call, document, &TAGGING)),
+        DeleteBucketTagging => Box::pin(bucket_documents::delete(call, &TAGGING)),
+        GetPublicAccessBlock => Box::pin(bucket_documents::get(call, &PUBLIC_ACCESS_BLOCK)),
+        PutPublicAccessBlock => {
+            Box::pin(bucket_documents::put(call, document, &PUBLIC_ACCESS_BLOCK))
+        }
+        DeletePublicAccessBlock => Box::pin(bucket_documents::delete(call, &PUBLIC_ACCESS_BLOCK)),
+        GetBucketOwnershipControls => Box::pin(bucket_documents::get(call, &OWNERSHIP)),
+        PutBucketOwnershipControls => Box::pin(bucket_documents::put(call, document, &OWNERSHIP)),
+        DeleteBucketOwnershipControls => Box::pin(bucket_documents::delete(call, &OWNERSHIP)),
+        GetBucketCors => Box::pin(bucket_documents::get(call, &CORS)),
+        PutBucketCors => Box::pin(bucket_documents::put(call, document, &CORS)),
+        DeleteBucketCors => Box::pin(bucket_documents::delete(call, &CORS)),
+        GetBucketPolicy => Box::pin(bucket_policy::get(call)),
+        PutBucketPolicy => Box::pin(bucket_policy::put(call, document)),
+        DeleteBucketPolicy => Box::pin(bucket_policy::delete(call)),
+        GetBucketPolicyStatus => Box::pin(bucket_policy::get_status(call)),
+        GetBucketAcl => Box::pin(acls::get_bucket(call)),
+        PutBucketAcl => Box::pin(acls::put_bucket(call, document)),
+        GetObjectAcl => Box::pin(acls::get_object(call)),
+        PutObjectAcl => Box::pin(acls::put_object(call, document)),
+        GetObjectTagging => Box::pin(object_tagging::get(call)),
+        PutObjectTagging => Box::pin(object_tagging::put(call, document)),
+        DeleteObjectTagging => Box::pin(object_tagging::delete(call)),
+        GetObjectRetention => Box::pin(object_lock::get_retention(call)),
+        PutObjectRetention => Box::pin(object_lock::put_retention(call, document)),
+        GetObjectLegalHold => Box::pin(object_lock::get_legal_hold(call)),
+        PutObjectLegalHold => Box::pin(object_lock::put_legal_hold(call, document)),
+        _ => Box::pin(absent::answer(call)),
+    }
+}
+
+/// Looks the object up that the request names; an absence is told to whoever may know of it.
+async fn find(call: &Done) -> S3Result<ObjectInfo> {
+    match call.authorized.store().head(call.authorized.address()?).await {
+        Ok(info) => Ok(info),
+        Err(error) => Err(call.authorized.hide_absence(error.into()).await),
+    }
+}
+
+/// Opens the object that the request names, likewise.
+async fn open(call: &Done) -> S3Result<Box<dyn ObjectReader>> {
+    match call.authorized.store().get(call.authorized.address()?).await {
+        Ok(reader) => Ok(reader),
+        Err(error) => Err(call.authorized.hide_absence(error.into()).await),
+    }
+}
+
+/// Changes what lies beside the bytes of the object that the request names.
+async fn amend(call: &Done, amendment: Amendment) -> S3Result<ObjectInfo> {
+    let address = call.authorized.address()?;
+    let request = AmendRequest { address, condition: WriteCondition::None, amendment };
+    match call.authorized.store().amend(request).await {
+        Ok(info) => Ok(info),
+        Err(error) => Err(call.authorized.hide_absence(error.into()).await),
     }
 }
 
@@ -198,8 +280,11 @@ fn part_number(authorized: &Authorized) -> S3Result<u16> {
     })
 }
 
-/// The account that owns everything: id and display name in listings.
-fn owner(config: &S3Config) -> (String, &str) {
-    let access_key = &config.credentials.access_key;
-    (crate::auth::owner_id(access_key), access_key)
+/// Writes an account: its id, and its name where it is known.
+fn write_account(xml: &mut XmlWriter, element: &str, canonical_id: &str, call: &Done) {
+    xml.open(element);
+    xml.text("ID", canonical_id);
+    let name = call.authorized.accounts().display_name(canonical_id);
+    xml.text_if("DisplayName", name.as_deref());
+    xml.close(element);
 }

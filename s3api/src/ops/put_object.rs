@@ -1,29 +1,31 @@
 //! PutObject: `PUT /bucket/key`.
 
-use super::Call;
+use super::{Call, new_object};
 use crate::error::S3Result;
-use crate::headers::{attributes, checksum, conditional};
-use crate::response::{self, S3Response, etag_value, text_value};
+use crate::headers::{checksum, conditional};
+use crate::response::{self, S3Response, add_version, etag_value, text_value};
 use engine::object::{Checksum, ChecksumAlgorithm, ChecksumKind, PutRequest};
 use http::{HeaderMap, StatusCode};
 
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
     let Call { authorized, config, plan, open, .. } = call;
-    let headers = &authorized.head().headers;
-    attributes::refuse_unsupported(headers)?;
+    let attributes = new_object::describe(&authorized, &config)?;
     let len = plan.object_len(config.limits.object_len_max)?;
     let request = PutRequest {
         bucket: authorized.bucket(),
         key: authorized.key(),
-        attributes: attributes::parse(headers, config.limits.metadata_len_max)?,
-        condition: conditional::of_write(headers)?,
+        attributes,
+        condition: conditional::of_write(&authorized.head().headers)?,
+        lock: new_object::lock(&authorized)?,
         len: Some(len),
     };
-    let outcome = authorized.store().put(request, open(plan)).await?;
+    let written = authorized.store().put(request, open(plan)).await;
+    let outcome = written.map_err(new_object::without_lock)?;
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(http::header::ETAG, etag_value(&outcome.etag));
     add_checksum(headers, outcome.checksum.as_ref());
+    add_version(headers, outcome.version);
     Ok(response)
 }
 

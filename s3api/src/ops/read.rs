@@ -2,13 +2,14 @@
 
 use super::Done;
 use super::put_object::add_checksum;
+use crate::auth::Resource;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::conditional::{self, Verdict};
 use crate::headers::range::ByteRange;
-use crate::headers::text;
+use crate::headers::{lock, text};
 use crate::request::RequestHead;
 use crate::response::{self, S3Response, set_content_length, text_value};
-use engine::object::{Checksum, ObjectInfo, ObjectReader};
+use engine::object::{Checksum, Lock, ObjectInfo, ObjectReader};
 use http::header::{CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, StatusCode};
 use std::ops::Range;
@@ -96,7 +97,7 @@ pub(super) fn weigh(call: &Done, info: &ObjectInfo, part: Option<Part>) -> S3Res
     let mut response = response::empty(status);
     let headers = response.headers_mut();
     response::describe(info, headers);
-    override_headers(head, headers)?;
+    override_headers(call, headers)?;
     set_content_length(headers, range.end - range.start);
     if is_partial {
         let (first, last) = (range.start, range.end - 1);
@@ -116,6 +117,28 @@ pub(super) fn weigh(call: &Done, info: &ObjectInfo, part: Option<Part>) -> S3Res
         headers.insert("x-amz-mp-parts-count", HeaderValue::from(count));
     }
     Ok(Read::Bytes(response, range))
+}
+
+/// Tells what protects a version to whoever may know.
+pub(super) async fn add_lock(
+    call: &Done,
+    info: &ObjectInfo,
+    response: &mut S3Response,
+) -> S3Result<()> {
+    if info.lock == Lock::default() {
+        return Ok(());
+    }
+    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let resource = || Resource::Object(&bucket, &key, info.version);
+    let mut shown = Lock::default();
+    if call.authorized.may("s3:GetObjectRetention", resource()).await? {
+        shown.retention = info.lock.retention;
+    }
+    if call.authorized.may("s3:GetObjectLegalHold", resource()).await? {
+        shown.hold = info.lock.hold;
+    }
+    lock::write(&shown, response.headers_mut());
+    Ok(())
 }
 
 /// Nothing is encrypted under a key of the client's.
@@ -140,9 +163,17 @@ fn requested_range(head: &RequestHead, info: &ObjectInfo) -> S3Result<Option<Ran
     Ok(Some(resolved))
 }
 
-fn override_headers(head: &RequestHead, headers: &mut HeaderMap) -> S3Result<()> {
+/// Whoever did not sign chooses nothing of an answer: it would be a page of somebody else's making
+/// from a host that is trusted.
+fn override_headers(call: &Done, headers: &mut HeaderMap) -> S3Result<()> {
     for (parameter, name) in OVERRIDES {
-        if let Some(value) = head.query.get(parameter) {
+        if let Some(value) = call.query(parameter) {
+            if call.authorized.caller().is_none() {
+                return Err(S3Error::new(
+                    &codes::INVALID_REQUEST,
+                    "Request specific response headers cannot be used for anonymous GET requests.",
+                ));
+            }
             let value = HeaderValue::from_str(value).map_err(|_| {
                 S3Error::new(&codes::INVALID_ARGUMENT, "A response header is not valid.")
                     .with("ArgumentName", parameter)

@@ -1,25 +1,29 @@
 //! UploadPartCopy: `PUT /bucket/key?partNumber=..&uploadId=..` with `x-amz-copy-source`.
 
-use super::{Done, copy, keep_alive, part_number, upload_id};
+use super::keep_alive::{self, Document};
+use super::{Done, copy, part_number, upload_id};
 use crate::body::relay::RelayBody;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::range::ByteRange;
 use crate::headers::{attributes, text};
 use crate::response::S3Response;
 use engine::object::PartRequest;
+use http::HeaderMap;
 use std::ops::Range;
 
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     keep_alive::answer(call, copy_part).await
 }
 
-async fn copy_part(call: Done) -> S3Result<String> {
+async fn copy_part(call: Done) -> S3Result<Document> {
     attributes::refuse_unsupported(&call.authorized.head().headers)?;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let (upload_id, number) = (upload_id(&call.authorized)?, part_number(&call.authorized)?);
     let store = call.authorized.store();
     let upload = store.head_upload(bucket.clone(), key.clone(), upload_id).await?;
     let (_, reader) = copy::open(&call).await?;
+    let mut headers = HeaderMap::new();
+    copy::add_source_version(&mut headers, &*reader);
     let range = source_range(&call, reader.info().size)?;
     let len = range.end - range.start;
     copy::check_len(&call, len)?;
@@ -28,7 +32,7 @@ async fn copy_part(call: Done) -> S3Result<String> {
     let request = PartRequest { bucket, key, upload_id, number, len: Some(len) };
     let part = store.put_part(request, body).await?;
     let sum = part.checksum.as_ref();
-    Ok(copy::result_document("CopyPartResult", &part.etag, part.modified, sum))
+    Ok((headers, copy::result_document("CopyPartResult", &part.etag, part.modified, sum)))
 }
 
 fn source_range(call: &Done, size: u64) -> S3Result<Range<u64>> {

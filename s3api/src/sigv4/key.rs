@@ -3,9 +3,8 @@
 use super::{HmacSha256, Scope, hmac, hmac_key};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Keys that are kept. There are two a day and region in use: that of the root and that of unknown
-/// access keys.
-const CACHE_KEYS_MAX: usize = 16;
+/// Keys that are kept: one a day, region and access key in use, and that of unknown access keys.
+const CACHE_KEYS_MAX: usize = 256;
 
 /// A key ready to sign with, bound to day, region and service.
 #[derive(Clone)]
@@ -96,7 +95,7 @@ mod tests {
     fn cache_stays_bounded_and_right() {
         let cache = KeyCache::default();
         for round in 0..3 {
-            for day in 0..40 {
+            for day in 0..CACHE_KEYS_MAX + 10 {
                 let day = format!("{:08}", 20_130_000 + day);
                 let scope = Scope { day: &day, region: "r" };
                 let key = cache.get("A", "secret", &scope);

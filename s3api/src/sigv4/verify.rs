@@ -5,13 +5,15 @@ use super::header::Authorization;
 use super::key::{KeyCache, SigningKey};
 use super::presign::{self, PresignedQuery};
 use super::{ChunkChain, Credential, Payload, Scope};
-use crate::config::{Credentials, S3Config, is_region};
+use crate::auth::accounts::{Accounts, Caller};
+use crate::config::{S3Config, is_region};
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{self, date};
 use crate::request::RequestHead;
 use crate::sigv2;
 use engine::object::UnixNanos;
 use http::header::{AUTHORIZATION, DATE, HOST};
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// How far the date of a request may lie from the clock: 15 minutes.
@@ -24,8 +26,8 @@ const DUMMY_SECRET: &str = "no such access key";
 pub enum Identity {
     /// Nobody: not signed.
     Anonymous,
-    /// The root credential.
-    Root(Signed),
+    /// Somebody whose secret signed it.
+    Known(Arc<Caller>, Signed),
 }
 
 /// How a request was signed.
@@ -58,28 +60,28 @@ struct Claim<'a> {
     payload_hash: &'a str,
 }
 
-/// Verifies signatures against one credential.
+/// Verifies signatures against the credentials of everybody who can sign.
 pub struct Verifier {
-    credentials: Credentials,
+    accounts: Accounts,
     region: Option<String>,
     allows_sigv2: bool,
     keys: KeyCache,
 }
 
 impl Verifier {
-    /// Verifies against the credential that is configured, in the region or in any.
+    /// Verifies against the credentials that are configured, in the region or in any.
     pub fn new(config: &S3Config) -> Self {
         Self {
-            credentials: config.credentials.clone(),
+            accounts: Accounts::new(&config.credentials, config.users.clone()),
             region: config.region.clone(),
             allows_sigv2: config.allows_sigv2,
             keys: KeyCache::default(),
         }
     }
 
-    /// The access key of the one credential.
-    pub fn access_key(&self) -> &str {
-        &self.credentials.access_key
+    /// Everybody who can sign.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Who the request is from.
@@ -93,7 +95,7 @@ impl Verifier {
         if self.allows_sigv2
             && let Some(claim) = legacy_claim(head, authorization)?
         {
-            return self.verify_legacy(head, &claim, now / 1_000_000_000).map(Identity::Root);
+            return self.verify_legacy(head, &claim, now / 1_000_000_000);
         }
         let (mechanism, claim) = match (authorization, presign::is_signed(&head.query)) {
             (None, false) => return Ok(Identity::Anonymous),
@@ -108,7 +110,7 @@ impl Verifier {
             }
             (None, true) => (Mechanism::Query, presigned_claim(head, now / 1_000_000_000)?),
         };
-        self.verify(head, &claim, mechanism).map(Identity::Root)
+        self.verify(head, &claim, mechanism)
     }
 
     fn verify(
@@ -116,7 +118,7 @@ impl Verifier {
         head: &RequestHead,
         claim: &Claim<'_>,
         mechanism: Mechanism,
-    ) -> S3Result<Signed> {
+    ) -> S3Result<Identity> {
         self.check_scope(claim, mechanism == Mechanism::Header)?;
         check_signed_headers(head, claim.signed_headers)?;
         let payload = Payload::parse(claim.payload_hash)?;
@@ -130,19 +132,14 @@ impl Verifier {
         };
         let scope = &claim.credential.scope;
         let text = string_to_sign(&claim.timestamp, scope, &canonical.text()?);
-        let (is_known, key) = self.key(&claim.credential);
+        let caller = self.accounts.by_access_key(claim.credential.access_key);
+        let key = self.key(caller, scope);
         let signature = key.sign(&text);
-        let is_right = bool::from(signature.as_bytes().ct_eq(claim.signature.as_bytes()));
-        if !is_known {
-            return Err((&codes::INVALID_ACCESS_KEY_ID).into());
-        }
-        if !is_right {
-            return Err((&codes::SIGNATURE_DOES_NOT_MATCH).into());
-        }
-        self.keep_keys(scope, &key);
+        let caller = check_signature(caller, &signature, claim.signature)?;
+        self.keep_keys(&caller, scope, &key);
         let has_chain = matches!(payload, Payload::SignedChunks | Payload::SignedChunksTrailer);
         let chain = has_chain.then(|| ChunkChain::new(key, &claim.timestamp, scope, &signature));
-        Ok(Signed { mechanism, payload, chain })
+        Ok(Identity::Known(caller, Signed { mechanism, payload, chain }))
     }
 
     /// Signature Version 2, where it is allowed.
@@ -151,21 +148,14 @@ impl Verifier {
         head: &RequestHead,
         claim: &sigv2::Claim<'_>,
         now: u64,
-    ) -> S3Result<Signed> {
+    ) -> S3Result<Identity> {
         sigv2::check_time(claim, head, now, SKEW_SECONDS_MAX)?;
         single_header(head, HOST.as_str())?;
         let text = sigv2::string_to_sign(claim, head)?;
-        let known = &self.credentials;
-        let is_known = bool::from(claim.access_key.as_bytes().ct_eq(known.access_key.as_bytes()));
-        let secret = if is_known { &known.secret_key } else { DUMMY_SECRET };
+        let caller = self.accounts.by_access_key(claim.access_key);
+        let secret = caller.map_or(DUMMY_SECRET, |caller| &caller.credentials.secret_key);
         let signature = sigv2::sign(secret, &text);
-        let is_right = bool::from(signature.as_bytes().ct_eq(claim.signature.as_bytes()));
-        if !is_known {
-            return Err((&codes::INVALID_ACCESS_KEY_ID).into());
-        }
-        if !is_right {
-            return Err((&codes::SIGNATURE_DOES_NOT_MATCH).into());
-        }
+        let caller = check_signature(caller, &signature, claim.signature)?;
         refuse_session_token(head)?;
         let hash = single_header(head, "x-amz-content-sha256")?.unwrap_or("UNSIGNED-PAYLOAD");
         match Payload::parse(hash)? {
@@ -173,27 +163,26 @@ impl Verifier {
                 let message = "Signed chunks need Signature Version 4.";
                 Err(S3Error::new(&codes::INVALID_REQUEST, message))
             }
-            payload => Ok(Signed { mechanism: Mechanism::Version2, payload, chain: None }),
+            payload => {
+                let signed = Signed { mechanism: Mechanism::Version2, payload, chain: None };
+                Ok(Identity::Known(caller, signed))
+            }
         }
     }
 
     /// V2: an unknown access key costs the same as a known one.
-    fn key(&self, credential: &Credential<'_>) -> (bool, SigningKey) {
-        let known = &self.credentials;
-        let is_known =
-            bool::from(credential.access_key.as_bytes().ct_eq(known.access_key.as_bytes()));
-        let (name, secret) = if is_known {
-            (known.access_key.as_str(), known.secret_key.as_str())
-        } else {
-            ("", DUMMY_SECRET)
+    fn key(&self, caller: Option<&Arc<Caller>>, scope: &Scope<'_>) -> SigningKey {
+        let (name, secret) = match caller.map(|caller| &caller.credentials) {
+            Some(known) => (known.access_key.as_str(), known.secret_key.as_str()),
+            None => ("", DUMMY_SECRET),
         };
-        (is_known, self.keys.get(name, secret, &credential.scope))
+        self.keys.get(name, secret, scope)
     }
 
     /// Keys are kept for scopes that somebody with the right secret used, so that nobody else can
     /// crowd them out; the dummy's beside the real one (V2).
-    fn keep_keys(&self, scope: &Scope<'_>, key: &SigningKey) {
-        if self.keys.keep(&self.credentials.access_key, scope, key) {
+    fn keep_keys(&self, caller: &Caller, scope: &Scope<'_>, key: &SigningKey) {
+        if self.keys.keep(&caller.credentials.access_key, scope, key) {
             self.keys.keep("", scope, &SigningKey::derive(DUMMY_SECRET, scope));
         }
     }
@@ -220,6 +209,21 @@ impl Verifier {
             return Err(S3Error::new(code, "The day of the credential is not that of the date."));
         }
         Ok(())
+    }
+}
+
+/// The caller, when the signature is the one that its secret makes. It is compared before the
+/// caller is looked at (V2).
+fn check_signature(
+    caller: Option<&Arc<Caller>>,
+    signature: &str,
+    claimed: &str,
+) -> S3Result<Arc<Caller>> {
+    let is_right = bool::from(signature.as_bytes().ct_eq(claimed.as_bytes()));
+    match caller {
+        None => Err((&codes::INVALID_ACCESS_KEY_ID).into()),
+        Some(_) if !is_right => Err((&codes::SIGNATURE_DOES_NOT_MATCH).into()),
+        Some(caller) => Ok(caller.clone()),
     }
 }
 

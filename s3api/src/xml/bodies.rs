@@ -4,6 +4,7 @@ use super::reader::XmlReader;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::checksum;
 use crate::headers::conditional::unquote;
+use crate::tags::{self, BUCKET_TAGS_MAX, Tags};
 use engine::object::ChecksumAlgorithm;
 
 /// Keys of one DeleteObjects.
@@ -21,26 +22,38 @@ fn once<T>(slot: &mut Option<T>, value: T) -> S3Result<()> {
     if slot.replace(value).is_some() { Err(malformed()) } else { Ok(()) }
 }
 
-/// The location constraint of a new bucket, where there is one. An empty body is none.
+/// What a new bucket is asked to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewBucket {
+    /// Location constraint.
+    pub location: Option<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reads a `CreateBucketConfiguration`. An empty body asks for nothing.
 ///
 /// # Errors
-/// `MalformedXML`; `NotImplemented` for buckets of other kinds.
-pub fn parse_create_bucket(document: &[u8]) -> S3Result<Option<String>> {
+/// `MalformedXML`; `NotImplemented` for buckets of other kinds, `InvalidTag`.
+pub fn parse_create_bucket(document: &[u8]) -> S3Result<NewBucket> {
     if document.is_empty() {
-        return Ok(None);
+        return Ok(NewBucket::default());
     }
     let mut reader = XmlReader::new(document)?;
     reader.root("CreateBucketConfiguration")?;
-    let mut constraint = None;
+    let (mut location, mut tags) = (None, None);
     while let Some(name) = reader.child()? {
         match name.as_str() {
-            "LocationConstraint" => once(&mut constraint, reader.text()?)?,
-            "Location" | "Bucket" | "Tags" => return Err((&codes::NOT_IMPLEMENTED).into()),
+            "LocationConstraint" => once(&mut location, reader.text()?)?,
+            "Tags" => once(&mut tags, tags::parse_set(&mut reader)?)?,
+            "Location" | "Bucket" => return Err((&codes::NOT_IMPLEMENTED).into()),
             _ => return Err(malformed()),
         }
     }
     reader.end()?;
-    Ok(constraint)
+    let tags = tags.unwrap_or_default();
+    tags::check(&tags, BUCKET_TAGS_MAX)?;
+    Ok(NewBucket { location, tags })
 }
 
 /// The body of DeleteObjects.
@@ -163,7 +176,10 @@ mod tests {
 
     #[test]
     fn location_constraint_is_read() {
-        let parse = |text: &str| parse_create_bucket(text.as_bytes()).map_err(|e| e.code.name);
+        let parse = |text: &str| {
+            let parsed = parse_create_bucket(text.as_bytes());
+            parsed.map(|asked| asked.location).map_err(|e| e.code.name)
+        };
         assert_eq!(parse(""), Ok(None));
         assert_eq!(parse("<CreateBucketConfiguration/>"), Ok(None));
         assert_eq!(

@@ -6,7 +6,9 @@
 //!   AWS writes them.
 
 pub mod bodies;
+pub mod lock;
 pub mod reader;
+pub mod settings;
 mod writer;
 
 pub use writer::{DECLARATION, XmlWriter};

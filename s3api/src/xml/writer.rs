@@ -36,6 +36,20 @@ impl XmlWriter {
         }
     }
 
+    /// Begins an element with attributes.
+    pub fn open_with(&mut self, name: &str, attributes: &[(&str, &str)]) {
+        self.out.push('<');
+        self.out.push_str(name);
+        for (attribute, value) in attributes {
+            for part in [" ", attribute, "=\""] {
+                self.out.push_str(part);
+            }
+            escape_into(&mut self.out, value);
+            self.out.push('"');
+        }
+        self.out.push('>');
+    }
+
     /// Ends an element.
     pub fn close(&mut self, name: &str) {
         for part in ["</", name, ">"] {

@@ -49,7 +49,11 @@ impl Secure for Endless {
 async fn server(change: impl FnOnce(&mut Limits)) -> Server {
     let server =
         Server::start_over(Some(Arc::new(OneByte)), |config| change(&mut config.limits)).await;
-    server.store.create_bucket(BucketName::new("box").unwrap()).await.unwrap();
+    server
+        .store
+        .create_bucket(engine::object::CreateBucketRequest::plain(BucketName::new("box").unwrap()))
+        .await
+        .unwrap();
     server
 }
 
@@ -60,6 +64,7 @@ async fn put_slowly(server: &Server, body: Vec<u8>) {
         key: ObjectKey::new("key").unwrap(),
         attributes: ObjectAttributes::default(),
         condition: WriteCondition::default(),
+        lock: Default::default(),
         len: None,
     };
     let len = body.len() as u64;

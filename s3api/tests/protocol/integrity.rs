@@ -72,8 +72,11 @@ async fn what_is_not_there_is_refused_not_ignored() {
     for (name, value, code) in [
         ("x-amz-server-side-encryption", "AES256", "NotImplemented"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256", "NotImplemented"),
-        ("x-amz-object-lock-mode", "COMPLIANCE", "NotImplemented"),
-        ("x-amz-tagging", "a=b", "NotImplemented"),
+        ("x-amz-write-offset-bytes", "0", "NotImplemented"),
+        ("x-amz-object-lock-mode", "COMPLIANCE", "InvalidArgument"),
+        ("x-amz-object-lock-legal-hold", "ON", "InvalidRequest"),
+        ("x-amz-tagging", "a=b&a=c", "InvalidTag"),
+        ("x-amz-acl", "public", "InvalidArgument"),
         ("x-amz-acl", "public-read", "AccessControlListNotSupported"),
         ("x-amz-storage-class", "GLACIER", "InvalidStorageClass"),
         ("if-none-match", "\"x\"", "NotImplemented"),

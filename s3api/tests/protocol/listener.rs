@@ -120,7 +120,11 @@ async fn slow_heads_are_given_up() {
 async fn slow_bodies_are_given_up_and_leave_no_object() {
     let server = Server::start_with(|config| config.limits.body_idle_timeout_ms = 1).await;
     let (bucket, key) = (BucketName::new("box").unwrap(), ObjectKey::new("key").unwrap());
-    server.store.create_bucket(bucket.clone()).await.unwrap();
+    server
+        .store
+        .create_bucket(engine::object::CreateBucketRequest::plain(bucket.clone()))
+        .await
+        .unwrap();
     let (ask, _) = server.ask("PUT", "/box/key").sign_payload("UNSIGNED-PAYLOAD");
     let mut head = String::from("PUT /box/key HTTP/1.1\r\ncontent-length: 10\r\n");
     for (name, value) in &ask.parts.headers {
@@ -128,7 +132,7 @@ async fn slow_bodies_are_given_up_and_leave_no_object() {
     }
     let answer = raw(&server, format!("{head}\r\n01234").as_bytes()).await;
     assert!(answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
-    assert!(server.store.head(bucket, key).await.is_err());
+    assert!(server.store.head(engine::object::Address::current(bucket, key)).await.is_err());
 }
 
 #[tokio::test]

@@ -112,7 +112,11 @@ async fn bodies_below_the_floor_are_given_up() {
     })
     .await;
     let (bucket, key) = (BucketName::new("box").unwrap(), ObjectKey::new("key").unwrap());
-    server.store.create_bucket(bucket.clone()).await.unwrap();
+    server
+        .store
+        .create_bucket(engine::object::CreateBucketRequest::plain(bucket.clone()))
+        .await
+        .unwrap();
     let ask = server.ask("PUT", "/box/key").header("content-length", "1000000000");
     let ask = ask.sign_payload("UNSIGNED-PAYLOAD").0;
     let stream = send(&server, ask, "").await;
@@ -125,7 +129,7 @@ async fn bodies_below_the_floor_are_given_up() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
     drip.await.unwrap();
-    assert!(server.store.head(bucket, key).await.is_err());
+    assert!(server.store.head(engine::object::Address::current(bucket, key)).await.is_err());
 }
 
 async fn begin_upload(server: &Server) -> (String, String) {

@@ -175,9 +175,9 @@ async fn cve_2020_12059_malformed_posts_end_nothing() {
     let server = Server::with_bucket().await;
     server.put("/box/key", "x").await;
     let body = "<Tagging><TagSet><Tag><Key></Key></Tag></TagSet></Tagging>";
-    for (method, uri) in [("PUT", "/box/key?tagging"), ("POST", "/box/key?tagging")] {
-        let reply = server.ask(method, uri).body(body).send().await;
-        assert_eq!(reply.status, 501, "{method} {uri}");
+    for (method, status) in [("PUT", 400), ("POST", 501)] {
+        let reply = server.ask(method, "/box/key?tagging").body(body).send().await;
+        assert_eq!(reply.status, status, "{method}");
     }
     for (uri, body) in
         [("/box?delete", ""), ("/box/key?uploads", "<"), ("/box/key?uploadId=", "x"), ("/box", "x")]

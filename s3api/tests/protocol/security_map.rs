@@ -16,8 +16,16 @@ use std::path::{Path, PathBuf};
 const HOME: &str = "s3api/tests/protocol";
 
 /// Folders whose tests may be named after a flaw.
-const FOLDERS: [&str; 6] =
-    ["s3api/src", "s3api/tests", "server/src", "server/tests", "engine/tests", "cluster/tests"];
+const FOLDERS: [&str; 8] = [
+    "cluster/src",
+    "s3api/src",
+    "s3api/tests",
+    "server/src",
+    "server/tests",
+    "engine/tests",
+    "cluster/tests",
+    "iam/tests",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -179,6 +187,7 @@ fn garage_737_secrets_are_compared_in_constant_time() {
         }
     }
     assert_eq!(findings, Vec::<String>::new());
-    // Access key and signature of a head, in both versions; the signature of a chunk or trailer.
-    assert_eq!(compared, 5, "whoever compares a secret tells here why there is one more");
+    // The signature of a head, in one place for both versions; that of a chunk or trailer. Access
+    // keys are looked up: they are no secrets.
+    assert_eq!(compared, 2, "whoever compares a secret tells here why there is one more");
 }

@@ -113,7 +113,7 @@ async fn broken_chunks_end_the_connection() {
 
 #[tokio::test]
 async fn what_has_one_reading_is_served_in_order() {
-    let server = Server::start().await;
+    let server = Server::with_bucket().await;
     let chunked = "PUT /box/key HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
         3;ext=1\r\nabc\r\n0\r\nx-trailer: y\r\n\r\n";
     let sized = "PUT /box/key HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc";

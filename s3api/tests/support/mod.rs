@@ -218,6 +218,19 @@ impl Ask<'_> {
         self.sign_payload(&hash).0
     }
 
+    /// Signs as somebody else than the root, with the hash of the body.
+    pub fn sign_as(mut self, credentials: &Credentials) -> Self {
+        let hash = sigv4::sha256_hex(&self.body);
+        let signer = Signer { credentials, ..self.server.signer() };
+        sigv4::sign(&mut self.parts, &signer, &hash).unwrap();
+        self
+    }
+
+    /// Signs as somebody else and sends.
+    pub async fn send_as(self, credentials: &Credentials) -> Reply {
+        self.sign_as(credentials).send_as_is().await
+    }
+
     /// Signs for another region.
     pub fn sign_for(mut self, region: &str) -> Self {
         let hash = sigv4::sha256_hex(&self.body);

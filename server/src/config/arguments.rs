@@ -121,6 +121,10 @@ pub struct ServerArguments {
     /// style [env: STAVE_DOMAIN]
     #[arg(long, value_name = "NAMES")]
     pub domain: Option<String>,
+    /// File of declared users, JSON: access keys, secrets, accounts, policies [env:
+    /// STAVE_USERS_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
     /// Directory of TLS certificates: public.crt and private.key, others for more names in
     /// subdirectories [default: ~/.stave/certs, where it has any] [env: STAVE_CERTS_DIR]
     #[arg(long, short = 'S', value_name = "DIR")]

@@ -9,6 +9,9 @@
 //! | region        | `--region`          | `STAVE_REGION`                 | any            |
 //! | version 2     | `--sigv2`           | `STAVE_SIGV2`                  | `off`          |
 //! | domains       | `--domain`          | `STAVE_DOMAIN`                 | none           |
+//! | users         | `--users`           | `STAVE_USERS_FILE`             | none           |
+//! | ownership     |                     | `STAVE_BUCKET_OWNERSHIP`       | enforced       |
+//! | public block  |                     | `STAVE_BUCKET_PUBLIC_BLOCK`    | `on`           |
 //! | root user     |                     | `STAVE_ROOT_USER[_FILE]`       | generated      |
 //! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]`   | generated      |
 //! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`              | `CERTS_DIR`    |
@@ -32,14 +35,17 @@ pub use arguments::is_admin;
 pub use inspect::{Detail, InspectConfig};
 
 use arguments::{Command, ServerArguments};
+use iam::users::Directory;
 use names::{Environment, Found};
-use s3api::config::is_region;
+use s3api::config::{NewBuckets, is_region};
 use s3api::host::Domains;
+use s3api::xml::settings::{Ownership, PublicAccessBlock};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Shortest root user (the limit that MinIO users know).
 pub const USER_LEN_MIN: usize = 3;
@@ -68,6 +74,12 @@ pub struct Config {
     pub allows_sigv2: bool,
     /// Domains whose subdomains are buckets.
     pub domains: Domains,
+    /// File of declared users.
+    pub users_file: Option<PathBuf>,
+    /// Who is declared there; nobody until the file is read.
+    pub users: Arc<Directory>,
+    /// How new buckets are configured.
+    pub new_buckets: NewBuckets,
     /// Root keys from the environment; without them the directory's own are used.
     pub root: Option<RootKeys>,
     /// Where TLS certificates are; `None` without a home directory, where none was given.
@@ -170,6 +182,8 @@ fn server_config(
     let region = value(arguments.region, environment.find(&names::REGION)?);
     let domains = value(arguments.domain, environment.find(&names::DOMAIN)?);
     let sigv2 = value(arguments.sigv2, environment.find(&names::SIGV2)?);
+    let users = environment.find(&names::USERS_FILE)?.map(|found| PathBuf::from(found.value));
+    let new_buckets = new_buckets(environment)?;
     let root = root_keys(environment)?;
     let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
@@ -195,6 +209,9 @@ fn server_config(
         region: region.map(parse_region).transpose()?,
         allows_sigv2: parse_switch("STAVE_SIGV2", sigv2)?,
         domains: parse_domains(domains)?,
+        users_file: arguments.users.or(users),
+        users: Arc::default(),
+        new_buckets,
         root,
         certs_dir,
         log_format,
@@ -280,6 +297,26 @@ fn parse_switch(name: &str, text: Option<String>) -> Result<bool, String> {
         Some("on") => Ok(true),
         Some(other) => Err(format!("bad {name} {other:?}: on or off is wanted")),
     }
+}
+
+fn new_buckets(environment: &mut Environment<'_>) -> Result<NewBuckets, String> {
+    let defaults = NewBuckets::default();
+    let ownership = match environment.find(&names::BUCKET_OWNERSHIP)? {
+        None => defaults.ownership,
+        Some(Found { name, value }) => Ownership::named(&value).ok_or_else(|| {
+            format!(
+                "bad {name} {value:?}: BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter \
+                 is wanted"
+            )
+        })?,
+    };
+    let found = environment.find(&names::BUCKET_PUBLIC_BLOCK)?;
+    let is_blocked = found.map(|found| parse_switch(&found.name, Some(found.value))).transpose()?;
+    let block = match is_blocked {
+        Some(false) => PublicAccessBlock::default(),
+        Some(true) | None => defaults.block,
+    };
+    Ok(NewBuckets { ownership, block })
 }
 
 fn parse_domains(text: Option<String>) -> Result<Domains, String> {

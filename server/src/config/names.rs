@@ -36,6 +36,14 @@ pub const REGION: Setting = Setting {
 };
 /// Whether Signature Version 2 is taken.
 pub const SIGV2: Setting = Setting { own: "STAVE_SIGV2", aliases: &[], has_file: false };
+/// File of declared users.
+pub const USERS_FILE: Setting = Setting { own: "STAVE_USERS_FILE", aliases: &[], has_file: false };
+/// Who owns what others write into new buckets.
+pub const BUCKET_OWNERSHIP: Setting =
+    Setting { own: "STAVE_BUCKET_OWNERSHIP", aliases: &[], has_file: false };
+/// Whether new buckets block public access.
+pub const BUCKET_PUBLIC_BLOCK: Setting =
+    Setting { own: "STAVE_BUCKET_PUBLIC_BLOCK", aliases: &[], has_file: false };
 /// Domains whose subdomains are buckets.
 pub const DOMAIN: Setting =
     Setting { own: "STAVE_DOMAIN", aliases: &["MINIO_DOMAIN"], has_file: false };

@@ -252,6 +252,16 @@ fn bad_flags_are_refused_in_one_line() {
     check_refused(DIR, &[("STAVE_LOG_FORMAT", "xml")], "bad log format");
     check_refused(&["server", "d", "--region", "no spaces"], &[], "bad region");
     check_refused(&["server", "d", "--sigv2", "yes"], &[], "on or off");
+    let open = config(
+        DIR,
+        &[("STAVE_BUCKET_OWNERSHIP", "ObjectWriter"), ("STAVE_BUCKET_PUBLIC_BLOCK", "off")],
+    );
+    assert_eq!(open.new_buckets.ownership, Ownership::ObjectWriter);
+    assert_eq!(open.new_buckets.block, PublicAccessBlock::default());
+    let closed = config(DIR, &[("STAVE_USERS_FILE", "/users.json")]);
+    assert_eq!(closed.new_buckets.ownership, Ownership::BucketOwnerEnforced);
+    assert_eq!(closed.new_buckets.block, PublicAccessBlock::ALL);
+    assert_eq!(closed.users_file.as_deref(), Some(Path::new("/users.json")));
     assert!(config(DIR, &[("STAVE_SIGV2", "on")]).allows_sigv2);
     assert!(!config(DIR, &[]).allows_sigv2);
     check_refused(&["server", "d", "--domain", "http://s3"], &[], "bad domain");

@@ -31,9 +31,10 @@ pub fn read(row: &[u8]) -> KeyText {
         Some(4) => "part",
         Some(5) => "extents",
         Some(6) => "garbage",
+        Some(7) => "lock clock",
         _ => "unknown",
     };
-    let has_bucket = !matches!(kind, "bucket" | "unknown");
+    let has_bucket = !matches!(kind, "bucket" | "lock clock" | "unknown");
     let incarnation = row.get(3..11).filter(|_| has_bucket).and_then(|bytes| {
         let bytes: [u8; 8] = bytes.try_into().ok()?;
         Some(u64::from_be_bytes(bytes))
@@ -48,6 +49,10 @@ fn fields(kind: &str, row: &[u8]) -> Option<Vec<Field>> {
         "object" | "upload" => {
             let (key, rest) = rows::parse_object_key(row)?;
             let mut fields = vec![("key", escaped(key.as_str().as_bytes()).into())];
+            if kind == "object" && !rows::is_current_version(row) {
+                let order: [u8; 8] = rest.try_into().ok()?;
+                fields.push(("older_version", hex64(!u64::from_be_bytes(order))));
+            }
             if kind == "upload" {
                 fields.push(("upload_id", hex128(rows::upload_id(rest)?.0)));
             }

@@ -6,10 +6,10 @@ use super::model::{Existence, Model};
 use super::plan::{BucketNumber, Condition, Request, Slot};
 use bytes::{Bytes, BytesMut};
 use engine::object::{
-    BucketName, CompleteRequest, CompletedPart, CreateUploadRequest, ListEntry, ListRequest,
-    ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
-    PartRequest, PutOutcome, PutRequest, StoreError, UploadId, UploadInfo, UploadListRequest,
-    WriteCondition,
+    Address, BucketName, CompleteRequest, CompletedPart, CreateBucketRequest, CreateUploadRequest,
+    DeleteRequest, ListEntry, ListRequest, Lock, ObjectAttributes, ObjectInfo, ObjectKey,
+    ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, StoreError,
+    UploadId, UploadInfo, UploadListRequest, WriteCondition,
 };
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -124,7 +124,8 @@ fn condition_of(condition: Condition) -> WriteCondition {
 
 /// What a client says of an object besides its bytes.
 pub fn attributes(value: u32) -> ObjectAttributes {
-    ObjectAttributes { headers: Vec::new(), metadata: vec![("n".to_owned(), value.to_string())] }
+    let metadata = vec![("n".to_owned(), value.to_string())];
+    ObjectAttributes { metadata, ..ObjectAttributes::default() }
 }
 
 /// Asks the store.
@@ -138,9 +139,10 @@ pub async fn perform(store: &Store, seed: u64, call: &Call) -> Answer {
 
 async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, StoreError> {
     Ok(match &call.request {
-        Request::CreateBucket(bucket) => {
-            store.create_bucket(bucket_name(*bucket)).await.map(|()| Answer::Done)?
-        }
+        Request::CreateBucket(bucket) => store
+            .create_bucket(CreateBucketRequest::plain(bucket_name(*bucket)))
+            .await
+            .map(|()| Answer::Done)?,
         Request::DeleteBucket(bucket) => {
             store.delete_bucket(bucket_name(*bucket)).await.map(|()| Answer::Done)?
         }
@@ -152,19 +154,22 @@ async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, St
             put(store, seed, *slot, *piece, (*condition, *delivery)).await?
         }
         Request::Get { slot, range } => get(store, *slot, *range).await?,
-        Request::Head(slot) => {
-            Answer::Info(store.head(bucket_name(slot.bucket), key_name(slot.key)).await?)
-        }
+        Request::Head(slot) => Answer::Info(
+            store.head(Address::current(bucket_name(slot.bucket), key_name(slot.key))).await?,
+        ),
         Request::Delete { slot, condition } => {
             let (bucket, key) = (bucket_name(slot.bucket), key_name(slot.key));
-            store.delete(bucket, key, condition_of(*condition)).await.map(|()| Answer::Done)?
+            store
+                .delete(DeleteRequest::current(bucket, key, condition_of(*condition)))
+                .await
+                .map(|_| Answer::Done)?
         }
         Request::List { bucket, limit, is_rolled } => {
             list(store, *bucket, *limit, *is_rolled).await?
         }
-        Request::Hold(slot) => {
-            Answer::Held(store.get(bucket_name(slot.bucket), key_name(slot.key)).await?)
-        }
+        Request::Hold(slot) => Answer::Held(
+            store.get(Address::current(bucket_name(slot.bucket), key_name(slot.key))).await?,
+        ),
         Request::ReadHeld => Answer::Done,
         Request::CreateUpload(_)
         | Request::PutPart { .. }
@@ -187,6 +192,7 @@ async fn put(
         key: key_name(slot.key),
         attributes: attributes(piece.body),
         condition: condition_of(condition),
+        lock: Lock::default(),
         len: (!delivery.is_halting).then_some(u64::from(piece.len)),
     };
     let body = Box::new(Source::new(seed, piece, delivery));
@@ -194,7 +200,7 @@ async fn put(
 }
 
 async fn get(store: &Store, slot: Slot, range: Option<(u16, u16)>) -> Result<Answer, StoreError> {
-    let reader = store.get(bucket_name(slot.bucket), key_name(slot.key)).await?;
+    let reader = store.get(Address::current(bucket_name(slot.bucket), key_name(slot.key))).await?;
     let size = reader.info().size;
     let at = |per_mille: u16| size * u64::from(per_mille) / 1000;
     let range = range.map_or(0..size, |(start, end)| at(start)..at(end.max(start)));
@@ -251,6 +257,7 @@ async fn perform_upload(store: &Store, seed: u64, call: &Call) -> Result<Answer,
                 key: key_name(slot.key),
                 attributes: ObjectAttributes::default(),
                 checksum: None,
+                lock: Lock::default(),
             };
             Answer::Upload(store.create_upload(request).await?)
         }

@@ -170,7 +170,7 @@ impl Judge<'_> {
         let request = &call.request;
         match (error, request) {
             (StoreError::NoSuchBucket, _) => self.is_bucket(request, Existence::Gone),
-            (StoreError::BucketExists, Request::CreateBucket(bucket)) => {
+            (StoreError::BucketExists { .. }, Request::CreateBucket(bucket)) => {
                 self.is_bucket_state(*bucket, Existence::Live)
             }
             (StoreError::BucketNotEmpty, Request::DeleteBucket(bucket)) => {

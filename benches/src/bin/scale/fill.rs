@@ -8,7 +8,7 @@ use crate::process::{self, Memory};
 use crate::report::{self, Stretch, mib};
 use crate::store::{Failure, Store, metric};
 use cluster::NodeConfig;
-use engine::object::StoreError;
+use engine::object::{CreateBucketRequest, StoreError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,10 +38,11 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let store = Store::open(plan.config, arguments.directories()?).await?;
     let before = process::memory();
     println!("opened in {:.2} s, resident {}", began.elapsed().as_secs_f64(), mib(before.resident));
-    let is_filled = match store.objects.create_bucket(objects::bucket()).await {
-        Err(StoreError::BucketExists) => true,
-        made => made.map_err(|error| error.to_string()).map(|()| false)?,
-    };
+    let is_filled =
+        match store.objects.create_bucket(CreateBucketRequest::plain(objects::bucket())).await {
+            Err(StoreError::BucketExists { .. }) => true,
+            made => made.map_err(|error| error.to_string()).map(|()| false)?,
+        };
     if !is_filled {
         let everything = plan.load(Work::Put { len: plan.len }, 0..100);
         let filled = measure(&store, everything).await?;

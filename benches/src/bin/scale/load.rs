@@ -2,7 +2,7 @@
 
 use crate::objects;
 use crate::store::{self, Failure};
-use engine::object::{ObjectStore, WriteCondition};
+use engine::object::{DeleteRequest, ObjectStore, WriteCondition};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,7 +90,10 @@ async fn client(
             Work::Put { len } => store::put(&*objects, number, len).await,
             Work::Delete => {
                 let key = objects::key(number);
-                objects.delete(objects::bucket(), key, WriteCondition::None).await
+                objects
+                    .delete(DeleteRequest::current(objects::bucket(), key, WriteCondition::None))
+                    .await
+                    .map(|_| ())
             }
         };
         done.map_err(|error| format!("{:?} of {number}: {error}", load.work))?;

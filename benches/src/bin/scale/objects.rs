@@ -2,11 +2,11 @@
 //! index likes best.
 
 use bytes::Bytes;
-use cluster::rows::{self, BodyRows, Incarnation, ObjectRow};
+use cluster::rows::{self, BodyRows, Incarnation, ObjectRow, Older};
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use engine::object::{
     Body, BodyDigest, BodyError, BodySource, BucketName, Checksum, ChecksumAlgorithm, ChecksumKind,
-    ETag, ObjectAttributes, ObjectKey,
+    ETag, Lock, ObjectAttributes, ObjectKey, VersionId,
 };
 use std::task::{Context, Poll};
 
@@ -108,6 +108,11 @@ fn attributes(number: u64, len: u64) -> Bytes {
         checksum: checksum(),
         part_count: 0,
         body: BodyRows::Own,
+        version: VersionId::Null,
+        order: 1_780_000_000_000_000_000 + number,
+        is_marker: false,
+        lock: Lock::default(),
+        older: Older::default(),
     })
 }
 

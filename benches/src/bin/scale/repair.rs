@@ -9,6 +9,7 @@ use crate::process;
 use crate::store::{self, Failure, Store};
 use cluster::NodeConfig;
 use engine::heal::HealConfig;
+use engine::object::CreateBucketRequest;
 use std::fs;
 use tokio::time::Instant;
 
@@ -29,7 +30,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let heal = HealConfig { repair_rate: u64::MAX, ..HealConfig::default() };
     let config = NodeConfig { parity, heal, ..NodeConfig::default() };
     let store = Store::open(config, directories.clone()).await?;
-    let made = store.objects.create_bucket(objects::bucket()).await;
+    let made = store.objects.create_bucket(CreateBucketRequest::plain(objects::bucket())).await;
     made.map_err(|error| error.to_string())?;
     let (positions, percent) = (0..count, 0..100);
     let load = Load { positions, count, clients: 4, work: Work::Put { len }, percent };

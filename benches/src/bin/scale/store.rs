@@ -8,7 +8,8 @@ use engine::disks::{DiskAt, quorum};
 use engine::env::real::{RealDisk, env};
 use engine::erasure::parity_default;
 use engine::object::{
-    ObjectAttributes, ObjectStore, PutRequest, StoreError, StoreStatus, WriteCondition,
+    Address, Lock, ObjectAttributes, ObjectStore, PutRequest, StoreError, StoreStatus,
+    WriteCondition,
 };
 use futures_util::TryStreamExt;
 use std::path::PathBuf;
@@ -120,6 +121,7 @@ pub async fn put(store: &dyn ObjectStore, number: u64, len: usize) -> Result<(),
         key: objects::key(number),
         attributes: ObjectAttributes::default(),
         condition: WriteCondition::None,
+        lock: Lock::default(),
         len: Some(len as u64),
     };
     store.put(request, objects::body(number, len)).await.map(|_| ())
@@ -132,7 +134,10 @@ pub async fn put(store: &dyn ObjectStore, number: u64, len: usize) -> Result<(),
 pub async fn check(store: &dyn ObjectStore, number: u64) -> Result<(), Failure> {
     let name = objects::key_text(number);
     let failed = |error: StoreError| format!("{name}: {error}");
-    let reader = store.get(objects::bucket(), objects::key(number)).await.map_err(failed)?;
+    let reader = store
+        .get(Address::current(objects::bucket(), objects::key(number)))
+        .await
+        .map_err(failed)?;
     let size = reader.info().size;
     let pieces: Vec<_> = reader.read(0..size).try_collect().await.map_err(failed)?;
     let is_whole = pieces.concat() == objects::content(number, size as usize);

@@ -21,10 +21,12 @@ use crate::socket::Network;
 use bytes::{Bytes, BytesMut};
 use door::{AnswerBody, Door};
 use engine::object::{
-    Body, BodyError, BodySource, BucketInfo, BucketName, ByteStream, Clock, CompleteRequest,
-    CreateUploadRequest, ETag, Env, ListEntry, ListPage, ListRequest, ObjectInfo, ObjectKey,
-    ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, Reply,
-    StoreError, StoreStatus, UploadId, UploadInfo, UploadListRequest, UploadPage, WriteCondition,
+    Address, AmendRequest, Body, BodyError, BodySource, BucketChange, BucketInfo, BucketName,
+    BucketState, ByteStream, Clock, CompleteRequest, CreateBucketRequest, CreateUploadRequest,
+    DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest, Lock,
+    ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
+    PartRequest, PutOutcome, PutRequest, Reply, StoreError, StoreStatus, UploadId, UploadInfo,
+    UploadListRequest, UploadPage, VersionListRequest, VersionPage,
 };
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
@@ -169,7 +171,7 @@ impl Gateway {
     }
 
     async fn put_object(&self, request: PutRequest, body: Body) -> Result<PutOutcome, StoreError> {
-        let PutRequest { bucket, key, attributes, condition, len } = request;
+        let PutRequest { bucket, key, attributes, condition, len, .. } = request;
         let mut put = Outgoing::new(Method::PUT, bucket.as_str(), Some(key.as_str()));
         put = put.condition(&condition, |number| self.tags.tag_of(number));
         if let Some((_, value)) = attributes.metadata.first() {
@@ -177,7 +179,7 @@ impl Gateway {
         }
         let (_, size, answer) = self.send_body(put, body, len).await?;
         let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
-        Ok(PutOutcome { etag, checksum: None, size, modified: 0 })
+        Ok(PutOutcome { etag, checksum: None, size, modified: 0, version: None })
     }
 
     /// What the headers of an answer say of an object.
@@ -185,12 +187,9 @@ impl Gateway {
         let (etag, part_count) = self.tags.number_of(header(headers, "etag"));
         let told = headers.get("x-amz-meta-n").and_then(|value| value.to_str().ok());
         let metadata = told.map(|value| ("n".to_owned(), value.to_owned()));
-        let attributes = engine::object::ObjectAttributes {
-            headers: Vec::new(),
-            metadata: metadata.into_iter().collect(),
-        };
-        let (key, checksum) = (key.clone(), None);
-        ObjectInfo { key, size, etag, modified: 0, attributes, checksum, part_count }
+        let metadata = metadata.into_iter().collect();
+        let attributes = ObjectAttributes { metadata, ..ObjectAttributes::default() };
+        shown(key.clone(), size, (etag, part_count), attributes)
     }
 
     async fn get_object(
@@ -254,7 +253,7 @@ impl Gateway {
         let answer = self.send(list).await?;
         let mut entries = Vec::new();
         for content in xml::elements(answer.text(), "Contents") {
-            entries.push(ListEntry::Object(self.listed(content)?));
+            entries.push(ListEntry::Object(Box::new(self.listed(content)?)));
         }
         for prefix in xml::elements(answer.text(), "CommonPrefixes") {
             let prefix = xml::text(prefix, "Prefix").unwrap_or_default();
@@ -272,7 +271,7 @@ impl Gateway {
         let size = text("Size").parse().map_err(|error| unreadable(&error))?;
         let (etag, part_count) = self.tags.number_of(&text("ETag"));
         let attributes = u32::from_str_radix(&etag.0, 16).map(attributes).unwrap_or_default();
-        Ok(ObjectInfo { key, size, etag, modified: 0, attributes, checksum: None, part_count })
+        Ok(shown(key, size, (etag, part_count), attributes))
     }
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
@@ -281,9 +280,32 @@ impl Gateway {
         let bucket = |element| {
             let name = xml::text(element, "Name").unwrap_or_default();
             let name = BucketName::new(&name).map_err(|error| unreadable(&error))?;
-            Ok(BucketInfo { name, created: 0 })
+            Ok(BucketInfo { name, created: 0, owner: String::new() })
         };
         names.map(bucket).collect()
+    }
+}
+
+/// An object as far as S3 tells of it.
+fn shown(
+    key: ObjectKey,
+    size: u64,
+    (etag, part_count): (ETag, u32),
+    attributes: ObjectAttributes,
+) -> ObjectInfo {
+    let (version, is_marker, lock) = (None, false, Lock::default());
+    let (modified, checksum) = (0, None);
+    ObjectInfo {
+        key,
+        version,
+        is_marker,
+        size,
+        etag,
+        modified,
+        attributes,
+        checksum,
+        part_count,
+        lock,
     }
 }
 
@@ -330,6 +352,10 @@ impl ObjectReader for Open {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn parts(&self, _page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)> {
+        Box::pin(std::future::ready(Ok((Vec::new(), false))))
+    }
+
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
         if range == (0..self.info.size) {
             return self.whole.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -342,9 +368,9 @@ impl ObjectReader for Open {
 }
 
 impl ObjectStore for Gateway {
-    fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
+    fn create_bucket(&self, request: CreateBucketRequest) -> Reply<'_, ()> {
         Box::pin(async move {
-            let put = Outgoing::new(Method::PUT, bucket.as_str(), None);
+            let put = Outgoing::new(Method::PUT, request.bucket.as_str(), None);
             self.send(put.header("content-length", "0")).await.map(drop)
         })
     }
@@ -355,20 +381,12 @@ impl ObjectStore for Gateway {
         })
     }
 
-    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo> {
-        Box::pin(async move {
-            let head = Outgoing::new(Method::HEAD, bucket.as_str(), None);
-            match self.send(head).await {
-                Ok(_) => Ok(BucketInfo { name: bucket, created: 0 }),
-                Err(StoreError::Corrupt(text)) if text.starts_with("404") => {
-                    Err(StoreError::NoSuchBucket)
-                }
-                Err(StoreError::Corrupt(text)) if text.starts_with("503") => {
-                    Err(StoreError::Unavailable(text))
-                }
-                Err(error) => Err(error),
-            }
-        })
+    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketState> {
+        self.inner.head_bucket(bucket)
+    }
+
+    fn configure_bucket(&self, bucket: BucketName, change: BucketChange) -> Reply<'_, ()> {
+        self.inner.configure_bucket(bucket, change)
     }
 
     fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>> {
@@ -379,25 +397,29 @@ impl ObjectStore for Gateway {
         Box::pin(self.put_object(request, body))
     }
 
-    fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>> {
-        Box::pin(self.get_object(bucket, key))
+    fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {
+        Box::pin(self.get_object(address.bucket, address.key))
     }
 
-    fn head(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, ObjectInfo> {
-        Box::pin(self.head_object(bucket, key))
+    fn head(&self, address: Address) -> Reply<'_, ObjectInfo> {
+        Box::pin(self.head_object(address.bucket, address.key))
     }
 
-    fn delete(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-        condition: WriteCondition,
-    ) -> Reply<'_, ()> {
+    fn delete(&self, request: DeleteRequest) -> Reply<'_, DeleteOutcome> {
         Box::pin(async move {
+            let Address { bucket, key, .. } = request.address;
             let delete = Outgoing::new(Method::DELETE, bucket.as_str(), Some(key.as_str()));
-            let delete = delete.condition(&condition, |number| self.tags.tag_of(number));
-            self.send(delete).await.map(drop)
+            let delete = delete.condition(&request.condition, |number| self.tags.tag_of(number));
+            self.send(delete).await.map(|_| DeleteOutcome::default())
         })
+    }
+
+    fn amend(&self, request: AmendRequest) -> Reply<'_, ObjectInfo> {
+        self.inner.amend(request)
+    }
+
+    fn list_versions(&self, request: VersionListRequest) -> Reply<'_, VersionPage> {
+        self.inner.list_versions(request)
     }
 
     fn list(&self, request: ListRequest) -> Reply<'_, ListPage> {
@@ -417,7 +439,8 @@ impl ObjectStore for Gateway {
         Box::pin(async move {
             let page = PartPage { after: 0, limit: 1 };
             self.parts((bucket, key.clone(), upload_id), page).await?;
-            Ok(UploadInfo { key, upload_id, created: 0, checksum: None })
+            let attributes = ObjectAttributes::default();
+            Ok(UploadInfo { key, upload_id, created: 0, checksum: None, attributes })
         })
     }
 

@@ -6,8 +6,9 @@ use crate::http::connection::whole_body;
 use crate::http::sign::sha256_hex;
 use crate::http::xml;
 use engine::object::{
-    Body, BucketName, CompleteRequest, CreateUploadRequest, ETag, ObjectKey, PartInfo, PartPage,
-    PartRequest, PutOutcome, StoreError, UploadId, UploadInfo, UploadListRequest, UploadPage,
+    Body, BucketName, CompleteRequest, CreateUploadRequest, ETag, ObjectAttributes, ObjectKey,
+    PartInfo, PartPage, PartRequest, PutOutcome, StoreError, UploadId, UploadInfo,
+    UploadListRequest, UploadPage,
 };
 use http::Method;
 
@@ -68,7 +69,7 @@ impl Gateway {
         let (etag, _) = self.tags.number_of(&tag);
         // S3 does not say how long it is; whoever reads it sees.
         let size = self.tags.size_of(&etag.0);
-        Ok(PutOutcome { etag, checksum: None, size, modified: 0 })
+        Ok(PutOutcome { etag, checksum: None, size, modified: 0, version: None })
     }
 
     pub(super) async fn parts(
@@ -104,7 +105,13 @@ impl Gateway {
             let key = ObjectKey::new(text("Key")).map_err(|error| unreadable(&error))?;
             let upload_id =
                 UploadId::parse(&text("UploadId")).map_err(|error| unreadable(&error))?;
-            uploads.push(UploadInfo { key, upload_id, created: 0, checksum: None });
+            uploads.push(UploadInfo {
+                key,
+                upload_id,
+                created: 0,
+                checksum: None,
+                attributes: ObjectAttributes::default(),
+            });
         }
         Ok(UploadPage { uploads, ..UploadPage::default() })
     }

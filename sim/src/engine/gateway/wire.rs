@@ -156,7 +156,7 @@ impl Incoming {
             "NoSuchBucket" => StoreError::NoSuchBucket,
             "NoSuchKey" => StoreError::NoSuchKey,
             "NoSuchUpload" => StoreError::NoSuchUpload,
-            "BucketAlreadyOwnedByYou" => StoreError::BucketExists,
+            "BucketAlreadyOwnedByYou" => StoreError::BucketExists { owner: String::new() },
             "BucketNotEmpty" => StoreError::BucketNotEmpty,
             "PreconditionFailed" => StoreError::PreconditionFailed,
             "InvalidPart" => StoreError::InvalidPart { number: number.unwrap_or_default() },

@@ -4,26 +4,32 @@
 //! | kind | key after `partition: u16`, `kind: u8` (big-endian) | value |
 //! |---|---|---|
 //! | 1 bucket  | name | [`BucketRow`] |
-//! | 2 object  | incarnation, key, version order (0: the null version) | [`ObjectRow`], body |
+//! | 2 object  | incarnation, key, 0 or `!order` of an older version | [`ObjectRow`], body |
 //! | 3 upload  | incarnation, key, upload id | [`UploadRow`] |
 //! | 4 part    | incarnation, upload id, part number | [`PartRow`], body |
 //! | 5 extents | incarnation, write id, group | body: up to `EXTENTS_MAX` extents |
 //! | 6 garbage | incarnation, kind of owner, its id | rows that a background task deletes |
+//! | 7 clock   | | how far the time of locks has come, as a number |
 //!
 //! Keys of objects are escaped so that their order is that of their bytes and nothing follows a key
 //! but its own versions: a zero byte becomes `00 ff`, the end is `00 00`.
 //!
+//! The current version of a key, a delete marker included, always lies at 0, so that reads, writes
+//! and listings find it at once; what a newer one replaces moves to a row of its own. The owner
+//! that a body names in its volume is the row at 0, also after such a move ([`crate::moved`]).
+//!
 //! A body of more than [`ROW_EXTENTS_MAX`] MiB lies in rows of kind 5; a multipart object's bytes
 //! in its parts' rows: no row grows with the length of a body or the number of parts.
+
+mod values;
+
+pub use values::{BodyRows, BucketRow, ObjectRow, Older, PartRow, UploadRow};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::format::Malformed;
 use engine::format::codec;
 use engine::format::value::{EXTENTS_MAX, Extent};
-use engine::object::{
-    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectAttributes, ObjectInfo,
-    ObjectKey, PartInfo, UnixNanos, UploadId, UploadInfo,
-};
+use engine::object::{BucketName, ObjectKey, UploadId};
 use std::collections::BTreeMap;
 
 /// The only partition while a node is alone.
@@ -42,117 +48,20 @@ pub const RECORD_LEN_MIN: usize = 128 << 10;
 const _: () = assert!(GROUP_LEN as usize / RECORD_LEN_MIN <= EXTENTS_MAX);
 const _: () = assert!(OWN_ROW_LEN_MAX <= GROUP_LEN);
 
+/// Bytes of the order at the end of an object's row.
+const ORDER_LEN: usize = 8;
+
 const BUCKET: u8 = 1;
 const OBJECT: u8 = 2;
 const UPLOAD: u8 = 3;
 const PART: u8 = 4;
 const EXTENTS: u8 = 5;
 const GARBAGE: u8 = 6;
+const LOCK_CLOCK: u8 = 7;
 
 /// Identity of one life of a bucket; prefixes all its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
 pub struct Incarnation(pub u64);
-
-/// Attributes of a bucket's row.
-#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub struct BucketRow {
-    /// This life of the bucket.
-    pub incarnation: Incarnation,
-    /// When it was created.
-    pub created: UnixNanos,
-}
-
-/// Where the bytes of a body are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub enum BodyRows {
-    /// In the row itself.
-    Own,
-    /// In rows of kind 5 under the row's write id.
-    Extents,
-    /// In the parts of an upload.
-    Parts(UploadId),
-}
-
-impl BodyRows {
-    /// The rows that go with a body, when it has any besides its own.
-    pub fn garbage(self, write_id: u128) -> Option<Garbage> {
-        match self {
-            Self::Own => None,
-            Self::Extents => Some(Garbage::Extents(write_id)),
-            Self::Parts(upload_id) => Some(Garbage::Parts(upload_id)),
-        }
-    }
-}
-
-/// Attributes of an object's row.
-#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub struct ObjectRow {
-    /// Bytes of the body.
-    pub size: u64,
-    /// Entity tag.
-    pub etag: ETag,
-    /// When it was committed.
-    pub modified: UnixNanos,
-    /// What the client said of it.
-    pub attributes: ObjectAttributes,
-    /// Checksum kept with it.
-    pub checksum: Option<Checksum>,
-    /// Parts, 0 for a plain object.
-    pub part_count: u32,
-    /// Where the bytes are.
-    pub body: BodyRows,
-}
-
-impl ObjectRow {
-    /// The object as the store's users see it.
-    pub fn info(self, key: ObjectKey) -> ObjectInfo {
-        let Self { size, etag, modified, attributes, checksum, part_count, .. } = self;
-        ObjectInfo { key, size, etag, modified, attributes, checksum, part_count }
-    }
-}
-
-/// Attributes of an upload's row.
-#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub struct UploadRow {
-    /// When it began.
-    pub created: UnixNanos,
-    /// What the client said of the object.
-    pub attributes: ObjectAttributes,
-    /// Checksum that was announced.
-    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
-}
-
-impl UploadRow {
-    /// The upload as the store's users see it.
-    pub fn info(self, key: ObjectKey, upload_id: UploadId) -> UploadInfo {
-        UploadInfo { key, upload_id, created: self.created, checksum: self.checksum }
-    }
-}
-
-/// Attributes of a part's row.
-#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub struct PartRow {
-    /// Bytes of the part.
-    pub size: u64,
-    /// Entity tag.
-    pub etag: ETag,
-    /// When it was committed.
-    pub modified: UnixNanos,
-    /// Checksum kept with it.
-    pub checksum: Option<Checksum>,
-    /// Where the part begins in the object; set by Complete.
-    pub start: u64,
-    /// Where the bytes are: `Own` or `Extents`.
-    pub body: BodyRows,
-}
-
-impl PartRow {
-    /// The part as the store's users see it.
-    pub fn info(self, number: u16) -> PartInfo {
-        let Self { size, etag, modified, checksum, .. } = self;
-        PartInfo { number, size, etag, modified, checksum }
-    }
-}
 
 /// Decodes the attributes of a row.
 ///
@@ -230,6 +139,11 @@ pub fn bucket(name: &BucketName) -> Bytes {
     builder.build()
 }
 
+/// The row of the time of locks.
+pub fn lock_clock() -> Bytes {
+    KeyBuilder::new(LOCK_CLOCK).build()
+}
+
 /// Range of all buckets.
 pub fn all_buckets() -> (Bytes, Bytes) {
     (KeyBuilder::new(BUCKET).build(), KeyBuilder::new(BUCKET + 1).build())
@@ -240,10 +154,41 @@ pub fn bucket_name(row: &[u8]) -> Option<BucketName> {
     BucketName::new(std::str::from_utf8(row.get(3..)?).ok()?).ok()
 }
 
-/// Row of an object.
+/// Row of the current version of an object.
 pub fn object(incarnation: Incarnation, key: &ObjectKey) -> Bytes {
     let builder = KeyBuilder::within(OBJECT, incarnation);
     builder.escaped(key.as_str().as_bytes()).end_of_key().u64(0).build()
+}
+
+/// Row of an older version of an object.
+pub fn older_version(incarnation: Incarnation, key: &ObjectKey, order: u64) -> Bytes {
+    older_of(&object(incarnation, key), order)
+}
+
+/// Row of an older version, by that of the current one.
+fn older_of(current: &[u8], order: u64) -> Bytes {
+    let mut bytes = BytesMut::from(&current[..current.len() - ORDER_LEN]);
+    bytes.put_u64(!order);
+    bytes.freeze()
+}
+
+/// Range of the older versions, newest first, by the row of the current one; `None` for another
+/// row.
+pub fn older_versions(current: &[u8]) -> Option<(Bytes, Bytes)> {
+    let is_current = current.get(2) == Some(&OBJECT) && is_current_version(current);
+    is_current.then(|| (older_of(current, u64::MAX - 1), older_of(current, 0)))
+}
+
+/// Whether the row of an object is that of its current version.
+pub fn is_current_version(row: &[u8]) -> bool {
+    row.ends_with(&[0; ORDER_LEN])
+}
+
+/// Where the rows of the versions after that one begin.
+pub fn versions_after(incarnation: Incarnation, key: &ObjectKey, order: u64) -> Bytes {
+    let mut bytes = BytesMut::from(&older_version(incarnation, key, order)[..]);
+    bytes.put_u8(0);
+    bytes.freeze()
 }
 
 /// Where rows of objects with keys from `key` on begin; any bytes.
@@ -447,6 +392,19 @@ mod tests {
             prop_assert_eq!(row_b < end && row_b >= objects_from(BUCKET_LIFE, a.as_bytes()),
                 b.starts_with(&a));
         }
+    }
+
+    #[test]
+    fn older_versions_lie_behind_the_current_one_newest_first() {
+        let current = object(BUCKET_LIFE, &key("k"));
+        let (start, end) = older_versions(&current).unwrap();
+        let older = |order| older_version(BUCKET_LIFE, &key("k"), order);
+        assert!(current < start && start <= older(9) && older(9) < older(1) && older(1) < end);
+        assert!(end <= objects_after(BUCKET_LIFE, b"k"));
+        assert!(versions_after(BUCKET_LIFE, &key("k"), 9) <= older(8));
+        assert!(versions_after(BUCKET_LIFE, &key("k"), 9) > older(9));
+        assert_eq!(older_versions(&older(9)), None);
+        assert_eq!(older_versions(&bucket(&BucketName::new("box").unwrap())), None);
     }
 
     #[test]

@@ -1,13 +1,19 @@
 //! An object store in memory: a map, and nothing clever. The reference that tests hold the protocol
 //! against.
 
+mod bucket;
+
+use bucket::{
+    Bucket, Object, Upload, check, empty_info, join_parts, list_uploads, list_versions, roll_up,
+};
 use bytes::{Bytes, BytesMut};
 use engine::object::{
-    Body, BodyDigest, BucketInfo, BucketName, ByteStream, CompleteRequest, CreateUploadRequest,
-    DiskSpace, Env, ListEntry, ListPage, ListRequest, ObjectAttributes, ObjectInfo, ObjectKey,
+    Address, AmendRequest, Body, BodyDigest, BucketChange, BucketInfo, BucketName, BucketState,
+    ByteStream, CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome,
+    DeleteRequest, DiskSpace, Env, ListEntry, ListPage, ListRequest, Lock, ObjectInfo, ObjectKey,
     ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, Reply,
     StoreError, StoreStatus, UnixNanos, UploadId, UploadInfo, UploadListRequest, UploadPage,
-    WriteCondition, random_u128,
+    VersionListRequest, VersionPage, random_u128,
 };
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,25 +25,6 @@ use tokio::sync::RwLock;
 
 /// Bytes that one piece of a read holds.
 const PIECE_LEN: usize = 64 << 10;
-
-#[derive(Clone)]
-struct Object {
-    info: ObjectInfo,
-    bytes: Bytes,
-    parts: Vec<(PartInfo, u64)>,
-}
-
-struct Upload {
-    info: UploadInfo,
-    attributes: ObjectAttributes,
-    parts: BTreeMap<u16, (PartInfo, Bytes)>,
-}
-
-struct Bucket {
-    created: UnixNanos,
-    objects: BTreeMap<String, Object>,
-    uploads: BTreeMap<(String, UploadId), Upload>,
-}
 
 /// The store.
 pub struct MemoryStore {
@@ -67,6 +54,14 @@ impl ObjectReader for MemoryReader {
         Box::pin(std::future::ready(Ok(part)))
     }
 
+    fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)> {
+        let parts = self.object.parts.iter().map(|(part, _)| part.clone());
+        let mut rest = parts.filter(|part| part.number > page.after);
+        let parts: Vec<_> = rest.by_ref().take(page.limit).collect();
+        let has_more = rest.next().is_some();
+        Box::pin(std::future::ready(Ok((parts, has_more))))
+    }
+
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
         let bytes = self.object.bytes.slice(range.start as usize..range.end as usize);
         let pieces = (0..bytes.len()).step_by(PIECE_LEN).map(move |start| {
@@ -86,68 +81,6 @@ async fn take(mut body: Body) -> Result<(Bytes, BodyDigest), StoreError> {
         whole.extend_from_slice(&piece?);
     }
     Ok((whole.freeze(), body.digest()))
-}
-
-fn check(condition: &WriteCondition, current: Option<&Object>) -> Result<(), StoreError> {
-    match (condition, current) {
-        (WriteCondition::None, _)
-        | (WriteCondition::Absent, None)
-        | (WriteCondition::Exists, Some(_)) => Ok(()),
-        (WriteCondition::Matches(etag), Some(object)) if object.info.etag == *etag => Ok(()),
-        (WriteCondition::Matches(_) | WriteCondition::Exists, None) => Err(StoreError::NoSuchKey),
-        _ => Err(StoreError::PreconditionFailed),
-    }
-}
-
-impl Bucket {
-    fn commit(
-        &mut self,
-        info: ObjectInfo,
-        bytes: Bytes,
-        parts: Vec<(PartInfo, u64)>,
-    ) -> PutOutcome {
-        let outcome = PutOutcome {
-            etag: info.etag.clone(),
-            checksum: info.checksum.clone(),
-            size: info.size,
-            modified: info.modified,
-        };
-        self.objects.insert(info.key.as_str().to_owned(), Object { info, bytes, parts });
-        outcome
-    }
-
-    fn upload(&mut self, key: &ObjectKey, id: UploadId) -> Result<&mut Upload, StoreError> {
-        self.uploads.get_mut(&(key.as_str().to_owned(), id)).ok_or(StoreError::NoSuchUpload)
-    }
-}
-
-/// Names in order with their prefixes rolled up, up to a limit: keys, then what they roll up to.
-fn roll_up<'a, T>(
-    names: impl Iterator<Item = (&'a str, T)>,
-    request: (&str, Option<&str>, Option<&str>, usize),
-) -> (Vec<(String, Option<T>)>, bool) {
-    let (prefix, delimiter, after, limit) = request;
-    let mut found: Vec<(String, Option<T>)> = Vec::new();
-    for (name, value) in names.filter(|(name, _)| name.starts_with(prefix)) {
-        let rest = &name[prefix.len()..];
-        let common = delimiter
-            .and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len()))
-            .map(|end| &name[..prefix.len() + end]);
-        let listed = common.unwrap_or(name);
-        let is_seen = after.is_some_and(|after| match common {
-            Some(common) => common <= after && (common == after || name <= after),
-            None => name <= after,
-        });
-        let is_same = common.is_some() && found.last().is_some_and(|(last, _)| last == listed);
-        if is_seen || is_same {
-            continue;
-        }
-        if found.len() == limit {
-            return (found, limit > 0);
-        }
-        found.push((listed.to_owned(), common.is_none().then_some(value)));
-    }
-    (found, false)
 }
 
 impl MemoryStore {
@@ -189,27 +122,33 @@ impl MemoryStore {
         self.env.clock.unix_nanos()
     }
 
-    fn find(&self, bucket: &BucketName, key: &ObjectKey) -> Result<Object, StoreError> {
-        self.with(bucket, |bucket| {
-            bucket.objects.get(key.as_str()).cloned().ok_or(StoreError::NoSuchKey)
-        })
+    fn find(&self, address: &Address) -> Result<Object, StoreError> {
+        self.with(&address.bucket, |bucket| bucket.find(address).cloned())
+    }
+
+    /// Identity of a version: in the order in which they are made, as far as anybody can tell.
+    fn id(&self) -> u128 {
+        random_u128(&*self.env.rng)
     }
 
     async fn put_now(&self, request: PutRequest, body: Body) -> Result<PutOutcome, StoreError> {
         self.with(&request.bucket, |_| Ok(()))?;
         let (bytes, digest) = take(body).await?;
         let info = ObjectInfo {
-            key: request.key,
             size: bytes.len() as u64,
             etag: digest.etag,
-            modified: self.now(),
             attributes: request.attributes,
             checksum: digest.checksum,
-            part_count: 0,
+            lock: request.lock,
+            ..empty_info(request.key, self.now())
         };
+        let moment = (self.id(), self.now());
         self.with(&request.bucket, |bucket| {
-            check(&request.condition, bucket.objects.get(info.key.as_str()))?;
-            Ok(bucket.commit(info, bytes, Vec::new()))
+            if info.lock != Lock::default() && !bucket.state.rules.has_lock {
+                return Err(StoreError::BucketConflict);
+            }
+            check(&request.condition, bucket.current(info.key.as_str()))?;
+            Ok(bucket.commit(info, (bytes, Vec::new()), moment))
         })
     }
 
@@ -231,7 +170,11 @@ impl MemoryStore {
 
     fn list_now(&self, request: &ListRequest) -> Result<ListPage, StoreError> {
         self.with(&request.bucket, |bucket| {
-            let names = bucket.objects.iter().map(|(key, object)| (key.as_str(), object));
+            let current = |key: &String| bucket.current(key);
+            let names = bucket
+                .objects
+                .keys()
+                .filter_map(|key| current(key).map(|object| (key.as_str(), object)));
             let filter = (
                 request.prefix.as_str(),
                 request.delimiter.as_deref(),
@@ -240,7 +183,7 @@ impl MemoryStore {
             );
             let (found, is_truncated) = roll_up(names, filter);
             let entries = found.into_iter().map(|(name, object)| match object {
-                Some(object) => ListEntry::Object(object.info.clone()),
+                Some(object) => ListEntry::Object(Box::new(object.info.clone())),
                 None => ListEntry::Prefix(name),
             });
             Ok(ListPage { entries: entries.collect(), is_truncated })
@@ -255,52 +198,38 @@ impl MemoryStore {
     }
 
     fn complete_now(&self, request: &CompleteRequest) -> Result<PutOutcome, StoreError> {
-        let modified = self.now();
+        let (modified, id) = (self.now(), self.id());
         self.with(&request.bucket, |bucket| {
             let key = request.key.as_str().to_owned();
             let upload = bucket.upload(&request.key, request.upload_id)?;
             let (bytes, parts) = join_parts(upload, request)?;
             let info = ObjectInfo {
-                key: request.key.clone(),
                 size: bytes.len() as u64,
                 etag: request.etag.clone(),
-                modified,
-                attributes: upload.attributes.clone(),
+                attributes: upload.info.attributes.clone(),
                 checksum: request.checksum.clone(),
                 part_count: request.parts.len() as u32,
+                lock: upload.lock,
+                ..empty_info(request.key.clone(), modified)
             };
-            check(&request.condition, bucket.objects.get(&key))?;
+            check(&request.condition, bucket.current(&key))?;
             bucket.uploads.remove(&(key, request.upload_id));
-            Ok(bucket.commit(info, bytes, parts))
+            Ok(bucket.commit(info, (bytes, parts), (id, modified)))
         })
     }
 }
 
-type Joined = (Bytes, Vec<(PartInfo, u64)>);
-
-fn join_parts(upload: &Upload, request: &CompleteRequest) -> Result<Joined, StoreError> {
-    let (mut whole, mut parts) = (BytesMut::new(), Vec::new());
-    for (index, listed) in request.parts.iter().enumerate() {
-        let (info, bytes) = upload
-            .parts
-            .get(&listed.number)
-            .filter(|(info, _)| info.etag == listed.etag)
-            .ok_or(StoreError::InvalidPart { number: listed.number })?;
-        if info.size < request.part_size_min && index + 1 < request.parts.len() {
-            return Err(StoreError::PartTooSmall { number: info.number, size: info.size });
-        }
-        parts.push((info.clone(), whole.len() as u64));
-        whole.extend_from_slice(bytes);
-    }
-    Ok((whole.freeze(), parts))
-}
-
 impl ObjectStore for MemoryStore {
-    fn create_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
-        let new =
-            Bucket { created: self.now(), objects: BTreeMap::new(), uploads: BTreeMap::new() };
+    fn create_bucket(&self, request: CreateBucketRequest) -> Reply<'_, ()> {
+        let CreateBucketRequest { bucket, owner, rules, documents } = request;
+        let info = BucketInfo { name: bucket.clone(), created: self.now(), owner };
+        let incarnation = self.id() as u64;
+        let state = BucketState { info, incarnation, revision: 1, rules, documents };
+        let new = Bucket { state, objects: BTreeMap::new(), uploads: BTreeMap::new() };
         let result = match self.lock().entry(bucket) {
-            Entry::Occupied(_) => Err(StoreError::BucketExists),
+            Entry::Occupied(known) => {
+                Err(StoreError::BucketExists { owner: known.get().state.info.owner.clone() })
+            }
             Entry::Vacant(vacant) => {
                 vacant.insert(new);
                 Ok(())
@@ -322,18 +251,19 @@ impl ObjectStore for MemoryStore {
         Box::pin(std::future::ready(result))
     }
 
-    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketInfo> {
-        let info = self
-            .with(&bucket, |found| Ok(BucketInfo { name: bucket.clone(), created: found.created }));
-        Box::pin(std::future::ready(info))
+    fn head_bucket(&self, bucket: BucketName) -> Reply<'_, BucketState> {
+        let state = self.with(&bucket, |found| Ok(found.state.clone()));
+        Box::pin(std::future::ready(state))
+    }
+
+    fn configure_bucket(&self, bucket: BucketName, change: BucketChange) -> Reply<'_, ()> {
+        let changed = self.with(&bucket, |found| found.configure(change));
+        Box::pin(std::future::ready(changed))
     }
 
     fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>> {
         let buckets = self.lock();
-        let infos = buckets
-            .iter()
-            .map(|(name, bucket)| BucketInfo { name: name.clone(), created: bucket.created })
-            .collect();
+        let infos = buckets.values().map(|bucket| bucket.state.info.clone()).collect();
         Box::pin(std::future::ready(Ok(infos)))
     }
 
@@ -341,31 +271,35 @@ impl ObjectStore for MemoryStore {
         Box::pin(self.put_now(request, body))
     }
 
-    fn get(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, Box<dyn ObjectReader>> {
-        let found = self.find(&bucket, &key);
+    fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {
+        let found = self.find(&address);
         let is_broken = self.is_broken.load(Ordering::Relaxed);
         let reader = found
             .map(|object| Box::new(MemoryReader { object, is_broken }) as Box<dyn ObjectReader>);
         Box::pin(std::future::ready(reader))
     }
 
-    fn head(&self, bucket: BucketName, key: ObjectKey) -> Reply<'_, ObjectInfo> {
-        let found = self.find(&bucket, &key).map(|object| object.info);
+    fn head(&self, address: Address) -> Reply<'_, ObjectInfo> {
+        let found = self.find(&address).map(|object| object.info);
         Box::pin(std::future::ready(found))
     }
 
-    fn delete(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-        condition: WriteCondition,
-    ) -> Reply<'_, ()> {
-        let result = self.with(&bucket, |bucket| {
-            check(&condition, bucket.objects.get(key.as_str()))?;
-            bucket.objects.remove(key.as_str());
-            Ok(())
-        });
+    fn delete(&self, request: DeleteRequest) -> Reply<'_, DeleteOutcome> {
+        let moment = (self.id(), self.now());
+        let bucket = request.address.bucket.clone();
+        let result = self.with(&bucket, |bucket| bucket.delete(&request, moment));
         Box::pin(std::future::ready(result))
+    }
+
+    fn amend(&self, request: AmendRequest) -> Reply<'_, ObjectInfo> {
+        let (now, bucket) = (self.now(), request.address.bucket.clone());
+        let result = self.with(&bucket, |bucket| bucket.amend(&request, now));
+        Box::pin(std::future::ready(result))
+    }
+
+    fn list_versions(&self, request: VersionListRequest) -> Reply<'_, VersionPage> {
+        let page = self.with(&request.bucket, |bucket| Ok(list_versions(bucket, &request)));
+        Box::pin(std::future::ready(page))
     }
 
     fn list(&self, request: ListRequest) -> Reply<'_, ListPage> {
@@ -382,9 +316,13 @@ impl ObjectStore for MemoryStore {
             upload_id,
             created: self.now(),
             checksum: request.checksum,
+            attributes: request.attributes,
         };
-        let upload = Upload { info, attributes: request.attributes, parts: BTreeMap::new() };
+        let upload = Upload { info, lock: request.lock, parts: BTreeMap::new() };
         let result = self.with(&request.bucket, |bucket| {
+            if upload.lock != Lock::default() && !bucket.state.rules.has_lock {
+                return Err(StoreError::BucketConflict);
+            }
             bucket.uploads.insert((request.key.as_str().to_owned(), upload_id), upload);
             Ok(upload_id)
         });
@@ -457,36 +395,4 @@ impl ObjectStore for MemoryStore {
         });
         Box::pin(std::future::ready(Ok(status)))
     }
-}
-
-fn list_uploads(bucket: &Bucket, request: &UploadListRequest) -> UploadPage {
-    let (after_key, after_id) = match &request.after {
-        None => (None, None),
-        Some((key, id)) => (Some(key.as_str()), *id),
-    };
-    let is_after = |upload: &&Upload| match (after_key, after_id) {
-        (Some(key), Some(id)) => {
-            upload.info.key.as_str() > key
-                || (upload.info.key.as_str() == key && upload.info.upload_id > id)
-        }
-        (Some(key), None) => upload.info.key.as_str() > key,
-        (None, _) => true,
-    };
-    let names = bucket
-        .uploads
-        .values()
-        .filter(is_after)
-        .map(|upload| (upload.info.key.as_str(), upload.info.clone()));
-    let filter = (request.prefix.as_str(), request.delimiter.as_deref(), None, request.limit);
-    let (found, is_truncated) = roll_up(names, filter);
-    let next =
-        found.last().map(|(name, info)| (name.clone(), info.as_ref().map(|info| info.upload_id)));
-    let mut page = UploadPage { is_truncated, next, ..UploadPage::default() };
-    for (name, info) in found {
-        match info {
-            Some(info) => page.uploads.push(info),
-            None => page.prefixes.push(name),
-        }
-    }
-    page
 }

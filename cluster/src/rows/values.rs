@@ -1,0 +1,178 @@
+//! Attributes of the index's rows: what lies under their keys.
+
+use super::{Garbage, Incarnation};
+use engine::object::{
+    BucketInfo, BucketName, BucketRules, BucketState, Checksum, ChecksumAlgorithm, ChecksumKind,
+    ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, UnixNanos, UploadId, UploadInfo,
+    VersionId, Versioning,
+};
+
+/// Attributes of a bucket's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct BucketRow {
+    /// This life of the bucket.
+    pub incarnation: Incarnation,
+    /// When it was created.
+    pub created: UnixNanos,
+    /// Who owns it.
+    pub owner: String,
+    /// Grows with every change of the configuration.
+    pub revision: u64,
+    /// Grows with every change of the rules; a write names the one that it followed.
+    pub fence: u64,
+    /// What decides about versions and locks.
+    pub rules: BucketRules,
+    /// The protocol's documents, by name.
+    pub documents: Vec<(String, String)>,
+}
+
+impl BucketRow {
+    /// The bucket as it is listed.
+    pub fn info(self, name: BucketName) -> BucketInfo {
+        BucketInfo { name, created: self.created, owner: self.owner }
+    }
+
+    /// The bucket with its configuration.
+    pub fn state(self, name: BucketName) -> BucketState {
+        let Self { incarnation, created, owner, revision, rules, documents, .. } = self;
+        let info = BucketInfo { name, created, owner };
+        BucketState { info, incarnation: incarnation.0, revision, rules, documents }
+    }
+}
+
+/// Where the bytes of a body are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum BodyRows {
+    /// In the row itself.
+    Own,
+    /// In rows of kind 5 under the row's write id.
+    Extents,
+    /// In the parts of an upload.
+    Parts(UploadId),
+}
+
+impl BodyRows {
+    /// The rows that go with a body, when it has any besides its own.
+    pub fn garbage(self, write_id: u128) -> Option<Garbage> {
+        match self {
+            Self::Own => None,
+            Self::Extents => Some(Garbage::Extents(write_id)),
+            Self::Parts(upload_id) => Some(Garbage::Parts(upload_id)),
+        }
+    }
+}
+
+/// Attributes of an object's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct ObjectRow {
+    /// Bytes of the body.
+    pub size: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was committed.
+    pub modified: UnixNanos,
+    /// What the client said of it.
+    pub attributes: ObjectAttributes,
+    /// Checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// Parts, 0 for a plain object.
+    pub part_count: u32,
+    /// Where the bytes are.
+    pub body: BodyRows,
+    /// Which version it is.
+    pub version: VersionId,
+    /// Its place among the versions of the key: grows with every one, never 0.
+    pub order: u64,
+    /// Whether it is a delete marker.
+    pub is_marker: bool,
+    /// What protects it.
+    pub lock: Lock,
+    /// What the current version knows of the older ones; `Older::default()` in their own rows.
+    pub older: Older,
+}
+
+/// What the row of a current version knows of the older ones of its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Older {
+    /// Whether there may be any.
+    pub may_exist: bool,
+    /// Order of the null version, when it is one of them.
+    pub null: Option<u64>,
+}
+
+impl ObjectRow {
+    /// The object as the store's users see it in a bucket of such versioning.
+    pub fn info(self, key: ObjectKey, versioning: Versioning) -> ObjectInfo {
+        let version = self.shown_version(versioning);
+        let Self { size, etag, modified, attributes, checksum, part_count, .. } = self;
+        let Self { is_marker, lock, .. } = self;
+        ObjectInfo {
+            key,
+            version,
+            is_marker,
+            size,
+            etag,
+            modified,
+            attributes,
+            checksum,
+            part_count,
+            lock,
+        }
+    }
+
+    /// Its version, where the bucket ever kept any.
+    pub fn shown_version(&self, versioning: Versioning) -> Option<VersionId> {
+        (versioning != Versioning::Off).then_some(self.version)
+    }
+
+    /// Entity tag that conditions see: a delete marker is an object that is not there.
+    pub fn visible_etag(&self) -> Option<&ETag> {
+        (!self.is_marker).then_some(&self.etag)
+    }
+}
+
+/// Attributes of an upload's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct UploadRow {
+    /// When it began.
+    pub created: UnixNanos,
+    /// What the client said of the object.
+    pub attributes: ObjectAttributes,
+    /// Checksum that was announced.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What protects the version that will be made.
+    pub lock: Lock,
+}
+
+impl UploadRow {
+    /// The upload as the store's users see it.
+    pub fn info(self, key: ObjectKey, upload_id: UploadId) -> UploadInfo {
+        let Self { created, attributes, checksum, .. } = self;
+        UploadInfo { key, upload_id, created, checksum, attributes }
+    }
+}
+
+/// Attributes of a part's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct PartRow {
+    /// Bytes of the part.
+    pub size: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was committed.
+    pub modified: UnixNanos,
+    /// Checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// Where the part begins in the object; set by Complete.
+    pub start: u64,
+    /// Where the bytes are: `Own` or `Extents`.
+    pub body: BodyRows,
+}
+
+impl PartRow {
+    /// The part as the store's users see it.
+    pub fn info(self, number: u16) -> PartInfo {
+        let Self { size, etag, modified, checksum, .. } = self;
+        PartInfo { number, size, etag, modified, checksum }
+    }
+}

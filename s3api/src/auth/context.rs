@@ -1,0 +1,120 @@
+//! The condition keys of a request (S3 User Guide, "Policy keys"): each is filled here, from what
+//! the server knows or from the one header or parameter that defines it.
+
+use crate::auth::accounts::Caller;
+use crate::headers::date::format_iso;
+use crate::request::RequestHead;
+use crate::sigv4::verify::Mechanism;
+use crate::tags;
+use engine::object::UnixNanos;
+use iam::{Context, Principal};
+use std::net::IpAddr;
+
+/// Keys that are the value of one header, by the header's name.
+const OF_HEADERS: [(&str, &str); 19] = [
+    ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
+    ("x-amz-grant-read", "s3:x-amz-grant-read"),
+    ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
+    ("x-amz-grant-write", "s3:x-amz-grant-write"),
+    ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
+    ("x-amz-copy-source", "s3:x-amz-copy-source"),
+    ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
+    ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
+    (
+        "x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    ),
+    (
+        "x-amz-server-side-encryption-customer-algorithm",
+        "s3:x-amz-server-side-encryption-customer-algorithm",
+    ),
+    ("x-amz-storage-class", "s3:x-amz-storage-class"),
+    ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
+    ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
+    ("x-amz-object-lock-mode", "s3:object-lock-mode"),
+    ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
+    ("if-match", "s3:if-match"),
+    ("if-none-match", "s3:if-none-match"),
+];
+
+/// Keys that are the value of one parameter.
+const OF_PARAMETERS: [(&str, &str); 4] = [
+    ("prefix", "s3:prefix"),
+    ("delimiter", "s3:delimiter"),
+    ("max-keys", "s3:max-keys"),
+    ("versionId", "s3:VersionId"),
+];
+
+/// What the server knows of a request besides its head.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// Address that the connection came from; no header ever changes it.
+    pub peer: Option<IpAddr>,
+    /// Now.
+    pub now: UnixNanos,
+    /// How it was signed.
+    pub mechanism: Option<Mechanism>,
+}
+
+/// The keys of a request.
+pub fn keys_of(head: &RequestHead, caller: Option<&Caller>, facts: &Circumstances) -> Context {
+    let principal = caller.map_or(&Principal::Anonymous, |caller| &caller.principal);
+    let mut context = Context::of(principal);
+    if let Some(peer) = facts.peer {
+        context.insert("aws:SourceIp", peer.to_canonical().to_string());
+    }
+    context.insert("aws:SecureTransport", if head.is_secure { "true" } else { "false" });
+    context.insert("aws:CurrentTime", format_iso(facts.now));
+    context.insert("aws:EpochTime", (facts.now / 1_000_000_000).to_string());
+    let (version, kind) = match facts.mechanism {
+        None => (None, None),
+        Some(Mechanism::Header) => (Some("AWS4-HMAC-SHA256"), Some("REST-HEADER")),
+        Some(Mechanism::Query) => (Some("AWS4-HMAC-SHA256"), Some("REST-QUERY-STRING")),
+        Some(Mechanism::Version2) => (Some("AWS"), Some("REST-HEADER")),
+    };
+    if let (Some(version), Some(kind)) = (version, kind) {
+        context.insert("s3:signatureversion", version);
+        context.insert("s3:authType", kind);
+    }
+    let header = |name: &str| {
+        let value = head.headers.get(name)?;
+        std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+    };
+    for (name, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
+        if let Some(value) = header(name) {
+            context.insert(key, value);
+        }
+    }
+    for (name, key) in OF_HEADERS {
+        if let Some(value) = header(name) {
+            context.insert(key, value);
+        }
+    }
+    for (name, key) in OF_PARAMETERS {
+        if let Some(value) = head.query.get(name) {
+            context.insert(key, value);
+        }
+    }
+    if let Some(wanted) = header("x-amz-tagging").and_then(|text| tags::parse_header(text).ok()) {
+        insert_request_tags(&mut context, &wanted);
+    }
+    context
+}
+
+/// The tags that a request wants to set.
+pub fn insert_request_tags(context: &mut Context, wanted: &tags::Tags) {
+    for (name, value) in wanted {
+        context.insert(&format!("s3:RequestObjectTag/{name}"), value.as_str());
+    }
+    let names = wanted.iter().map(|(name, _)| name.clone()).collect();
+    context.insert_all("s3:RequestObjectTagKeys", names);
+}
+
+/// The tags that an object has.
+pub fn insert_existing_tags(context: &mut Context, existing: &tags::Tags) {
+    for (name, value) in existing {
+        context.insert(&format!("s3:ExistingObjectTag/{name}"), value.as_str());
+    }
+}

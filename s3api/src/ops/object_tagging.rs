@@ -1,0 +1,31 @@
+//! GetObjectTagging, PutObjectTagging, DeleteObjectTagging: `/bucket/key?tagging`.
+
+use super::{Done, amend, find};
+use crate::error::S3Result;
+use crate::response::{self, S3Response, add_version};
+use crate::tags::{self, OBJECT_TAGS_MAX, Tags};
+use bytes::Bytes;
+use engine::object::Amendment;
+use http::StatusCode;
+
+pub(super) async fn get(call: Done) -> S3Result<S3Response> {
+    let info = find(&call).await?;
+    let mut response = response::xml(tags::write_document(&info.attributes.tags));
+    add_version(response.headers_mut(), info.version);
+    Ok(response)
+}
+
+pub(super) async fn put(call: Done, document: Bytes) -> S3Result<S3Response> {
+    let tags = tags::parse_document(&document, OBJECT_TAGS_MAX)?;
+    let info = amend(&call, Amendment::Tags(tags)).await?;
+    let mut response = response::empty(StatusCode::OK);
+    add_version(response.headers_mut(), info.version);
+    Ok(response)
+}
+
+pub(super) async fn delete(call: Done) -> S3Result<S3Response> {
+    let info = amend(&call, Amendment::Tags(Tags::new())).await?;
+    let mut response = response::empty(StatusCode::NO_CONTENT);
+    add_version(response.headers_mut(), info.version);
+    Ok(response)
+}
