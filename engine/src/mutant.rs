@@ -67,11 +67,17 @@ pub enum Mutant {
     BlameTheDisk = 30,
     /// A store that lost every copy of its metadata at once waits for somebody to restart it.
     StayClosed = 31,
+    /// A version that a newer one replaces is lost.
+    LoseReplaced = 32,
+    /// Versions are deleted whatever lock they are under.
+    IgnoreLocks = 33,
+    /// No older version takes the place of a current one that is deleted.
+    PromoteNothing = 34,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 31] = [
+    pub const ALL: [(Self, &'static str); 34] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -103,6 +109,9 @@ impl Mutant {
         (Self::DecideEarly, "decide-early"),
         (Self::BlameTheDisk, "blame-the-disk"),
         (Self::StayClosed, "stay-closed"),
+        (Self::LoseReplaced, "lose-replaced"),
+        (Self::IgnoreLocks, "ignore-locks"),
+        (Self::PromoteNothing, "promote-nothing"),
     ];
 }
 

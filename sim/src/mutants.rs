@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 23] = [
+const NOT_HERE: [Mutant; 26] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -33,6 +33,9 @@ const NOT_HERE: [Mutant; 23] = [
     Mutant::WaitInSilence,
     Mutant::BlameTheDisk,
     Mutant::StayClosed,
+    Mutant::LoseReplaced,
+    Mutant::IgnoreLocks,
+    Mutant::PromoteNothing,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

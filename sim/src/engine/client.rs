@@ -6,10 +6,11 @@ use super::model::{Existence, Model};
 use super::plan::{BucketNumber, Condition, Request, Slot};
 use bytes::{Bytes, BytesMut};
 use engine::object::{
-    Address, BucketName, CompleteRequest, CompletedPart, CreateBucketRequest, CreateUploadRequest,
-    DeleteRequest, ListEntry, ListRequest, Lock, ObjectAttributes, ObjectInfo, ObjectKey,
-    ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, StoreError,
-    UploadId, UploadInfo, UploadListRequest, WriteCondition,
+    Address, BucketName, BucketRules, CompleteRequest, CompletedPart, CreateBucketRequest,
+    CreateUploadRequest, DeleteOutcome, DeleteRequest, ListEntry, ListRequest, Lock,
+    ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
+    PartRequest, PutOutcome, PutRequest, Standing, StoreError, UploadId, UploadInfo,
+    UploadListRequest, VersionId, Versioning, WriteCondition,
 };
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -36,6 +37,10 @@ pub enum Answer {
     Info(ObjectInfo),
     /// A whole listing.
     Listed(Vec<ListEntry>),
+    /// An object or version was deleted.
+    Deleted(DeleteOutcome),
+    /// All versions of a bucket, and whether each is the current one.
+    Versions(Vec<(ObjectInfo, Standing)>),
     /// Names of buckets.
     Buckets(Vec<String>),
     /// Parts of an upload.
@@ -63,13 +68,14 @@ pub struct Call {
     /// Turns after which the client goes away.
     pub patience: Option<u32>,
     upload: Option<(UploadId, Slot)>,
+    version: Option<(usize, VersionId)>,
     completion: Option<(u32, Vec<(u16, Piece)>)>,
 }
 
 impl Call {
     /// Takes what the request needs; `None` when it makes no sense any more.
     pub fn new(request: Request, patience: Option<u32>, model: &Model) -> Option<Self> {
-        let mut call = Self { request, patience, upload: None, completion: None };
+        let mut call = Self { request, patience, upload: None, version: None, completion: None };
         match call.request {
             Request::PutPart { upload, .. }
             | Request::Abort(upload)
@@ -88,9 +94,19 @@ impl Call {
                 call.completion = Some(completion).filter(|(_, parts)| !parts.is_empty());
                 call.completion.as_ref()?;
             }
+            Request::GetVersion(slot, pick)
+            | Request::DeleteVersion(slot, pick)
+            | Request::Protect { slot, pick, .. } => {
+                call.version = Some(model.pick_version(slot, pick)?);
+            }
             _ => {}
         }
         Some(call)
+    }
+
+    /// The version that the request names: its place in the model, and its identity.
+    pub fn version(&self) -> Option<(usize, VersionId)> {
+        self.version
     }
 
     /// The value and the parts that a Complete names.
@@ -132,6 +148,10 @@ pub fn attributes(value: u32) -> ObjectAttributes {
 pub async fn perform(store: &Store, seed: u64, call: &Call) -> Answer {
     match try_perform(store, seed, call).await {
         Ok(answer) => answer,
+        // An object that a marker hides is one that is not there.
+        Err(StoreError::DeleteMarker { is_named: false, .. }) => {
+            Answer::Error(StoreError::NoSuchKey)
+        }
         Err(error) if is_lost(&error) => Answer::Dropped,
         Err(error) => Answer::Error(error),
     }
@@ -154,15 +174,27 @@ async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, St
             put(store, seed, *slot, *piece, (*condition, *delivery)).await?
         }
         Request::Get { slot, range } => get(store, *slot, *range).await?,
+        Request::CreateVersioned(bucket) => {
+            let rules = BucketRules {
+                versioning: Versioning::Enabled,
+                has_lock: true,
+                ..BucketRules::default()
+            };
+            let plain = CreateBucketRequest::plain(bucket_name(*bucket));
+            let request = CreateBucketRequest { rules, ..plain };
+            store.create_bucket(request).await.map(|()| Answer::Done)?
+        }
+        Request::ListVersions(bucket) => super::versions::list(store, *bucket).await?,
+        Request::GetVersion(slot, _)
+        | Request::DeleteVersion(slot, _)
+        | Request::Protect { slot, .. } => super::versions::perform(store, *slot, call).await?,
         Request::Head(slot) => Answer::Info(
             store.head(Address::current(bucket_name(slot.bucket), key_name(slot.key))).await?,
         ),
         Request::Delete { slot, condition } => {
             let (bucket, key) = (bucket_name(slot.bucket), key_name(slot.key));
-            store
-                .delete(DeleteRequest::current(bucket, key, condition_of(*condition)))
-                .await
-                .map(|_| Answer::Done)?
+            let request = DeleteRequest::current(bucket, key, condition_of(*condition));
+            Answer::Deleted(store.delete(request).await?)
         }
         Request::List { bucket, limit, is_rolled } => {
             list(store, *bucket, *limit, *is_rolled).await?

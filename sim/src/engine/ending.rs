@@ -1,6 +1,6 @@
 //! How every drawn sequence begins and ends: the end is where nothing may be missing.
 
-use super::plan::{Cut, Request, Step};
+use super::plan::{Cut, Step};
 use super::profile::{Budget, Profile};
 use crate::disk::PowerLoss;
 use crate::random::Random;
@@ -12,7 +12,7 @@ fn crash(loss: Option<PowerLoss>) -> Step {
 
 /// Buckets are made.
 pub fn beginning(profile: &Profile) -> VecDeque<Step> {
-    let create = |bucket| Step::Requests(vec![(Request::CreateBucket(bucket), None)]);
+    let create = |bucket| Step::Requests(vec![(profile.creation(bucket), None)]);
     (0..profile.bucket_count).map(create).collect()
 }
 

@@ -263,6 +263,9 @@ impl Generator {
             weights.hold,
         ];
         let slot = self.slot(profile);
+        if slot.bucket == 0 && self.random.chance(profile.versions_per_mille) {
+            return self.version(slot);
+        }
         match self.random.weighted(&weights) {
             0 => {
                 let piece = self.piece(profile);
@@ -290,17 +293,27 @@ impl Generator {
                 Request::List { bucket: slot.bucket, limit, is_rolled: self.random.chance(300) }
             }
             6 => self.upload(profile, model, slot),
-            7 => self.bucket(slot),
+            7 => self.bucket(profile, slot),
             _ if self.random.chance(500) => Request::Hold(slot),
             _ => Request::ReadHeld,
         }
     }
 
-    fn bucket(&mut self, slot: Slot) -> Request {
+    fn version(&mut self, slot: Slot) -> Request {
+        let pick = self.random.below(12) as usize;
+        match self.random.below(10) {
+            0 => Request::ListVersions(slot.bucket),
+            1..4 => Request::GetVersion(slot, pick),
+            4 => Request::Protect { slot, pick, is_on: self.random.chance(600) },
+            _ => Request::DeleteVersion(slot, pick),
+        }
+    }
+
+    fn bucket(&mut self, profile: &Profile, slot: Slot) -> Request {
         match self.random.below(4) {
             0 => Request::DeleteBucket(slot.bucket),
             1 => Request::ListBuckets,
-            _ => Request::CreateBucket(slot.bucket),
+            _ => profile.creation(slot.bucket),
         }
     }
 
@@ -348,7 +361,10 @@ fn place_of(request: &Request, model: &Model) -> Option<Slot> {
         Request::Put { slot, .. }
         | Request::Get { slot, .. }
         | Request::Head(slot)
-        | Request::Delete { slot, .. } => Some(*slot),
+        | Request::Delete { slot, .. }
+        | Request::GetVersion(slot, _)
+        | Request::DeleteVersion(slot, _)
+        | Request::Protect { slot, .. } => Some(*slot),
         Request::PutPart { upload, .. } | Request::Complete { upload, .. } => {
             Some(model.uploads[*upload].slot)
         }

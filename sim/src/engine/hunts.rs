@@ -28,7 +28,7 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 24] = [
+pub const ENGINE_HUNTS: [EngineHunt; 27] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -53,4 +53,7 @@ pub const ENGINE_HUNTS: [EngineHunt; 24] = [
     hunt_of(Mutant::BlameTheDisk, 4, Budget::Strict, 500),
     hunt_of(Mutant::StayClosed, 4, Budget::Strict, 500),
     hunt_of(Mutant::HideMissing, 1, Budget::Over, 500),
+    hunt_of(Mutant::LoseReplaced, 1, Budget::Strict, 200),
+    hunt_of(Mutant::IgnoreLocks, 1, Budget::Strict, 500),
+    hunt_of(Mutant::PromoteNothing, 1, Budget::Strict, 200),
 ];

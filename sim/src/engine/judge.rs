@@ -69,6 +69,10 @@ impl Judge<'_> {
     /// The broken promise.
     pub fn judge(&mut self, call: &Call, answer: &Answer) -> Verdict {
         self.note_value(call);
+        self.model.loosen();
+        if !self.tolerance.is_forgetful {
+            self.note_version(call, answer)?;
+        }
         match answer {
             Answer::Object(info, offset, bytes) if self.tolerance.is_forgetful => {
                 self.bytes(info, *offset, bytes)
@@ -93,6 +97,9 @@ impl Judge<'_> {
 
     /// Values are known before anybody can see them.
     pub(super) fn note_value(&mut self, call: &Call) {
+        if let Request::CreateVersioned(bucket) = call.request {
+            self.model.versions.buckets.insert(bucket);
+        }
         let value = match &call.request {
             Request::Put { piece, .. } => {
                 Some((piece.body, ObjectValue { pieces: vec![*piece], part_count: 0 }))
@@ -111,11 +118,14 @@ impl Judge<'_> {
 
     /// Nobody knows what came of a request.
     fn leave_open(&mut self, call: &Call, is_late: bool) {
+        self.leave_version_open(call);
         if let Some((slot, effect)) = effect_of(call, self.model) {
             self.model.object(slot).leave_open(effect, is_late);
         }
         match &call.request {
-            Request::CreateBucket(bucket) if self.model.bucket(*bucket) == Existence::Gone => {
+            Request::CreateBucket(bucket) | Request::CreateVersioned(bucket)
+                if self.model.bucket(*bucket) == Existence::Gone =>
+            {
                 self.model.set_bucket(*bucket, Existence::Unsure);
             }
             Request::DeleteBucket(bucket) if self.model.bucket(*bucket) == Existence::Live => {
@@ -170,9 +180,11 @@ impl Judge<'_> {
         let request = &call.request;
         match (error, request) {
             (StoreError::NoSuchBucket, _) => self.is_bucket(request, Existence::Gone),
-            (StoreError::BucketExists { .. }, Request::CreateBucket(bucket)) => {
-                self.is_bucket_state(*bucket, Existence::Live)
-            }
+            _ if call.version().is_some() => self.version_refused(call, error),
+            (
+                StoreError::BucketExists { .. },
+                Request::CreateBucket(bucket) | Request::CreateVersioned(bucket),
+            ) => self.is_bucket_state(*bucket, Existence::Live),
             (StoreError::BucketNotEmpty, Request::DeleteBucket(bucket)) => {
                 match self.model.emptiness(*bucket) {
                     (_, true) => Ok(()),
@@ -253,12 +265,19 @@ impl Judge<'_> {
 
     fn success(&mut self, call: &Call, answer: &Answer) -> Verdict {
         let bucket = bucket_of(&call.request, self.model);
-        let creates = matches!(call.request, Request::CreateBucket(_) | Request::ListBuckets);
+        let creates = matches!(
+            call.request,
+            Request::CreateBucket(_) | Request::CreateVersioned(_) | Request::ListBuckets
+        );
         if let Some(bucket) = bucket.filter(|_| !creates) {
             self.is_bucket_state(bucket, Existence::Live)?;
         }
         match (&call.request, answer) {
-            (Request::CreateBucket(bucket), _) => {
+            _ if call.version().is_some() => self.version_success(call, answer),
+            (Request::ListVersions(bucket), Answer::Versions(found)) => {
+                self.version_listing(*bucket, found)
+            }
+            (Request::CreateBucket(bucket) | Request::CreateVersioned(bucket), _) => {
                 self.is_bucket_state(*bucket, Existence::Gone)?;
                 self.model.set_bucket(*bucket, Existence::Gone);
                 self.model.set_bucket(*bucket, Existence::Live);
@@ -447,6 +466,8 @@ fn is_breaking_off(request: &Request) -> bool {
 fn bucket_of(request: &Request, model: &Model) -> Option<BucketNumber> {
     match request {
         Request::CreateBucket(bucket)
+        | Request::CreateVersioned(bucket)
+        | Request::ListVersions(bucket)
         | Request::DeleteBucket(bucket)
         | Request::List { bucket, .. }
         | Request::ListUploads(bucket) => Some(*bucket),
@@ -455,7 +476,10 @@ fn bucket_of(request: &Request, model: &Model) -> Option<BucketNumber> {
         | Request::Head(slot)
         | Request::Delete { slot, .. }
         | Request::CreateUpload(slot)
-        | Request::Hold(slot) => Some(slot.bucket),
+        | Request::Hold(slot)
+        | Request::GetVersion(slot, _)
+        | Request::DeleteVersion(slot, _)
+        | Request::Protect { slot, .. } => Some(slot.bucket),
         Request::PutPart { upload, .. }
         | Request::Complete { upload, .. }
         | Request::Abort(upload)

@@ -40,9 +40,11 @@ impl Judge<'_> {
     /// The broken promise.
     pub fn race(&mut self, slot: Slot, racers: &[Racer<'_>]) -> Verdict {
         racers.iter().for_each(|racer| self.note_value(racer.call));
+        self.model.loosen();
         if self.tolerance.is_forgetful {
             return racers.iter().try_for_each(|racer| self.judge(racer.call, racer.answer));
         }
+        racers.iter().try_for_each(|racer| self.note_version(racer.call, racer.answer))?;
         let upload = racers.iter().find_map(|racer| upload_of(&racer.call.request));
         let mut said = Vec::with_capacity(racers.len());
         for racer in racers {

@@ -336,7 +336,7 @@ impl Run {
         }
     }
 
-    async fn ask(&mut self, node: &Node, requests: Vec<Request>) -> Result<(), String> {
+    pub(super) async fn ask(&mut self, node: &Node, requests: Vec<Request>) -> Result<(), String> {
         let requests = requests.into_iter().map(|request| (request, None)).collect();
         self.requests(node, requests).await
     }
@@ -350,6 +350,7 @@ impl Run {
             self.ask(node, vec![list]).await?;
             self.ask(node, vec![Request::ListUploads(*bucket)]).await?;
         }
+        self.verify_versions(node, &buckets).await?;
         let is_live = |slot: &&Slot| buckets.contains(&slot.bucket);
         let slots: Vec<Slot> = self.model.objects.keys().filter(is_live).copied().collect();
         for slots in slots.chunks(VERIFY_BURST) {
@@ -388,7 +389,7 @@ impl Run {
             let delete = Request::Delete { slot, condition: Condition::None };
             self.ask(node, vec![delete]).await?;
         }
-        Ok(())
+        self.empty_versions(node).await
     }
 
     /// Waits until the store says that it is healed. Where damage lasts, it cannot be: plans that

@@ -42,6 +42,7 @@ mod settle;
 mod show;
 pub mod shrink;
 pub mod stored;
+pub mod versions;
 pub mod view;
 pub mod workloads;
 pub mod world;

@@ -8,6 +8,7 @@
 
 use super::body::Piece;
 use super::plan::{BucketNumber, Condition, Slot};
+use super::versions::Versions;
 use engine::object::UploadId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -260,6 +261,10 @@ pub struct Model {
     pub values: BTreeMap<ValueId, ObjectValue>,
     /// Uploads, in order of their beginning.
     pub uploads: Vec<UploadModel>,
+    /// What is known of versions.
+    pub versions: Versions,
+    /// Values that some write may have left as a version that nobody knows.
+    pub stray_values: BTreeMap<Slot, BTreeSet<ValueId>>,
 }
 
 impl Model {
@@ -276,6 +281,7 @@ impl Model {
         if existence == Existence::Gone {
             entry.phantoms.clear();
             self.objects.retain(|slot, _| slot.bucket != bucket);
+            self.versions.forget(bucket);
             let inside = self.uploads.iter_mut().filter(|upload| upload.slot.bucket == bucket);
             inside.for_each(|upload| upload.existence = Existence::Gone);
         }
@@ -288,6 +294,9 @@ impl Model {
 
     /// Whether a bucket may be empty of objects, and whether it may not.
     pub fn emptiness(&self, bucket: BucketNumber) -> (bool, bool) {
+        if self.versions.buckets.contains(&bucket) {
+            return self.versions.emptiness(bucket);
+        }
         let mut can = (true, false);
         for (_, object) in self.objects.iter().filter(|(slot, _)| slot.bucket == bucket) {
             let possible = object.possible();
@@ -297,8 +306,15 @@ impl Model {
         can
     }
 
+    /// Everything that a version that nobody knows may be.
+    pub fn strays_of(&self, slot: Slot) -> impl Iterator<Item = ObjectState> {
+        self.stray_values.get(&slot).into_iter().flatten().map(|value| Some(*value))
+    }
+
     /// A new process.
     pub fn restart(&mut self) {
+        self.loosen();
+        self.versions.loose.clear();
         self.objects.values_mut().for_each(ObjectModel::restart);
     }
 }

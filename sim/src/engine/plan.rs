@@ -107,6 +107,23 @@ pub enum Request {
     Hold(Slot),
     /// Reads what was opened first.
     ReadHeld,
+    /// Creates a bucket that keeps versions and can lock them.
+    CreateVersioned(BucketNumber),
+    /// Lists all versions of a bucket.
+    ListVersions(BucketNumber),
+    /// Reads one version, chosen among those that are known.
+    GetVersion(Slot, usize),
+    /// Deletes one version for good.
+    DeleteVersion(Slot, usize),
+    /// Puts a version under legal hold, or takes it off.
+    Protect {
+        /// Of which object.
+        slot: Slot,
+        /// Which version, among those that are known.
+        pick: usize,
+        /// Whether it is put under.
+        is_on: bool,
+    },
 }
 
 /// A start that is cut off.

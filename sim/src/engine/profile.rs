@@ -1,6 +1,7 @@
 //! What a seed draws: which requests, sizes and faults its sequence has at all, and how wild they
 //! are. Some classes are off completely, the others differ by orders of magnitude.
 
+use super::plan::{BucketNumber, Request};
 use crate::disk::Timing;
 use crate::random::Random;
 use crate::socket::Weather;
@@ -150,6 +151,8 @@ pub struct Profile {
     pub replay: u32,
     /// Weight of times in which no files can be opened.
     pub short: u32,
+    /// Requests about versions in the first bucket, of a thousand; 0 where it keeps none.
+    pub versions_per_mille: u32,
 }
 
 /// Disks whose loss a node of so many survives by default: DESIGN.md, section 3.
@@ -185,7 +188,7 @@ impl Profile {
         (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
         (profile.is_s3, profile.lost_per_mille, profile.weather) = (false, 0, None);
         (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
-        (profile.storm, profile.replay) = (0, 0);
+        (profile.storm, profile.replay, profile.versions_per_mille) = (0, 0, 0);
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -201,6 +204,14 @@ impl Profile {
             ..tiny
         };
         profile
+    }
+
+    /// How a bucket is made: the first one may keep versions.
+    pub fn creation(&self, bucket: BucketNumber) -> Request {
+        match bucket == 0 && self.versions_per_mille > 0 {
+            true => Request::CreateVersioned(bucket),
+            false => Request::CreateBucket(bucket),
+        }
     }
 
     /// Whether operations of disks take time.
@@ -266,8 +277,10 @@ impl Profile {
             epoch: random.index(4),
             drift_ppm: *random.pick(&[0, 0, 200, -200, 50_000, -50_000, 900_000]),
             weather: random.chance(400).then(|| draw_weather(random)),
+            versions_per_mille: 0,
         };
         profile.config.meta.volume.open_files_max = *random.pick(&[2, 64, 1024]);
+        profile.versions_per_mille = *random.pick(&[0, 0, 0, 100, 300]);
         profile
     }
 }

@@ -411,6 +411,8 @@ fn digest(answer: &Answer) -> [u64; 3] {
         Answer::Died => [14, 0, 0],
         Answer::Lost => [16, 0, 0],
         Answer::Hung => [15, 0, 0],
+        Answer::Deleted(outcome) => [1, u64::from(outcome.is_marker), 0],
+        Answer::Versions(versions) => [17, versions.len() as u64, 0],
     }
 }
 

@@ -71,6 +71,12 @@ impl Display for Request {
             Self::ListUploads(bucket) => write!(f, "list uploads of b{bucket}"),
             Self::Hold(slot) => write!(f, "open {slot}"),
             Self::ReadHeld => write!(f, "read what was opened"),
+            Self::CreateVersioned(bucket) => write!(f, "create bucket b{bucket} with versions"),
+            Self::ListVersions(bucket) => write!(f, "list versions of b{bucket}"),
+            Self::GetVersion(slot, pick) => write!(f, "get version {pick} of {slot}"),
+            Self::DeleteVersion(slot, pick) => write!(f, "delete version {pick} of {slot}"),
+            Self::Protect { slot, pick, is_on: true } => write!(f, "hold version {pick} of {slot}"),
+            Self::Protect { slot, pick, .. } => write!(f, "let version {pick} of {slot} go"),
         }
     }
 }
@@ -90,6 +96,8 @@ impl Display for Answer {
                 let names: Vec<_> = entries.iter().map(|entry| entry.name()).collect();
                 write!(f, "listed {names:?}")
             }
+            Self::Deleted(outcome) => write!(f, "deleted {:?}", outcome.version),
+            Self::Versions(versions) => write!(f, "{} versions", versions.len()),
             Self::Buckets(names) => write!(f, "buckets {names:?}"),
             Self::Parts(parts) => write!(f, "{} parts", parts.len()),
             Self::Uploads(uploads) => write!(f, "{} uploads", uploads.len()),

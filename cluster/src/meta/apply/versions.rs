@@ -18,6 +18,7 @@ use crate::rows::{self, ObjectRow, Older};
 use bytes::Bytes;
 use engine::EngineError;
 use engine::format::value::{Location, Value};
+use engine::mutant::{self, Mutant};
 use engine::object::{Bypass, UnixNanos, VersionId, Versioning};
 
 /// Rows that a look for the newest older version reads at once.
@@ -119,7 +120,9 @@ impl Rows<'_> {
                     object.older.null = Some(current.object.order);
                 }
                 object.older.may_exist = true;
-                self.move_back(target, &current);
+                if !mutant::is(Mutant::LoseReplaced) {
+                    self.move_back(target, &current);
+                }
             }
             replaced = Some(current.value);
         }
@@ -156,7 +159,8 @@ impl Rows<'_> {
 
     /// The current version goes: the newest of the older ones takes its place, where there is one.
     pub(super) async fn promote(&mut self, current: Found) -> Result<(), LogError> {
-        let next = match current.object.older.may_exist {
+        let has_older = current.object.older.may_exist && !mutant::is(Mutant::PromoteNothing);
+        let next = match has_older {
             true => self.newest_older(&current.key).await?,
             false => None,
         };

@@ -8,6 +8,7 @@
 mod door;
 mod tags;
 mod uploads;
+mod versions;
 mod wire;
 
 pub use door::is_lost;
@@ -26,7 +27,7 @@ use engine::object::{
     DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest, Lock,
     ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
     PartRequest, PutOutcome, PutRequest, Reply, StoreError, StoreStatus, UploadId, UploadInfo,
-    UploadListRequest, UploadPage, VersionListRequest, VersionPage,
+    UploadListRequest, UploadPage, VersionId, VersionListRequest, VersionPage,
 };
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
@@ -179,7 +180,8 @@ impl Gateway {
         }
         let (_, size, answer) = self.send_body(put, body, len).await?;
         let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
-        Ok(PutOutcome { etag, checksum: None, size, modified: 0, version: None })
+        let version = versions::told(&answer.headers);
+        Ok(PutOutcome { etag, checksum: None, size, modified: 0, version })
     }
 
     /// What the headers of an answer say of an object.
@@ -192,12 +194,10 @@ impl Gateway {
         shown(key.clone(), size, (etag, part_count), attributes)
     }
 
-    async fn get_object(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-    ) -> Result<Box<dyn ObjectReader>, StoreError> {
+    async fn get_object(&self, address: Address) -> Result<Box<dyn ObjectReader>, StoreError> {
+        let Address { bucket, key, version } = address;
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
+        let get = versions::of(get, version);
         let answer = get.ask(&self.door, &*self.clock).await?;
         if answer.status() != StatusCode::OK {
             return Err(refusal(answer).await);
@@ -216,23 +216,21 @@ impl Gateway {
             door: self.door.clone(),
             clock: self.clock.clone(),
             path: (bucket, key),
+            version,
             tag: header(&head.headers, "etag").to_owned(),
         };
         let whole: ByteStream = Box::pin(frames);
         Ok(Box::new(Open { info, whole: Mutex::new(whole), range }))
     }
 
-    async fn head_object(
-        &self,
-        bucket: BucketName,
-        key: ObjectKey,
-    ) -> Result<ObjectInfo, StoreError> {
+    async fn head_object(&self, address: Address) -> Result<ObjectInfo, StoreError> {
+        let Address { bucket, key, version } = address.clone();
         let head = Outgoing::new(Method::HEAD, bucket.as_str(), Some(key.as_str()));
-        let answer = match self.send(head).await {
+        let answer = match self.send(versions::of(head, version)).await {
             Ok(answer) => answer,
             // An answer to HEAD has no body to say why: the answer to GET has.
             Err(StoreError::Corrupt(_)) => {
-                return self.get_object(bucket, key).await.map(|reader| reader.info().clone());
+                return self.get_object(address).await.map(|reader| reader.info().clone());
             }
             Err(error) => return Err(error),
         };
@@ -318,6 +316,7 @@ struct Ranged {
     door: Arc<Door>,
     clock: Arc<dyn Clock>,
     path: (BucketName, ObjectKey),
+    version: Option<VersionId>,
     tag: String,
 }
 
@@ -326,7 +325,8 @@ impl Ranged {
         let (bucket, key) = &self.path;
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
-        let get = get.header("range", &bytes).header("if-match", &self.tag);
+        let get =
+            versions::of(get, self.version).header("range", &bytes).header("if-match", &self.tag);
         let answer = get.send(&self.door, &*self.clock).await?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT => Ok(answer.body),
@@ -370,7 +370,10 @@ impl ObjectReader for Open {
 impl ObjectStore for Gateway {
     fn create_bucket(&self, request: CreateBucketRequest) -> Reply<'_, ()> {
         Box::pin(async move {
-            let put = Outgoing::new(Method::PUT, request.bucket.as_str(), None);
+            let mut put = Outgoing::new(Method::PUT, request.bucket.as_str(), None);
+            if request.rules.has_lock {
+                put = put.header("x-amz-bucket-object-lock-enabled", "true");
+            }
             self.send(put.header("content-length", "0")).await.map(drop)
         })
     }
@@ -398,28 +401,23 @@ impl ObjectStore for Gateway {
     }
 
     fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {
-        Box::pin(self.get_object(address.bucket, address.key))
+        Box::pin(self.get_object(address))
     }
 
     fn head(&self, address: Address) -> Reply<'_, ObjectInfo> {
-        Box::pin(self.head_object(address.bucket, address.key))
+        Box::pin(self.head_object(address))
     }
 
     fn delete(&self, request: DeleteRequest) -> Reply<'_, DeleteOutcome> {
-        Box::pin(async move {
-            let Address { bucket, key, .. } = request.address;
-            let delete = Outgoing::new(Method::DELETE, bucket.as_str(), Some(key.as_str()));
-            let delete = delete.condition(&request.condition, |number| self.tags.tag_of(number));
-            self.send(delete).await.map(|_| DeleteOutcome::default())
-        })
+        Box::pin(self.delete_object(request))
     }
 
     fn amend(&self, request: AmendRequest) -> Reply<'_, ObjectInfo> {
-        self.inner.amend(request)
+        Box::pin(self.amend_object(request))
     }
 
     fn list_versions(&self, request: VersionListRequest) -> Reply<'_, VersionPage> {
-        self.inner.list_versions(request)
+        Box::pin(self.versions(request))
     }
 
     fn list(&self, request: ListRequest) -> Reply<'_, ListPage> {

@@ -69,7 +69,13 @@ impl Gateway {
         let (etag, _) = self.tags.number_of(&tag);
         // S3 does not say how long it is; whoever reads it sees.
         let size = self.tags.size_of(&etag.0);
-        Ok(PutOutcome { etag, checksum: None, size, modified: 0, version: None })
+        Ok(PutOutcome {
+            etag,
+            checksum: None,
+            size,
+            modified: 0,
+            version: super::versions::told(&answer.headers),
+        })
     }
 
     pub(super) async fn parts(

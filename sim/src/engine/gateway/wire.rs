@@ -155,6 +155,12 @@ impl Incoming {
         match code.as_str() {
             "NoSuchBucket" => StoreError::NoSuchBucket,
             "NoSuchKey" => StoreError::NoSuchKey,
+            "NoSuchVersion" => StoreError::NoSuchVersion,
+            "MethodNotAllowed" if self.headers.contains_key("x-amz-delete-marker") => {
+                let version = super::versions::told(&self.headers);
+                StoreError::DeleteMarker { version, modified: 0, is_named: true }
+            }
+            "AccessDenied" if self.text().contains("object lock") => StoreError::Locked,
             "NoSuchUpload" => StoreError::NoSuchUpload,
             "BucketAlreadyOwnedByYou" => StoreError::BucketExists { owner: String::new() },
             "BucketNotEmpty" => StoreError::BucketNotEmpty,
