@@ -97,6 +97,8 @@ pub enum Mark {
     HandlesAwaited,
     /// A store that no disk could help any more asked for a start.
     StartWanted,
+    /// Appends to a full ring waited once more: there was room again.
+    RoomReturned,
 }
 
 /// A mark and how often it was hit.
@@ -112,7 +114,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 44] = [
+    pub const ALL: [(Self, &'static str, bool); 45] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -157,6 +159,7 @@ impl Mark {
         (Self::MissingFound, "missing-found", true),
         (Self::HandlesAwaited, "handles-awaited", true),
         (Self::StartWanted, "start-wanted", true),
+        (Self::RoomReturned, "room-returned", true),
     ];
 }
 

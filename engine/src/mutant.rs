@@ -73,11 +73,15 @@ pub enum Mutant {
     IgnoreLocks = 33,
     /// No older version takes the place of a current one that is deleted.
     PromoteNothing = 34,
+    /// A ring that refuses appends tells nobody any more that it waits for a checkpoint.
+    RefuseInSilence = 35,
+    /// A ring that refuses appends does not look whether there is room again.
+    MissRoom = 36,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 34] = [
+    pub const ALL: [(Self, &'static str); 36] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -112,6 +116,8 @@ impl Mutant {
         (Self::LoseReplaced, "lose-replaced"),
         (Self::IgnoreLocks, "ignore-locks"),
         (Self::PromoteNothing, "promote-nothing"),
+        (Self::RefuseInSilence, "refuse-in-silence"),
+        (Self::MissRoom, "miss-room"),
     ];
 }
 

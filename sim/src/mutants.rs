@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 26] = [
+const NOT_HERE: [Mutant; 28] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -36,6 +36,8 @@ const NOT_HERE: [Mutant; 26] = [
     Mutant::LoseReplaced,
     Mutant::IgnoreLocks,
     Mutant::PromoteNothing,
+    Mutant::RefuseInSilence,
+    Mutant::MissRoom,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

@@ -34,8 +34,18 @@ struct RingFile {
 const GROW_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long appends wait for room or a checkpoint once a disk is full; then they are refused at
-/// once, until there is room again.
+/// once, until there is room for another file.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a look at the room holds, once appends are refused.
+const LOOK_LIFE: Duration = Duration::from_millis(500);
+
+/// Since when there is no room, how many bytes were free then, and when somebody last looked.
+struct Full {
+    since: Instant,
+    free: u64,
+    looked: Instant,
+}
 
 fn is_no_room(error: &EngineError) -> bool {
     matches!(error, EngineError::OutOfSpace)
@@ -72,8 +82,7 @@ impl Stuck {
 
 pub(super) struct Ring {
     pub(super) stuck: Arc<Stuck>,
-    /// Since when there is no room for another file.
-    full_since: Option<Instant>,
+    full: Option<Full>,
     disk: Arc<dyn Disk>,
     config: JournalConfig,
     generation: u64,
@@ -85,8 +94,8 @@ pub(super) struct Ring {
 impl Ring {
     fn empty(disk: Arc<dyn Disk>, config: JournalConfig, generation: u64) -> Self {
         let (files, stuck) = (Vec::new(), Arc::default());
-        let (current, offset, full_since) = (0, 0, None);
-        Self { stuck, full_since, disk, config, generation, files, current, offset }
+        let (current, offset, full) = (0, 0, None);
+        Self { stuck, full, disk, config, generation, files, current, offset }
     }
 
     pub(super) async fn create(
@@ -223,6 +232,7 @@ impl Ring {
             // A disk that was being filled and lacked the file may have been given up meanwhile.
             let is_long = self.offset + len <= self.config.file_len;
             if is_long && self.files[self.current].file.is_complete() {
+                self.go_on();
                 return Ok(());
             }
             let upto = *released.borrow_and_update();
@@ -253,22 +263,55 @@ impl Ring {
                     Err(error) => return Err(error),
                 }
             }
-            if is_full && self.full_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
-                return Err(EngineError::OutOfSpace);
-            }
+            // Also while appends are refused: a checkpoint may need less room than a file.
             if !mutant::is(Mutant::WaitInSilence) {
                 self.stuck.set();
             }
+            if is_full && self.is_patience_over().await {
+                return Err(EngineError::OutOfSpace);
+            }
             // There may be room again before the checkpoint, or without one.
             let waited = tokio::time::timeout(GROW_PAUSE, released.changed()).await;
-            self.stuck.clear();
             if waited.is_ok_and(|changed| changed.is_err()) {
                 return Err(EngineError::Closed("journal ended while full".into()));
             }
         }
-        self.full_since = None;
+        self.go_on();
         self.offset = 0;
         Ok(())
+    }
+
+    fn go_on(&mut self) {
+        self.stuck.clear();
+        self.full = None;
+    }
+
+    /// Whether appends have waited long enough.
+    async fn is_patience_over(&mut self) -> bool {
+        let is_known = |full: &Full| full.looked.elapsed() < LOOK_LIFE;
+        if !self.full.as_ref().is_some_and(is_known) {
+            self.look_for_room().await;
+        }
+        let is_over = self.full.as_ref().is_some_and(|full| full.since.elapsed() >= PATIENCE);
+        if is_over && mutant::is(Mutant::RefuseInSilence) {
+            self.stuck.clear();
+        }
+        is_over
+    }
+
+    /// Room for another file that came meanwhile is worth another wait: the checkpoint that failed
+    /// without it is tried again every second. Each such wait wants more room than the one before
+    /// it, so that what checkpoints take and give back keeps nobody waiting for ever.
+    async fn look_for_room(&mut self) {
+        let free = self.disk.space().await.map_or(0, |space| space.free);
+        let looked = Instant::now();
+        let full = self.full.get_or_insert(Full { since: looked, free, looked });
+        full.looked = looked;
+        let is_roomy = free >= full.free.saturating_add(self.config.file_len);
+        if is_roomy && !mutant::is(Mutant::MissRoom) {
+            mark::hit(Mark::RoomReturned);
+            (full.since, full.free) = (looked, free);
+        }
     }
 
     /// Writes a batch at the place that was just reserved.

@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 7] = [
+pub const SCENES: [Scene; 9] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -60,6 +60,20 @@ pub const SCENES: [Scene; 7] = [
         seeds_max: 1,
         profile: long_ring,
         steps: |_| delete_without_room(),
+    },
+    Scene {
+        name: "the ring refuses, then there is room for a checkpoint and for no file",
+        mutant: Mutant::RefuseInSilence,
+        seeds_max: 1,
+        profile: long_ring,
+        steps: |_| delete_with_little_room(),
+    },
+    Scene {
+        name: "the ring refuses, then there is room",
+        mutant: Mutant::MissRoom,
+        seeds_max: 10,
+        profile: short_ring,
+        steps: delete_with_room_again,
     },
     Scene {
         name: "a stripe is given up in the middle of its writing, and the power takes half of it",
@@ -153,9 +167,12 @@ fn complete_while_moved(seed: u64) -> Vec<Step> {
     script.step(Step::Crash { cut, restarts: Vec::new() }).step(Step::Verify).steps
 }
 
-/// Two disks with a ring that is far from half full while its two files are.
+/// Two disks with a ring that is far from half full while its two files are; scrub, which would
+/// write a checkpoint, takes its time for whatever there is.
 fn long_ring() -> Profile {
     let mut profile = Profile::plain(2);
+    profile.config.heal.scrub_interval = Duration::from_secs(1 << 20);
+    profile.config.heal.scrub_rate_min = 1;
     profile.config.meta.journal.file_count_max = 6;
     profile.config.meta.memtable_len_max = 1 << 20;
     profile
@@ -165,6 +182,30 @@ fn long_ring() -> Profile {
 fn delete_without_room() -> Vec<Step> {
     let script = Script::new().puts(0..22, 100).step(Step::Room(Some(56 << 10)));
     script.deletes(0..22).step(Step::Verify).steps
+}
+
+/// Two disks with a ring that never grows.
+fn short_ring() -> Profile {
+    let mut profile = Profile::plain(2);
+    profile.config.meta.journal.file_count_max = 2;
+    profile
+}
+
+/// A disk is so full that checkpoints fail and deletes are refused; then a run fits again, but no
+/// file of the journal.
+fn delete_with_little_room() -> Vec<Step> {
+    let script = Script::new().puts(0..22, 100).step(Step::Stop { loss: None }).puts(0..22, 100);
+    let script = script.damage(1, Damage::Full(0)).deletes(0..22);
+    let script = script.mend(1).step(Step::Room(Some(56 << 10))).wait(2000);
+    script.deletes(0..22).step(Step::Verify).steps
+}
+
+/// A disk is full until deletes are refused, then it is not; how far the next try of a checkpoint
+/// is then, the seed says.
+fn delete_with_room_again(seed: u64) -> Vec<Step> {
+    let script = Script::new().puts(0..12, 100).damage(1, Damage::Full(0));
+    let script = (0..4).fold(script, |script, _| script.deletes(0..12));
+    script.wait(seed % 10 * 100).mend(1).deletes(0..3).step(Step::Verify).steps
 }
 
 /// Seven disks, three of which may be lost: a stripe has a page on most of them.
