@@ -77,11 +77,14 @@ pub enum Mutant {
     RefuseInSilence = 35,
     /// A ring that refuses appends does not look whether there is room again.
     MissRoom = 36,
+    MissRoom = 37,
+    /// The healer asks every disk for its room, for every volume that waits for a disk.
+    AskForEach = 38,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 36] = [
+    pub const ALL: [(Self, &'static str); 38] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -118,6 +121,7 @@ impl Mutant {
         (Self::PromoteNothing, "promote-nothing"),
         (Self::RefuseInSilence, "refuse-in-silence"),
         (Self::MissRoom, "miss-room"),
+        (Self::AskForEach, "ask-for-each"),
     ];
 }
 

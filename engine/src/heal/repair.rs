@@ -1,35 +1,61 @@
 //! Repair: volumes that lack something, lowest margin first (H1).
 
 use super::Healer;
+use crate::disks::Slot;
+use crate::env::DiskSpace;
 use crate::error::Result;
+use crate::format::value::VolumeId;
+use crate::mutant::{self, Mutant};
 use crate::volume::{Healed, Pace, Volume, VolumeHealth};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
+/// Room on the disks that take something new.
+type Spaces = [(Arc<Slot>, DiskSpace)];
+
 impl Healer {
-    /// Heals what can be healed now.
+    /// Heals what can be healed now. Volumes that wait for disks cost nothing but the look at them,
+    /// however many there are.
     pub(super) async fn repair(&self) {
         let _turn = self.repairing.lock().await;
-        let mut wanted = self.wanted();
+        let mut given_up = BTreeSet::new();
+        let mut wanted = self.wanted(&given_up);
         self.note_beginning(!wanted.is_empty());
-        // With every volume the world may have changed: the most urgent one comes next.
-        let mut given_up = Vec::new();
-        while let Some((volume, health)) = wanted.into_iter().next() {
+        if wanted.is_empty() {
+            return;
+        }
+        let mut spaces = self.store.disks().fit_spaces().await;
+        while let Some((volume, health)) = wanted.pop_front() {
+            given_up.insert(volume.id);
+            let is_hopeless = !self.can_be_healed(&volume, &health, &spaces);
+            if is_hopeless && !mutant::is(Mutant::AskForEach) {
+                continue;
+            }
             if let Err(error) = self.heal(&volume, &health).await {
                 tracing::warn!(%error, volume = volume.id.0, "volume was not healed");
             }
             self.store.volumes().pass_on();
-            given_up.push(volume.id);
-            wanted = self.wanted();
-            wanted.retain(|(volume, _)| !given_up.contains(&volume.id));
+            // Meanwhile the world may have changed: the most urgent one comes next.
+            wanted = self.wanted(&given_up);
+            spaces = self.store.disks().fit_spaces().await;
         }
     }
 
-    /// Volumes that lack something, the most urgent first. The open one is left to its writer.
-    fn wanted(&self) -> Vec<(Arc<Volume>, VolumeHealth)> {
+    /// Whether something of a volume can be healed where it is, or somewhere else.
+    fn can_be_healed(&self, volume: &Volume, health: &VolumeHealth, spaces: &Spaces) -> bool {
+        let is_writable = |column: &usize| volume.writable_disk(*column).is_some();
+        health.notes > 0
+            || health.damaged.iter().any(is_writable)
+            || !self.store.volumes().disks_for(volume, spaces).is_empty()
+    }
+
+    /// Volumes that lack something, the most urgent first, without those that had their turn. The
+    /// open one is left to its writer.
+    fn wanted(&self, given_up: &BTreeSet<VolumeId>) -> VecDeque<(Arc<Volume>, VolumeHealth)> {
         let volumes = self.store.volumes().all().into_iter();
         let mut wanted: Vec<_> = volumes
-            .filter(|volume| volume.is_sealed())
+            .filter(|volume| volume.is_sealed() && !given_up.contains(&volume.id))
             .map(|volume| {
                 let health = volume.health();
                 (volume, health)
@@ -37,7 +63,7 @@ impl Healer {
             .filter(|(_, health)| !health.is_whole())
             .collect();
         wanted.sort_by_key(|(volume, health)| (health.margin, volume.id));
-        wanted
+        wanted.into()
     }
 
     async fn heal(&self, volume: &Arc<Volume>, health: &VolumeHealth) -> Result<()> {
@@ -58,7 +84,7 @@ impl Healer {
                 None => homeless.push(*column),
             }
         }
-        let homes = volumes.disks_for(volume).await;
+        let homes = volumes.disks_for(volume, &self.store.disks().fit_spaces().await);
         anew.extend(homeless.into_iter().zip(homes));
         if !anew.is_empty() {
             self.count(volumes.heal_anew(volume, anew, pace).await?);

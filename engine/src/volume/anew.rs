@@ -6,7 +6,7 @@ use super::member::Member;
 use super::scan::StripeScan;
 use super::{Volume, VolumeSet, seal};
 use crate::disks::Slot;
-use crate::env::{DiskFile, Durability};
+use crate::env::{DiskFile, DiskSpace, Durability};
 use crate::error::{EngineError, Result};
 use crate::format::manifest::MemberEntry;
 use crate::format::record::{self, Shape};
@@ -64,15 +64,17 @@ impl NewMember {
 }
 
 impl VolumeSet {
-    /// Disks for new members: healthy, with room, without a member of that volume, the emptiest
-    /// first.
-    pub async fn disks_for(&self, volume: &Volume) -> Vec<Arc<Slot>> {
+    /// Disks for new members, of those that may get something: with room, without a member of that
+    /// volume, the emptiest first.
+    pub fn disks_for(&self, volume: &Volume, spaces: &[(Arc<Slot>, DiskSpace)]) -> Vec<Arc<Slot>> {
         let taken: Vec<_> = volume.members().iter().map(|member| member.entry.disk).collect();
         let needed = self.reserve_len / 4 + volume.len();
-        let mut fits = self.shared.disks.fit_spaces().await;
-        fits.retain(|(slot, space)| !taken.contains(&slot.number) && space.free >= needed);
+        let is_fit = |(slot, space): &&(Arc<Slot>, DiskSpace)| {
+            !taken.contains(&slot.number) && space.free >= needed
+        };
+        let mut fits: Vec<_> = spaces.iter().filter(is_fit).collect();
         fits.sort_by_key(|(slot, space)| (std::cmp::Reverse(space.free), slot.number));
-        fits.into_iter().map(|(slot, _)| slot).collect()
+        fits.into_iter().map(|(slot, _)| slot.clone()).collect()
     }
 
     /// Makes members anew, each on its disk.

@@ -163,7 +163,10 @@ impl Disk for Mount {
     }
 
     fn space(&self) -> IoFuture<DiskSpace> {
-        self.run(Operation::Look, ("space", ""), |state| Ok(state.space()))
+        self.run(Operation::Look, ("space", ""), |state| {
+            state.statistics.room_looks += 1;
+            Ok(state.space())
+        })
     }
 
     fn device(&self) -> IoFuture<Device> {

@@ -33,6 +33,8 @@ pub struct DiskStatistics {
     pub names_lost: u64,
     /// Operations that were made to fail.
     pub errors: u64,
+    /// Looks at the room that is left.
+    pub room_looks: u64,
 }
 
 #[derive(Clone, Default)]

@@ -20,6 +20,11 @@ const REST: Duration = Duration::from_secs(30);
 /// still had to move, and the next ones.
 const REST_VOLUMES_MAX: u64 = 6;
 
+/// Looks at the room of a disk while a store stands still: so many, and so many more with each of
+/// its looks at the disks, however many volumes it has.
+const ROOM_LOOKS_MAX: u64 = 200;
+const ROOM_LOOKS_EACH: u64 = 8;
+
 /// Time in which slow disks take a new roster: two disks lost within it may be lost at once.
 const DEMOTION_MAX: Duration = Duration::from_secs(40);
 
@@ -224,12 +229,21 @@ impl Run {
         false
     }
 
-    /// K18: a store that nobody asks for anything makes no volumes for ever.
+    /// K18: a store that nobody asks for anything makes no volumes for ever, nor does it ask its
+    /// disks the same again and again.
     pub(super) async fn rest(&mut self, node: &Node) -> Result<(), String> {
         let (before, count) = volumes_of(node).await?;
+        let looks_before = self.room_looks();
         tokio::time::sleep(REST).await;
         if !self.nemesis.is_steady(&self.world) {
             return Ok(());
+        }
+        let watch_interval = self.profile.config.heal.watch_interval;
+        let watches = REST.as_millis() / watch_interval.as_millis().max(1);
+        let most = ROOM_LOOKS_MAX + ROOM_LOOKS_EACH * watches as u64;
+        let (looks, disks) = (self.room_looks() - looks_before, self.world.disks.len() as u64);
+        if looks > most * disks {
+            return Err(format!("K18: a store stood still and asked {looks} times for room"));
         }
         let made = volumes_of(node).await?.0 - before;
         if made <= count + REST_VOLUMES_MAX {
@@ -239,6 +253,10 @@ impl Run {
         let all = self.nemesis.describe(&status);
         let text = format!("K18: a store of {count} volumes stood still and made {made}");
         Err(format!("{text}: {all}"))
+    }
+
+    fn room_looks(&self) -> u64 {
+        self.world.disks.iter().map(|disk| disk.statistics().room_looks).sum()
     }
 
     /// K11, K18: nothing is left behind of what was deleted.

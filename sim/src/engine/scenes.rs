@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 9] = [
+pub const SCENES: [Scene; 10] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -81,6 +81,13 @@ pub const SCENES: [Scene; 9] = [
         seeds_max: 400,
         profile: seven_disks,
         steps: |_| halve_stripe(),
+    },
+    Scene {
+        name: "a disk is lost and nothing takes its place",
+        mutant: Mutant::AskForEach,
+        seeds_max: 1,
+        profile: four_disks,
+        steps: |_| wait_for_a_disk(),
     },
     Scene {
         name: "a sync fails, the power goes, and then the margin",
@@ -219,6 +226,12 @@ fn seven_disks() -> Profile {
 /// Four disks, two of which may be lost.
 fn four_disks() -> Profile {
     Profile::plain(4)
+}
+
+/// Many volumes wait for a disk.
+fn wait_for_a_disk() -> Vec<Step> {
+    let script = Script::new().puts(0..40, 40_000).damage(3, Damage::Lost).wait(5000);
+    script.step(Step::Rest).step(Step::Verify).steps
 }
 
 /// What a sync that failed should have made durable is written anew before it counts.
