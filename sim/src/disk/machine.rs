@@ -127,6 +127,11 @@ impl Machine {
         self.0.limit.store(steps, Ordering::Relaxed);
     }
 
+    /// Whether there were so many.
+    pub fn is_at_limit(&self) -> bool {
+        self.steps() >= self.0.limit.load(Ordering::Relaxed)
+    }
+
     /// The process may open so many more files than it has open now, or as many as it likes.
     pub fn limit_handles(&self, more: Option<u64>) {
         let most = more.map_or(NEVER, |more| self.0.handles.load(Ordering::Relaxed) + more);

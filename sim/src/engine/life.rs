@@ -34,6 +34,13 @@ const SLOW_FACTOR: u32 = 4;
 /// Virtual time in which a store notices that there is room again.
 const ROOM_LIFE: Duration = Duration::from_millis(600);
 
+/// Operations of disks that a sequence has at most, beside those for its time.
+const OPERATIONS_MAX: u64 = 5_000_000;
+
+/// And for each second of virtual time: scrub alone does 2400 where thousands of keys lie on eight
+/// disks and 4 MiB are read a second, and connections that hang make an hour of a sequence.
+const OPERATIONS_EACH: u64 = 3000;
+
 /// Objects that a check reads at once.
 const VERIFY_BURST: usize = 4;
 
@@ -73,6 +80,7 @@ impl Run {
             let Some(planned) = self.next_step() else { return Ok(End::Over) };
             self.begin_step(&planned);
             self.life_ms = begin.elapsed().as_millis() as u64;
+            self.limit_operations();
             let end = self.step(&node, planned.step).await;
             let end = end.inspect_err(|_| self.note_shards(&node))?;
             self.frame(&node);
@@ -93,6 +101,14 @@ impl Run {
     pub(super) fn heal_max(&self) -> Duration {
         let is_slow = self.profile.is_slow() && self.profile.timing.slow_ms_max >= 1000;
         HEAL_MAX * if is_slow { SLOW_FACTOR } else { 1 }
+    }
+
+    /// K18: whatever a store does again and again ends, unless time goes on meanwhile. A sequence
+    /// that is cut off ends where it is to.
+    pub(super) fn limit_operations(&self) {
+        let seconds = (self.counts.virtual_ms + self.life_ms) / 1000;
+        let most = OPERATIONS_MAX + OPERATIONS_EACH * seconds;
+        self.world.machine.kill_at(self.planned.as_ref().map_or(most, |planned| planned.at));
     }
 
     /// What requests go to: the store, or what is before it.

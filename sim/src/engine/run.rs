@@ -33,9 +33,6 @@ use tokio::runtime::Builder;
 /// Steps after which a crash that waits for operations comes anyway.
 pub(super) const CRASH_PATIENCE: u32 = 6;
 
-/// Operations of disks that a sequence has at most: hours of scrub beside connections that hang.
-const OPERATIONS_MAX: u64 = 5_000_000;
-
 /// How a sequence is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -192,12 +189,12 @@ pub(super) struct Run {
     /// Virtual time of this life when its last step began.
     pub(super) life_ms: u64,
     /// The one planned crash: after so many operations in all, what it takes, and what follows.
-    planned: Option<Planned>,
+    pub(super) planned: Option<Planned>,
     unsynced: usize,
 }
 
-struct Planned {
-    at: u64,
+pub(super) struct Planned {
+    pub(super) at: u64,
     loss: Option<PowerLoss>,
     after: VecDeque<Step>,
 }
@@ -285,7 +282,7 @@ impl Run {
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
         let machine = self.world.machine.clone();
         let process = machine.incarnation();
-        machine.kill_at(self.planned.as_ref().map_or(OPERATIONS_MAX, |planned| planned.at));
+        self.limit_operations();
         let life = async {
             let begin = tokio::time::Instant::now();
             self.world.clock.begin_life();
@@ -301,8 +298,8 @@ impl Run {
         let elapsed_ms = elapsed.as_millis() as u64;
         // What a dead process says does not count.
         let end = if machine.incarnation() == process { end } else { Ok(End::Died) };
-        if machine.steps() >= OPERATIONS_MAX {
-            return Err(format!("K18: {OPERATIONS_MAX} operations of disks and no end"));
+        if self.planned.is_none() && machine.is_at_limit() {
+            return Err(format!("K18: {} operations of disks and no end", machine.steps()));
         }
         self.held.clear();
         self.gateway = None;
