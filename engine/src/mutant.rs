@@ -77,14 +77,13 @@ pub enum Mutant {
     RefuseInSilence = 35,
     /// A ring that refuses appends does not look whether there is room again.
     MissRoom = 36,
-    MissRoom = 37,
     /// The healer asks every disk for its room, for every volume that waits for a disk.
-    AskForEach = 38,
+    AskForEach = 37,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 38] = [
+    pub const ALL: [(Self, &'static str); 37] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
