@@ -15,6 +15,8 @@
 //!   Readers keep its files, not the volume.
 //! - G3: a crash anywhere costs garbage, never a pointer to nothing.
 //! - G4: a volume is copied only when the copy takes less than half of its room: reclaim ends.
+//! - G5: the smallest copy comes first; where it finds no room no other one is tried in this round,
+//!   and it comes again ever more rarely: full disks are not read through again and again.
 
 use crate::meta::command::{Command, Move};
 use crate::meta::{LogError, MetaLog};
@@ -46,6 +48,18 @@ const PACK_COUNT_MAX: usize = 256;
 /// Bytes that are copied before they are synced and committed together.
 const COMMIT_LEN_MAX: u64 = 8 << 20;
 
+/// Rounds that a volume whose copy found no room waits for its next try, at most.
+const WAIT_ROUNDS_MAX: u32 = 16;
+
+/// A volume whose copy found no room (G5).
+#[derive(Clone, Copy)]
+struct Refused {
+    /// How much of it was live then: less needs less room.
+    live_len: u64,
+    wait_rounds: u32,
+    rounds_left: u32,
+}
+
 /// Runs rounds for ever.
 pub(crate) async fn run(reclaim: Arc<tokio::sync::Mutex<Reclaim>>, interval: Duration) {
     loop {
@@ -63,11 +77,15 @@ pub(crate) struct Reclaim {
     skipped: BTreeMap<VolumeId, u64>,
     /// Volumes with bodies that could not be moved, and how much of each was live then.
     stuck: BTreeMap<VolumeId, u64>,
+    refused: BTreeMap<VolumeId, Refused>,
+    /// Whether a copy found no room in this round.
+    is_full: bool,
 }
 
 impl Reclaim {
     pub(crate) fn new(store: Arc<MetaStore>, log: Arc<dyn MetaLog>, readings: Readings) -> Self {
-        Self { store, log, readings, skipped: BTreeMap::new(), stuck: BTreeMap::new() }
+        let (skipped, stuck, refused) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { store, log, readings, skipped, stuck, refused, is_full: false }
     }
 
     /// One look at everything.
@@ -79,12 +97,21 @@ impl Reclaim {
             tracing::warn!(%error, "purge stopped early and will try again");
         }
         let mut fenced = Vec::new();
-        for volume in self.store.volumes().all() {
+        self.is_full = false;
+        let mut volumes = self.store.volumes().all();
+        let usage = self.store.index().usage();
+        volumes.sort_by_key(|it| (usage.get(&it.id).map_or(0, |usage| usage.live_len), it.id));
+        for volume in volumes {
             let id = volume.id;
             match self.reclaim(volume).await {
                 Ok(true) => fenced.push(id),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, volume = id.0, "volume was not reclaimed"),
+                Err(error) => {
+                    if matches!(error, LogError::Engine(EngineError::OutOfSpace)) {
+                        self.note_refused(id);
+                    }
+                    tracing::warn!(%error, volume = id.0, "volume was not reclaimed");
+                }
             }
         }
         if !fenced.is_empty()
@@ -110,6 +137,8 @@ impl Reclaim {
             self.store.index().forget(id);
             self.skipped.remove(&id);
             self.stuck.remove(&id);
+            // There is room again.
+            self.refused.clear();
             mark::hit(Mark::VolumeReclaimed);
             tracing::info!(volume = id.0, "volume reclaimed");
         }
@@ -183,6 +212,11 @@ impl Reclaim {
         if live_len == 0 {
             return Ok(true);
         }
+        if self.must_wait(volume.id, live_len) {
+            return Ok(false);
+        }
+        // A copy takes no less, and that is known without a look at the volume.
+        self.store.check_background_room(live_len).await?;
         if is_restriped {
             mark::hit(Mark::Restriped);
         }
@@ -193,6 +227,26 @@ impl Reclaim {
         }
         self.store.check_background_room(copy_len).await?;
         Ok(true)
+    }
+
+    /// A copy found no room: its volume waits, twice as long each time.
+    fn note_refused(&mut self, id: VolumeId) {
+        self.is_full = true;
+        let live_len = self.live_len(id);
+        let known = self.refused.get(&id).filter(|known| known.live_len == live_len);
+        let wait_rounds = known.map_or(1, |known| (known.wait_rounds * 2).min(WAIT_ROUNDS_MAX));
+        self.refused.insert(id, Refused { live_len, wait_rounds, rounds_left: wait_rounds });
+    }
+
+    /// Whether a volume waits because of the room that its copy takes; counts the rounds (G5).
+    fn must_wait(&mut self, id: VolumeId, live_len: u64) -> bool {
+        let known = self.refused.get_mut(&id).filter(|known| known.live_len == live_len);
+        let is_waiting = known.is_some_and(|known| {
+            let is_waiting = known.rounds_left > 0;
+            known.rounds_left = known.rounds_left.saturating_sub(1);
+            is_waiting
+        });
+        is_waiting || self.is_full
     }
 
     /// The room that copies of everything live in a volume would take in one like it, to compare

@@ -159,7 +159,7 @@ impl Mark {
         (Self::MissingFound, "missing-found", true),
         (Self::HandlesAwaited, "handles-awaited", true),
         (Self::StartWanted, "start-wanted", true),
-        (Self::RoomReturned, "room-returned", true),
+        (Self::RoomReturned, "room-returned", false),
     ];
 }
 

@@ -8,9 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use s3api::headers::conditional::{self, READ};
 use s3api::headers::copy_source::CopySource;
 use s3api::headers::range::ByteRange;
-use s3api::headers::{attributes, checksum, date};
+use s3api::headers::{attributes, checksum, date, lock};
 use s3api::host::Domains;
 use s3api::request::Target;
+use s3api::tags;
 use s3api::uri::{self, Query, Slash};
 
 fuzz_target!(|text: &str| {
@@ -96,5 +97,15 @@ fn conditions(text: &str) {
         headers.clear();
         headers.insert(name, value.clone());
         let _ = attributes::parse(&headers, 2048);
+    }
+    let locks = ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"];
+    for name in locks.into_iter().chain(["x-amz-object-lock-legal-hold"]) {
+        headers.clear();
+        headers.insert("x-amz-object-lock-mode", HeaderValue::from_static("GOVERNANCE"));
+        headers.insert(name, value.clone());
+        let _ = lock::of_write(&headers, 0);
+    }
+    if let Ok(tags) = tags::parse_header(text) {
+        assert!(tags.len() <= tags::OBJECT_TAGS_MAX);
     }
 }

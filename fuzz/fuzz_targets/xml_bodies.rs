@@ -1,12 +1,33 @@
 #![no_main]
-//! XML bodies of requests: no document makes a reader panic, and what is accepted keeps its bounds.
+//! XML bodies of requests: no document makes a reader panic, and what is accepted keeps its bounds
+//! and comes back as it was written.
 
 use libfuzzer_sys::fuzz_target;
+use s3api::acl::{self, Accounts};
+use s3api::cors::CorsRules;
+use s3api::tags::{self, BUCKET_TAGS_MAX};
 use s3api::xml::bodies::{parse_complete, parse_create_bucket, parse_delete};
+use s3api::xml::lock::{parse_configuration, parse_legal_hold, parse_retention, write_retention};
+use s3api::xml::settings::{Ownership, PublicAccessBlock, parse_versioning, write_versioning};
+
+/// Everybody is known.
+struct Everybody;
+
+impl Accounts for Everybody {
+    fn display_name(&self, canonical_id: &str) -> Option<String> {
+        Some(canonical_id.to_owned())
+    }
+
+    fn by_email(&self, email: &str) -> Option<String> {
+        Some(email.to_owned())
+    }
+}
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(Some(constraint)) = parse_create_bucket(data) {
-        assert!(constraint.len() <= data.len(), "no entity makes text longer");
+    if let Ok(asked) = parse_create_bucket(data) {
+        let len = asked.location.map_or(0, |location| location.len());
+        assert!(len <= data.len(), "no entity makes text longer");
+        assert!(asked.tags.len() <= BUCKET_TAGS_MAX);
     }
     if let Ok(request) = parse_delete(data) {
         assert!((1..=1000).contains(&request.entries.len()));
@@ -17,4 +38,41 @@ fuzz_target!(|data: &[u8]| {
         assert!(parts.windows(2).all(|pair| pair[0].number < pair[1].number));
         assert!(parts.iter().all(|part| (1..=10_000).contains(&part.number)));
     }
+    beside_objects(data);
+    settings(data);
 });
+
+fn beside_objects(data: &[u8]) {
+    if let Ok(tags) = tags::parse_document(data, BUCKET_TAGS_MAX) {
+        let written = tags::write_document(&tags);
+        assert_eq!(tags::parse_document(written.as_bytes(), BUCKET_TAGS_MAX).ok(), Some(tags));
+    }
+    if let Ok(Some(retention)) = parse_retention(data, 0) {
+        let written = write_retention(retention);
+        assert_eq!(parse_retention(written.as_bytes(), 0).ok().flatten(), Some(retention));
+    }
+    let _ = parse_legal_hold(data);
+    if let Ok(acl) = acl::parse_document(data, "owner", &Everybody) {
+        assert!(acl.grants.len() <= acl::GRANTS_MAX);
+        let written = acl::write_document(&acl, &Everybody);
+        let again = acl::parse_document(written.as_bytes(), "owner", &Everybody);
+        assert_eq!(again.ok(), Some(acl));
+    }
+}
+
+fn settings(data: &[u8]) {
+    let _ = parse_configuration(data);
+    if let Ok(versioning) = parse_versioning(data) {
+        let written = write_versioning(versioning);
+        assert_eq!(parse_versioning(written.as_bytes()).ok(), Some(versioning));
+    }
+    if let Ok(block) = PublicAccessBlock::parse(data) {
+        assert_eq!(PublicAccessBlock::parse(block.write().as_bytes()).ok(), Some(block));
+    }
+    if let Ok(ownership) = Ownership::parse(data) {
+        assert_eq!(Ownership::parse(ownership.write().as_bytes()).ok(), Some(ownership));
+    }
+    if let Ok(rules) = CorsRules::parse(data) {
+        assert_eq!(CorsRules::parse(rules.write().as_bytes()).ok(), Some(rules));
+    }
+}

@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_secs(30);
 const REST_VOLUMES_MAX: u64 = 6;
 
 /// Looks at the room of a disk while a store stands still: so many, and so many more with each of
-/// its looks at the disks, however many volumes it has.
+/// its looks at the disks and each of its rounds of reclaim, however many volumes it has.
 const ROOM_LOOKS_MAX: u64 = 200;
 const ROOM_LOOKS_EACH: u64 = 8;
 
@@ -238,9 +238,10 @@ impl Run {
         if !self.nemesis.is_steady(&self.world) {
             return Ok(());
         }
-        let watch_interval = self.profile.config.heal.watch_interval;
-        let watches = REST.as_millis() / watch_interval.as_millis().max(1);
-        let most = ROOM_LOOKS_MAX + ROOM_LOOKS_EACH * watches as u64;
+        let rounds = |interval: Duration| (REST.as_millis() / interval.as_millis().max(1)) as u64;
+        let config = &self.profile.config;
+        let turns = rounds(config.heal.watch_interval) + rounds(config.reclaim_interval);
+        let most = ROOM_LOOKS_MAX + ROOM_LOOKS_EACH * turns;
         let (looks, disks) = (self.room_looks() - looks_before, self.world.disks.len() as u64);
         if looks > most * disks {
             return Err(format!("K18: a store stood still and asked {looks} times for room"));
