@@ -28,7 +28,7 @@ use crate::route::{self, Operation};
 use crate::sigv4::verify::Verifier;
 use bytes::Bytes;
 use engine::object::{Env, ObjectStore, random_u128};
-use http::header::{DATE, HeaderValue, SERVER};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, DATE, HeaderValue, SERVER};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use std::sync::Arc;
@@ -115,6 +115,8 @@ impl Service {
         let is_empty = body.is_end_stream();
         let (body, leftover) = linger::watch(body, waits);
         let origin = parts.headers.get(http::header::ORIGIN).cloned();
+        // Also beside a request that is no preflight it names the method that the page means.
+        let asked_method = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD).cloned();
         let ids = RequestIds { request_id, host_id: self.host_id.clone() };
         let result = self.run(parts, body, &mut record, (&mut facts, &ids)).await;
         let (mut response, error) = match result {
@@ -133,8 +135,9 @@ impl Service {
         if let Some(origin) = origin.as_ref().and_then(|origin| origin.to_str().ok())
             && facts.method != Method::OPTIONS
         {
-            let method = facts.method.clone();
-            self.add_cors(&facts, (origin, method.as_str()), response.headers_mut()).await;
+            let method = asked_method.as_ref().and_then(|method| method.to_str().ok());
+            let method = method.unwrap_or(facts.method.as_str()).to_owned();
+            self.add_cors(&facts, (origin, &method), response.headers_mut()).await;
         }
         let headers = response.headers_mut();
         // botocore keeps the status of an answer that came instead of `100 Continue` and takes it

@@ -13,7 +13,7 @@
 
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{date, text};
-use crate::request::RequestHead;
+use crate::request::{RequestHead, Target};
 use crate::route::SUBRESOURCES;
 use crate::sigv4::presign::EXPIRES_SECONDS_MAX;
 use base64::Engine;
@@ -98,11 +98,29 @@ pub fn check_time(claim: &Claim<'_>, head: &RequestHead, now: u64, skew_max: u64
     }
 }
 
+/// The texts of which one must be what was signed: botocore signs `/bucket/` where it asks for
+/// `/bucket`, which mean the same.
+///
+/// # Errors
+/// As [`string_to_sign`].
+pub fn strings_to_sign(claim: &Claim<'_>, head: &RequestHead) -> S3Result<Vec<String>> {
+    let mut texts = vec![string_to_sign(claim, head)?];
+    let is_bucket = matches!(head.target, Target::Bucket(_));
+    if is_bucket && !head.is_virtual && !head.raw_path().ends_with('/') {
+        texts.push(text_for(claim, head, &format!("{}/", head.raw_path()))?);
+    }
+    Ok(texts)
+}
+
 /// The text whose HMAC is the signature.
 ///
 /// # Errors
 /// `InvalidRequest` for a header that is there twice or is no text.
 pub fn string_to_sign(claim: &Claim<'_>, head: &RequestHead) -> S3Result<String> {
+    text_for(claim, head, head.raw_path())
+}
+
+fn text_for(claim: &Claim<'_>, head: &RequestHead, path: &str) -> S3Result<String> {
     let header = |name| Ok::<_, S3Error>(text(&head.headers, name)?.unwrap_or(""));
     let mut out = String::with_capacity(256);
     for part in [head.method.as_str(), header("content-md5")?, header("content-type")?] {
@@ -116,7 +134,7 @@ pub fn string_to_sign(claim: &Claim<'_>, head: &RequestHead) -> S3Result<String>
     }
     out.push('\n');
     push_amz_headers(&mut out, head)?;
-    push_resource(&mut out, head)?;
+    push_resource(&mut out, head, path)?;
     Ok(out)
 }
 
@@ -140,12 +158,12 @@ fn push_amz_headers(out: &mut String, head: &RequestHead) -> S3Result<()> {
 }
 
 /// The path as it came, and the parameters that mean something, decoded (L2).
-fn push_resource(out: &mut String, head: &RequestHead) -> S3Result<()> {
+fn push_resource(out: &mut String, head: &RequestHead, path: &str) -> S3Result<()> {
     if let (true, Some(bucket)) = (head.is_virtual, head.target.bucket()) {
         out.push('/');
         out.push_str(bucket.as_str());
     }
-    out.push_str(head.raw_path());
+    out.push_str(path);
     let is_signed = |name: &str| {
         SUBRESOURCES.contains(&name) || name.starts_with("response-") || name == "versionId"
     };
@@ -227,7 +245,7 @@ mod tests {
     fn values_with_two_readings_are_refused() {
         let claim = Claim { access_key: "A", signature: "", expires: Some(7) };
         let uri = "/box/a?response-content-type=x%26uploadId=u";
-        assert!(string_to_sign(&claim, &head("GET", uri, &[("host", "h")])).is_err());
+        assert!(strings_to_sign(&claim, &head("GET", uri, &[("host", "h")])).is_err());
     }
 
     #[test]
@@ -247,5 +265,18 @@ mod tests {
             assert!(query(bad), "{bad}");
         }
         assert!(query("AWSAccessKeyId=A&Expires=1&Signature=x&Signature=y"));
+    }
+
+    #[test]
+    fn a_bucket_is_signed_with_or_without_the_slash_behind_it() {
+        let claim = Claim { access_key: "A", signature: "S", expires: None };
+        let signed = |uri: &str| {
+            let head = head("PUT", uri, &[("host", "h"), ("date", "D")]);
+            strings_to_sign(&claim, &head).unwrap()
+        };
+        assert_eq!(signed("/box?acl"), ["PUT\n\n\nD\n/box?acl", "PUT\n\n\nD\n/box/?acl"]);
+        assert_eq!(signed("/box/"), ["PUT\n\n\nD\n/box/"]);
+        assert_eq!(signed("/box/key"), ["PUT\n\n\nD\n/box/key"]);
+        assert_eq!(signed("/"), ["PUT\n\n\nD\n/"]);
     }
 }

@@ -20,17 +20,8 @@ class Feature(NamedTuple):
 UNSORTED = "unsorted"
 
 FEATURES = {
-    "acl": Feature(LATER, "Grants, canned ACLs and the anonymous access that they give; only `private` is taken."),
-    "policy": Feature(LATER, "Bucket policies, their status, and what they allow or deny."),
-    "public-access-block": Feature(LATER, "Public access block of a bucket."),
-    "second-account": Feature(LATER, "There is one account, the root; the test needs a second one to be refused."),
-    "versioning": Feature(LATER, "Versioning, delete markers, ListObjectVersions (also of buckets without versions)."),
-    "object-lock": Feature(LATER, "Retention, legal hold, and the lock configuration of a bucket."),
-    "tagging": Feature(LATER, "Tags of objects and buckets."),
     "encryption": Feature(LATER, "SSE-C, SSE-S3, SSE-KMS and the encryption of a bucket by default."),
-    "cors": Feature(LATER, "CORS rules of a bucket and preflight requests."),
     "post-form": Feature(LATER, "Uploads by HTML form: `POST /bucket`."),
-    "sigv2": Feature(LATER, "Signature Version 2, refused by decision; to come behind a setting that is off by default."),
     "lifecycle": Feature(LATER, "Lifecycle rules: expiry, transition, abort of old uploads."),
     "logging": Feature(LATER, "Access logs of a bucket."),
     "ceph-only": Feature(AGAINST_AWS, "An extension of Ceph's gateway, or its command line."),

@@ -25,8 +25,9 @@ gone; and while one is `unsorted`. Fix it, or find out why it fails and write th
 `features.py` asks for one, into its line; then `--update`.
 
 The AWS API reference decides what is right, not the suite: where a test wants something else, its note below says what
-AWS answers today. Retries are off (`AWS_MAX_ATTEMPTS=1`), because botocore repeats what is answered with 501. All
-accounts of the suite are the root, until there are users.
+AWS answers today. Retries are off (`AWS_MAX_ATTEMPTS=1`), because botocore repeats what is answered with 501. The four
+accounts of the suite are declared users. Three settings differ from the defaults, because the suite was written before AWS
+had these: new buckets take ACLs and do not block the public, and Signature Version 2 is on.
 """
 
 

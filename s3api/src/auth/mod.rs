@@ -3,8 +3,7 @@
 //! - T1: the store is reachable through [`Authorized`] only; whoever holds one has proved who it is
 //!   and what it may do.
 //! - T2: authorisation comes before anything about the object is told, conditions included.
-//! - T3: what decides is read when the request comes; a long upload is decided about once more
-//!   before it is committed.
+//! - T3: what decides is read when the request comes, and not again while its body does.
 //!
 //! In reading order: `accounts` (who there is), `settings` (what a bucket says), `context` (what
 //! conditions can ask for), `permission` (what lists of grants mean), `weigh` (the decision).

@@ -11,8 +11,8 @@ use iam::{BUCKET_POLICY_LEN_MAX, Kind, Policy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Buckets whose settings are kept at most; the smallest names are forgotten first.
-const KEPT_MAX: usize = 1024;
+/// Buckets whose settings are kept at most; then all are forgotten and read anew.
+const KEPT_MAX: usize = 4096;
 
 /// Names of a bucket's documents in the store.
 pub mod document {
@@ -132,10 +132,10 @@ impl SettingsCache {
         }
         let settings = Arc::new(BucketSettings::read(state)?);
         let mut kept = lock();
-        kept.insert(name, settings.clone());
-        if kept.len() > KEPT_MAX {
-            kept.pop_first();
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
         }
+        kept.insert(name, settings.clone());
         Ok(settings)
     }
 }

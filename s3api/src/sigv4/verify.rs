@@ -151,11 +151,13 @@ impl Verifier {
     ) -> S3Result<Identity> {
         sigv2::check_time(claim, head, now, SKEW_SECONDS_MAX)?;
         single_header(head, HOST.as_str())?;
-        let text = sigv2::string_to_sign(claim, head)?;
+        let texts = sigv2::strings_to_sign(claim, head)?;
         let caller = self.accounts.by_access_key(claim.access_key);
         let secret = caller.map_or(DUMMY_SECRET, |caller| &caller.credentials.secret_key);
-        let signature = sigv2::sign(secret, &text);
-        let caller = check_signature(caller, &signature, claim.signature)?;
+        let signatures = texts.iter().map(|text| sigv2::sign(secret, text));
+        let checked =
+            signatures.map(|signature| check_signature(caller, &signature, claim.signature));
+        let caller = checked.reduce(S3Result::or).ok_or(&codes::SIGNATURE_DOES_NOT_MATCH)??;
         refuse_session_token(head)?;
         let hash = single_header(head, "x-amz-content-sha256")?.unwrap_or("UNSIGNED-PAYLOAD");
         match Payload::parse(hash)? {
