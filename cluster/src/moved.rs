@@ -1,12 +1,13 @@
 //! Bodies whose row moved.
 //!
-//! A body names in its volume the row that it was written for, which for an object is that of the
-//! current version. When a newer version comes, the row's value moves to that of an older one. So
-//! whoever looks for the row of a body by what the volume says must look among the older versions,
-//! too; the row of the current version tells whether there are any.
+//! A body names in its volume the row that it was written for. For an object that is the row of the
+//! current version, or that of an older one when its body was inline until it was one. When a newer
+//! version comes, the row's value moves to that of an older one, and back when that is deleted. So
+//! whoever looks for the row of a body by what the volume says must look at all versions of the
+//! key; the row of the current one tells whether there are any others.
 //!
-//! - M1: a body's value is under the row that its volume names, or among the older versions of that
-//!   row's key, or it is dead.
+//! - M1: a body's value is under the row that its volume names, or that of another version of the
+//!   same key, or it is dead.
 
 use crate::rows::{self, ObjectRow};
 use bytes::Bytes;
@@ -17,8 +18,7 @@ use engine::{EngineError, Result};
 /// Rows of older versions that one scan reads.
 const SCAN_ROWS: usize = 256;
 
-/// The row and value of a write by the row that its volume names (M1). What is found under that row
-/// instead is told as it is.
+/// The row and value of a write by the row that its volume names (M1); none when it is dead.
 ///
 /// # Errors
 /// What reading rows fails with.
@@ -27,18 +27,28 @@ pub(crate) async fn find(
     named: Bytes,
     write_id: u128,
 ) -> Result<Option<(Bytes, Value)>> {
-    let Some(value) = store.get(&named).await? else {
-        return Ok(None);
+    let is_sought = |value: &Value| value.write_id == write_id;
+    let Some(current) = rows::current_version(&named) else {
+        return Ok(store.get(&named).await?.filter(is_sought).map(|value| (named, value)));
     };
-    if value.write_id == write_id || !has_older(&named, &value)? {
+    if named != current
+        && let Some(value) = store.get(&named).await?.filter(is_sought)
+    {
         return Ok(Some((named, value)));
     }
-    let Some((mut start, end)) = rows::older_versions(&named) else {
+    let Some(value) = store.get(&current).await? else {
         return Ok(None);
     };
+    if is_sought(&value) {
+        return Ok(Some((current, value)));
+    }
+    if !has_older(&value)? {
+        return Ok(None);
+    }
+    let (mut start, end) = rows::older_versions(&current);
     loop {
         let page = store.scan(&start, &end, SCAN_ROWS).await?;
-        let found = page.rows.into_iter().find(|(_, value)| value.write_id == write_id);
+        let found = page.rows.into_iter().find(|(_, value)| is_sought(value));
         match (found, page.resume) {
             (Some(found), _) => return Ok(Some(found)),
             (None, Some(resume)) => start = resume,
@@ -48,11 +58,8 @@ pub(crate) async fn find(
     }
 }
 
-fn has_older(row: &[u8], value: &Value) -> Result<bool> {
-    if rows::older_versions(row).is_none() {
-        return Ok(false);
-    }
+fn has_older(current: &Value) -> Result<bool> {
     let object: ObjectRow =
-        rows::decode(&value.attributes).map_err(|_| EngineError::corrupt("row", "index", 0))?;
+        rows::decode(&current.attributes).map_err(|_| EngineError::corrupt("row", "index", 0))?;
     Ok(object.older.may_exist)
 }

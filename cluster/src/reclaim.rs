@@ -17,6 +17,8 @@
 //! - G4: a volume is copied only when the copy takes less than half of its room: reclaim ends.
 //! - G5: the smallest copy comes first; where it finds no room no other one is tried in this round,
 //!   and it comes again ever more rarely: full disks are not read through again and again.
+//! - G6: so does a volume that is referred to after its copy, since a body of it could not be read
+//!   or a row was on the move from one version to another: neither need last.
 
 use crate::meta::command::{Command, Move};
 use crate::meta::{LogError, MetaLog};
@@ -51,13 +53,26 @@ const COMMIT_LEN_MAX: u64 = 8 << 20;
 /// Rounds that a volume whose copy found no room waits for its next try, at most.
 const WAIT_ROUNDS_MAX: u32 = 16;
 
-/// A volume whose copy found no room (G5).
+/// The same of a volume that was copied and still referred to: an hour.
+const STUCK_ROUNDS_MAX: u32 = 720;
+
+/// A volume that was to be copied in vain (G5, G6).
 #[derive(Clone, Copy)]
-struct Refused {
-    /// How much of it was live then: less needs less room.
+struct Waiting {
+    cause: Cause,
+    /// How much of it was live then: when less is, it is another copy.
     live_len: u64,
     wait_rounds: u32,
     rounds_left: u32,
+}
+
+/// Why a volume waits for its next try.
+#[derive(Clone, Copy, PartialEq)]
+enum Cause {
+    /// Its copy found no room.
+    Full,
+    /// Some of its bodies could not be read, or their rows were on the move.
+    Stuck,
 }
 
 /// Runs rounds for ever.
@@ -75,17 +90,15 @@ pub(crate) struct Reclaim {
     readings: Readings,
     /// Volumes that were not worth a copy, and how much of each was live then.
     skipped: BTreeMap<VolumeId, u64>,
-    /// Volumes with bodies that could not be moved, and how much of each was live then.
-    stuck: BTreeMap<VolumeId, u64>,
-    refused: BTreeMap<VolumeId, Refused>,
+    waiting: BTreeMap<VolumeId, Waiting>,
     /// Whether a copy found no room in this round.
     is_full: bool,
 }
 
 impl Reclaim {
     pub(crate) fn new(store: Arc<MetaStore>, log: Arc<dyn MetaLog>, readings: Readings) -> Self {
-        let (skipped, stuck, refused) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { store, log, readings, skipped, stuck, refused, is_full: false }
+        let (skipped, waiting) = (BTreeMap::new(), BTreeMap::new());
+        Self { store, log, readings, skipped, waiting, is_full: false }
     }
 
     /// One look at everything.
@@ -108,7 +121,8 @@ impl Reclaim {
                 Ok(false) => {}
                 Err(error) => {
                     if matches!(error, LogError::Engine(EngineError::OutOfSpace)) {
-                        self.note_refused(id);
+                        self.is_full = true;
+                        self.note_waiting(id, Cause::Full);
                     }
                     tracing::warn!(%error, volume = id.0, "volume was not reclaimed");
                 }
@@ -129,16 +143,16 @@ impl Reclaim {
         for id in fenced {
             let live_len = self.live_len(id);
             if live_len > 0 && !mutant::is(Mutant::ReclaimWithoutCopy) {
-                self.stuck.insert(id, live_len);
+                self.note_waiting(id, Cause::Stuck);
                 tracing::warn!(volume = id.0, live_len, "volume is still referred to");
                 continue;
             }
             self.store.volumes().remove(id).await?;
             self.store.index().forget(id);
             self.skipped.remove(&id);
-            self.stuck.remove(&id);
+            self.waiting.remove(&id);
             // There is room again.
-            self.refused.clear();
+            self.waiting.retain(|_, waiting| waiting.cause != Cause::Full);
             mark::hit(Mark::VolumeReclaimed);
             tracing::info!(volume = id.0, "volume reclaimed");
         }
@@ -204,8 +218,7 @@ impl Reclaim {
         let is_idle = volume.is_sealed() && !volume.is_held();
         let is_restriped = volume.is_sealed() && self.store.volumes().wants_restripe(volume);
         let is_dead = live_len.saturating_mul(2) < volume.data_len();
-        let is_known = self.stuck.get(&volume.id) == Some(&live_len)
-            || !is_restriped && self.skipped.get(&volume.id) == Some(&live_len);
+        let is_known = !is_restriped && self.skipped.get(&volume.id) == Some(&live_len);
         if !is_idle || is_known || !(is_dead || is_restriped) {
             return Ok(false);
         }
@@ -229,18 +242,22 @@ impl Reclaim {
         Ok(true)
     }
 
-    /// A copy found no room: its volume waits, twice as long each time.
-    fn note_refused(&mut self, id: VolumeId) {
-        self.is_full = true;
+    /// A volume waits for its next try, twice as long each time.
+    fn note_waiting(&mut self, id: VolumeId, cause: Cause) {
         let live_len = self.live_len(id);
-        let known = self.refused.get(&id).filter(|known| known.live_len == live_len);
-        let wait_rounds = known.map_or(1, |known| (known.wait_rounds * 2).min(WAIT_ROUNDS_MAX));
-        self.refused.insert(id, Refused { live_len, wait_rounds, rounds_left: wait_rounds });
+        let rounds_max = match cause {
+            Cause::Full => WAIT_ROUNDS_MAX,
+            Cause::Stuck => STUCK_ROUNDS_MAX,
+        };
+        let known = self.waiting.get(&id).filter(|known| known.live_len == live_len);
+        let wait_rounds = known.map_or(1, |known| (known.wait_rounds * 2).min(rounds_max));
+        let waiting = Waiting { cause, live_len, wait_rounds, rounds_left: wait_rounds };
+        self.waiting.insert(id, waiting);
     }
 
-    /// Whether a volume waits because of the room that its copy takes; counts the rounds (G5).
+    /// Whether a volume waits for its next try, or all wait for room; counts the rounds.
     fn must_wait(&mut self, id: VolumeId, live_len: u64) -> bool {
-        let known = self.refused.get_mut(&id).filter(|known| known.live_len == live_len);
+        let known = self.waiting.get_mut(&id).filter(|known| known.live_len == live_len);
         let is_waiting = known.is_some_and(|known| {
             let is_waiting = known.rounds_left > 0;
             known.rounds_left = known.rounds_left.saturating_sub(1);
@@ -344,8 +361,7 @@ impl Reclaim {
             return Ok(None);
         };
         let found = moved::find(&self.store, row.key.clone(), row.write_id).await?;
-        let current = found.filter(|(_, value)| value.write_id == row.write_id);
-        let extent = current.and_then(|(_, value)| {
+        let extent = found.and_then(|(_, value)| {
             let is_here = |extent: &&Extent| extent.volume == volume && body.is_at(offset, extent);
             value.extents().iter().find(is_here).copied()
         });

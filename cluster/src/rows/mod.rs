@@ -172,11 +172,16 @@ fn older_of(current: &[u8], order: u64) -> Bytes {
     bytes.freeze()
 }
 
-/// Range of the older versions, newest first, by the row of the current one; `None` for another
-/// row.
-pub fn older_versions(current: &[u8]) -> Option<(Bytes, Bytes)> {
-    let is_current = current.get(2) == Some(&OBJECT) && is_current_version(current);
-    is_current.then(|| (older_of(current, u64::MAX - 1), older_of(current, 0)))
+/// Row of the current version, by that of any version of an object; `None` for another row.
+pub fn current_version(row: &[u8]) -> Option<Bytes> {
+    let is_object = row.get(2) == Some(&OBJECT);
+    let prefix = row.len().checked_sub(ORDER_LEN).filter(|_| is_object)?;
+    Some([&row[..prefix], &[0; ORDER_LEN]].concat().into())
+}
+
+/// Range of the older versions, newest first, by the row of the current one.
+pub fn older_versions(current: &[u8]) -> (Bytes, Bytes) {
+    (older_of(current, u64::MAX - 1), older_of(current, 0))
 }
 
 /// Whether the row of an object is that of its current version.
@@ -397,14 +402,15 @@ mod tests {
     #[test]
     fn older_versions_lie_behind_the_current_one_newest_first() {
         let current = object(BUCKET_LIFE, &key("k"));
-        let (start, end) = older_versions(&current).unwrap();
+        let (start, end) = older_versions(&current);
         let older = |order| older_version(BUCKET_LIFE, &key("k"), order);
         assert!(current < start && start <= older(9) && older(9) < older(1) && older(1) < end);
         assert!(end <= objects_after(BUCKET_LIFE, b"k"));
         assert!(versions_after(BUCKET_LIFE, &key("k"), 9) <= older(8));
         assert!(versions_after(BUCKET_LIFE, &key("k"), 9) > older(9));
-        assert_eq!(older_versions(&older(9)), None);
-        assert_eq!(older_versions(&bucket(&BucketName::new("box").unwrap())), None);
+        assert_eq!(current_version(&older(9)), Some(current.clone()));
+        assert_eq!(current_version(&current), Some(current));
+        assert_eq!(current_version(&bucket(&BucketName::new("box").unwrap())), None);
     }
 
     #[test]

@@ -178,9 +178,7 @@ impl Rows<'_> {
     }
 
     async fn newest_older(&self, current: &[u8]) -> Result<Option<Found>, EngineError> {
-        let Some((mut start, end)) = rows::older_versions(current) else {
-            return Ok(None);
-        };
+        let (mut start, end) = rows::older_versions(current);
         loop {
             let page = self.store.scan(&start, &end, OLDER_SCAN_ROWS).await?;
             if let Some((key, value)) = page.rows.into_iter().next() {
