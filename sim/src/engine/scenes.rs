@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 10] = [
+pub const SCENES: [Scene; 11] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -88,6 +88,13 @@ pub const SCENES: [Scene; 10] = [
         seeds_max: 1,
         profile: four_disks,
         steps: |_| wait_for_a_disk(),
+    },
+    Scene {
+        name: "a disk is full, and volumes are as wide as the others allow",
+        mutant: Mutant::CountFullDisks,
+        seeds_max: 10,
+        profile: four_disks,
+        steps: |_| go_on_without_a_full_disk(),
     },
     Scene {
         name: "a sync fails, the power goes, and then the margin",
@@ -231,6 +238,13 @@ fn four_disks() -> Profile {
 /// Many volumes wait for a disk.
 fn wait_for_a_disk() -> Vec<Step> {
     let script = Script::new().puts(0..40, 40_000).damage(3, Damage::Lost).wait(5000);
+    script.step(Step::Rest).step(Step::Verify).steps
+}
+
+/// Volumes that leave a full disk out are not written anew: nothing wider is to be had.
+fn go_on_without_a_full_disk() -> Vec<Step> {
+    let script = Script::new().puts(0..4, LARGE).damage(1, Damage::Full(65_536));
+    let script = script.puts(4..12, LARGE).wait(20_000);
     script.step(Step::Rest).step(Step::Verify).steps
 }
 
