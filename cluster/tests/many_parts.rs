@@ -9,7 +9,7 @@ use engine::object::upload::PART_NUMBER_MAX;
 use engine::object::{
     Address, BodyDigest, BodyError, BodySource, BucketName, CompleteRequest, CompletedPart,
     CreateBucketRequest, CreateUploadRequest, ETag, Lock, ObjectAttributes, ObjectKey, ObjectStore,
-    PartPage, PartRequest, UploadId, WriteCondition,
+    PartPage, PartPlace, PartRequest, UploadId, WriteCondition,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl BodySource for Whole {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: ETag("e".into()), checksum: None }
+        BodyDigest { etag: ETag("e".into()), checksum: None, plain_len: None }
     }
 }
 
@@ -94,7 +94,7 @@ async fn ten_thousand_parts_become_one_object() {
     assert_eq!(outcome.size, expected.len() as u64);
     let open = || store.get(Address::current(bucket(), key()));
     let reader = open().await.unwrap();
-    let (last, start) = reader.part(PART_NUMBER_MAX).await.unwrap().unwrap();
+    let PartPlace { info: last, start, .. } = reader.part(PART_NUMBER_MAX).await.unwrap().unwrap();
     assert_eq!(start + last.size, outcome.size);
     let whole: Vec<Bytes> = reader.read(0..outcome.size).try_collect().await.unwrap();
     assert!(whole.concat() == expected, "the object differs");

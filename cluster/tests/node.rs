@@ -319,7 +319,7 @@ impl BodySource for Fed {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: self.etag.clone(), checksum: None }
+        BodyDigest { etag: self.etag.clone(), checksum: None, plain_len: None }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::host::Domains;
 use crate::xml::settings::{Ownership, PublicAccessBlock};
 use iam::users::Directory;
+use sealing::RootKey;
 use std::fmt;
 use std::sync::Arc;
 
@@ -56,6 +57,17 @@ impl Default for NewBuckets {
     }
 }
 
+/// How objects are encrypted.
+#[derive(Clone, Debug, Default)]
+pub struct EncryptionConfig {
+    /// The key that the store's keys are under. Default none: only clients' own keys can be used.
+    pub root_key: Option<RootKey>,
+    /// Whether what nobody said anything of is encrypted, too. Default no.
+    pub is_automatic: bool,
+    /// Whether clients' own keys may come without TLS from other machines. Default no.
+    pub allows_plain_keys: bool,
+}
+
 /// Configuration of the S3 protocol.
 #[derive(Clone, Debug)]
 pub struct S3Config {
@@ -72,6 +84,8 @@ pub struct S3Config {
     pub users: Arc<Directory>,
     /// How new buckets are configured.
     pub new_buckets: NewBuckets,
+    /// How objects are encrypted.
+    pub encryption: EncryptionConfig,
     /// Bytes that every part but the last must have. Default [`PART_SIZE_MIN`]; smaller in tests
     /// only.
     pub part_size_min: u64,
@@ -89,6 +103,7 @@ impl S3Config {
             credentials,
             users: Arc::default(),
             new_buckets: NewBuckets::default(),
+            encryption: EncryptionConfig::default(),
             part_size_min: PART_SIZE_MIN,
             limits: Limits::default(),
         }
@@ -123,6 +138,9 @@ impl S3Config {
         let root_account = crate::auth::accounts::ROOT_ACCOUNT;
         if self.users.users().iter().any(|user| user.identity().account == root_account) {
             return Err(format!("a declared user has the account {root_account} of the root"));
+        }
+        if self.encryption.is_automatic && self.encryption.root_key.is_none() {
+            return Err("automatic encryption needs a root key".to_owned());
         }
         self.limits.validate()
     }

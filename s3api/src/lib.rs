@@ -22,7 +22,7 @@
 //!
 //! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`],
 //! [`request`], [`uri`], [`route`], [`auth`], [`acl`], [`cors`], [`sigv4`], [`headers`], [`body`],
-//! [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`], [`json`], [`status`],
+//! [`sse`], [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`], [`json`], [`status`],
 //! [`health`], [`metrics`].
 
 pub mod access;
@@ -47,6 +47,7 @@ pub mod route;
 pub mod service;
 pub mod sigv2;
 pub mod sigv4;
+pub mod sse;
 pub mod status;
 pub mod tags;
 pub mod uri;

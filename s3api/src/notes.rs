@@ -9,6 +9,8 @@ use engine::object::{ObjectAttributes, ObjectInfo};
 pub const ACL: &str = "acl";
 /// The storage class, where it is not `STANDARD`.
 pub const STORAGE_CLASS: &str = "storage-class";
+/// How the object is encrypted ([`crate::sse`]).
+pub const ENCRYPTION: &str = "encryption";
 /// Where a website sends whoever asks for the object.
 pub const WEBSITE_REDIRECT: &str = "website-redirect";
 

@@ -92,7 +92,8 @@ operations! {
     GetBucketOwnershipControls PutBucketOwnershipControls DeleteBucketOwnershipControls
     GetBucketAcl PutBucketAcl
     GetBucketCors PutBucketCors DeleteBucketCors
-    GetBucketLifecycleConfiguration GetBucketEncryption GetBucketReplication GetBucketWebsite
+    GetBucketEncryption PutBucketEncryption DeleteBucketEncryption
+    GetBucketLifecycleConfiguration GetBucketReplication GetBucketWebsite
     GetBucketLogging GetBucketNotificationConfiguration GetBucketRequestPayment
     GetBucketAccelerateConfiguration ListBucketAnalyticsConfigurations
     ListBucketIntelligentTieringConfigurations ListBucketInventoryConfigurations
@@ -105,7 +106,7 @@ operations! {
     GetObjectAcl PutObjectAcl
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload
     ListParts ListMultipartUploads
-    AdminStatus
+    AdminStatus AdminListKeys AdminCreateKey AdminRotateKey
 }
 
 /// One way to use the server.
@@ -215,10 +216,13 @@ pub static ROUTES: &[Route] = {
     use Level::{Bucket, Object, Service};
     use Operation::*;
     const STATUS: Level = Level::Admin("admin/v1/status");
+    const KEYS: Level = Level::Admin("admin/v1/keys");
+    const KEY: Parameters = &[("key", None)];
     const ACL: Parameters = &[("acl", None)];
     const ATTRIBUTES: Parameters = &[("attributes", None)];
     const BLOCK: Parameters = &[("publicAccessBlock", None)];
     const CORS: Parameters = &[("cors", None)];
+    const ENCRYPTION: Parameters = &[("encryption", None)];
     const HOLD: Parameters = &[("legal-hold", None)];
     const LOCK: Parameters = &[("object-lock", None)];
     const OWNERSHIP: Parameters = &[("ownershipControls", None)];
@@ -231,6 +235,8 @@ pub static ROUTES: &[Route] = {
     const GET: &str = "s3:GetObject";
     const GET_VERSION: &str = "s3:GetObjectVersion";
     const PUT: &str = "s3:PutObject";
+    const READ_ENCRYPTION: &str = "s3:GetEncryptionConfiguration";
+    const WRITE_ENCRYPTION: &str = "s3:PutEncryptionConfiguration";
     const READ_LOCK: &str = "s3:GetBucketObjectLockConfiguration";
     const WRITE_LOCK: &str = "s3:PutBucketObjectLockConfiguration";
     const READ_BLOCK: &str = "s3:GetBucketPublicAccessBlock";
@@ -265,7 +271,9 @@ pub static ROUTES: &[Route] = {
         remove(DeleteBucketCors, Bucket, CORS, "s3:PutBucketCORS"),
         read(GetBucketLifecycleConfiguration, Bucket, &[("lifecycle", None)],
             "s3:GetLifecycleConfiguration"),
-        read(GetBucketEncryption, Bucket, &[("encryption", None)], "s3:GetEncryptionConfiguration"),
+        read(GetBucketEncryption, Bucket, ENCRYPTION, READ_ENCRYPTION),
+        write(PutBucketEncryption, Bucket, ENCRYPTION, WRITE_ENCRYPTION),
+        remove(DeleteBucketEncryption, Bucket, ENCRYPTION, WRITE_ENCRYPTION),
         read(GetBucketReplication, Bucket, &[("replication", None)],
             "s3:GetReplicationConfiguration"),
         read(GetBucketWebsite, Bucket, &[("website", None)], "s3:GetBucketWebsite"),
@@ -325,6 +333,9 @@ pub static ROUTES: &[Route] = {
         versioned(remove(DeleteObject, Object, NONE, "s3:DeleteObject"), "s3:DeleteObjectVersion"),
 
         by_header(row(AdminStatus, Method::GET, STATUS, NONE, "admin:Status", Empty)),
+        by_header(row(AdminListKeys, Method::GET, KEYS, NONE, "admin:ListKeys", Empty)),
+        by_header(row(AdminCreateKey, Method::PUT, KEYS, KEY, "admin:CreateKey", Empty)),
+        by_header(row(AdminRotateKey, Method::POST, KEYS, KEY, "admin:RotateKey", Empty)),
     ]
 };
 

@@ -14,7 +14,7 @@ use crate::auth::{Gate, Unauthenticated};
 use crate::body::digests::ChecksumScope;
 use crate::body::pace::Pace;
 use crate::body::{BodyPlan, Received, RequestBody, linger};
-use crate::config::{Limits, S3Config};
+use crate::config::{EncryptionConfig, Limits, S3Config};
 use crate::cors::Question;
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
 use crate::headers::{date, text};
@@ -26,6 +26,8 @@ use crate::request::{RequestHead, virtual_bucket};
 use crate::response::{self, ResponseBody, S3Response, text_value};
 use crate::route::{self, Operation};
 use crate::sigv4::verify::Verifier;
+use crate::sse::Encryption;
+use crate::sse::keys::{KeyStore, StoredKeys};
 use bytes::Bytes;
 use engine::object::{Env, ObjectStore, random_u128};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, DATE, HeaderValue, SERVER};
@@ -60,11 +62,12 @@ impl Service {
         let random = random_u128(&*env.rng).to_le_bytes();
         let mut seed = [0; 8];
         seed.copy_from_slice(&random[..8]);
+        let encryption = encryption(&config, &store, &env);
         let state = HealthState { metrics: metrics.clone(), store: store.clone() };
         Arc::new(Self {
             admission: Arc::new(Admission::new(&config.limits)),
             config: Arc::new(config),
-            gate: Arc::new(Gate::new(verifier, store)),
+            gate: Arc::new(Gate::new(verifier, store, encryption)),
             env,
             metrics,
             router: health::router(state),
@@ -308,6 +311,14 @@ impl Service {
         id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         format!("{:016X}", id ^ (id >> 31))
     }
+}
+
+fn encryption(config: &S3Config, store: &Arc<dyn ObjectStore>, env: &Env) -> Encryption {
+    let EncryptionConfig { root_key, is_automatic, allows_plain_keys } = config.encryption.clone();
+    let keys = root_key.map(|root| -> Arc<dyn KeyStore> {
+        Arc::new(StoredKeys::new(root, store.clone(), env.clone()))
+    });
+    Encryption { keys, rng: env.rng.clone(), is_automatic, allows_plain_keys }
 }
 
 /// HEAD has the headers of GET and no body.

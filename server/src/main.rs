@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Parsed::Serve(config)) => run::run(*config),
-        Ok(Parsed::Status(config)) => run::ask(&config),
+        Ok(Parsed::Admin(config)) => run::ask(&config),
         Ok(Parsed::Inspect(config)) => run::inspect(&config),
         Err(line) => Err(Failure::Refused(line)),
     };

@@ -304,6 +304,7 @@ fn s3_config(config: &Config, keys: RootKeys) -> S3Config {
     s3_config.domains = config.domains.clone();
     s3_config.users = config.users.clone();
     s3_config.new_buckets = config.new_buckets;
+    s3_config.encryption = config.encryption.clone();
     s3_config.limits.drain_ms = DRAIN_MAX_MS;
     s3_config
 }

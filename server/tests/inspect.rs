@@ -43,7 +43,7 @@ impl BodySource for Whole {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: ETag("etag".into()), checksum: None }
+        BodyDigest { etag: ETag("etag".into()), checksum: None, plain_len: None }
     }
 }
 

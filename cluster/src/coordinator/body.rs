@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use engine::format::record::{Owner, PAYLOAD_LEN_MAX};
 use engine::format::value::{Extent, VolumeId};
 use engine::meta::RowOwner;
-use engine::object::{Body, StoreError};
+use engine::object::{Body, BodyDigest, StoreError};
 use engine::volume::{Appended, Hold};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -107,9 +107,10 @@ fn stream_in_own_row(len: Option<u64>) -> bool {
     len.is_some_and(|len| len <= OWN_ROW_LEN_MAX)
 }
 
-fn committed(write_id: u128, size: u64, body: &mut Body, place: BodyPlace) -> CommittedBody {
-    let digest = body.digest();
-    CommittedBody { write_id, size, etag: digest.etag, checksum: digest.checksum, place }
+fn committed(write_id: u128, stored_len: u64, body: &mut Body, place: BodyPlace) -> CommittedBody {
+    let BodyDigest { etag, checksum, plain_len } = body.digest();
+    let (size, stored_len) = (plain_len.unwrap_or(stored_len), stored_len);
+    CommittedBody { write_id, size, stored_len, etag, checksum, place }
 }
 
 /// A long body on its way into volumes.

@@ -5,7 +5,9 @@ use crate::error::from_engine;
 use crate::meta::command::Command;
 use crate::rows::{self, BucketRow, Incarnation};
 use bytes::Bytes;
-use engine::object::{BucketChange, BucketInfo, BucketName, BucketState, CreateBucketRequest};
+use engine::object::{
+    BucketChange, BucketInfo, BucketName, BucketState, CreateBucketRequest, Setting,
+};
 
 /// Rows that one scan of the buckets reads.
 const SCAN_ROWS: usize = 1000;
@@ -32,6 +34,16 @@ impl Coordinator {
         }
         let command = Command::ConfigureBucket { name, change };
         self.propose(command, Bytes::new()).await.map(|_| ())
+    }
+
+    pub(super) async fn setting_get(&self, name: String) -> Result<Setting> {
+        self.linearize().await?;
+        let row = self.row(&rows::setting(&name)).await?;
+        Ok(row.as_ref().map(attributes).transpose()?.unwrap_or_default())
+    }
+
+    pub(super) async fn setting_put(&self, name: String, setting: Setting) -> Result<()> {
+        self.propose(Command::PutSetting { name, setting }, Bytes::new()).await.map(|_| ())
     }
 
     /// Whoever may lock something has a time for it that outlives this process.

@@ -16,8 +16,8 @@ use engine::EngineError;
 use engine::format::record::SUB_BLOCK_LEN;
 use engine::format::value::{Extent, Location, Value, VolumeId};
 use engine::object::{
-    Address, ByteStream, ObjectInfo, ObjectReader, PartInfo, PartPage, Reply, StoreError, UploadId,
-    VersionId,
+    Address, ByteStream, ObjectInfo, ObjectReader, PartInfo, PartPage, PartPlace, Reply,
+    StoreError, UploadId, VersionId,
 };
 use engine::volume::Volume;
 use futures_util::{TryStreamExt as _, stream};
@@ -136,8 +136,18 @@ impl ObjectReader for Reader {
         &self.info
     }
 
-    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
+    fn part(&self, number: u16) -> Reply<'_, Option<PartPlace>> {
         Box::pin(self.part_numbered(number))
+    }
+
+    fn part_at(&self, position: u64) -> Reply<'_, Option<PartPlace>> {
+        Box::pin(async move {
+            let BodyRows::Parts(upload_id) = self.body else {
+                return Ok(None);
+            };
+            let number = self.number_at(upload_id, position, |part| part.start).await?;
+            self.part_numbered(number).await
+        })
     }
 
     fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)> {
@@ -150,7 +160,7 @@ impl ObjectReader for Reader {
     }
 
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream {
-        assert!(range.start <= range.end && range.end <= self.info.size, "within the object");
+        assert!(range.start <= range.end && range.end <= self.info.stored_len, "within the object");
         if let Location::Inline(body) = &self.held.value.location {
             let piece = body.slice(range.start as usize..range.end as usize);
             return Box::pin(stream::iter([Ok(piece)]));
@@ -298,7 +308,7 @@ impl Reader {
             return Ok(());
         }
         let mut position = range.start;
-        let mut number = self.part_at(upload_id, range.start).await?;
+        let mut number = self.number_at(upload_id, range.start, |part| part.stored_start).await?;
         while position < range.end {
             let (start, end) = rows::parts_from(self.incarnation, upload_id, number);
             let store = &self.coordinator.store;
@@ -325,12 +335,12 @@ impl Reader {
     ) -> std::result::Result<u64, Stop> {
         let row = self.coordinator.held_row(key).await?.ok_or_else(replaced)?;
         let part: PartRow = attributes(&row.value)?;
-        let part_end = part.start + part.size;
-        if part.start > range.start {
+        let part_start = part.stored_start;
+        if part_start > range.start {
             return Err(damaged_row().into());
         }
-        let end = range.end.min(part_end);
-        let cut = range.start - part.start..end.saturating_sub(part.start);
+        let end = range.end.min(part_start + part.stored_len);
+        let cut = range.start - part_start..end.saturating_sub(part_start);
         if cut.start < cut.end {
             match part.body {
                 BodyRows::Extents => self.send_groups(row.value.write_id, cut, output).await?,
@@ -340,7 +350,7 @@ impl Reader {
         Ok(end.max(range.start))
     }
 
-    async fn part_numbered(&self, number: u16) -> Result<Option<(PartInfo, u64)>> {
+    async fn part_numbered(&self, number: u16) -> Result<Option<PartPlace>> {
         let BodyRows::Parts(upload_id) = self.body else {
             return Ok(None);
         };
@@ -349,18 +359,22 @@ impl Reader {
             return Ok(None);
         };
         let part: PartRow = attributes(&value)?;
-        let start = part.start;
-        Ok(Some((part.info(number), start)))
+        Ok(Some(part.place(number)))
     }
 
     /// Number of the part that holds the byte at `position`: the last one that begins at or before
-    /// it.
-    async fn part_at(&self, upload_id: UploadId, position: u64) -> Result<u16> {
+    /// it, where `start_of` tells the beginnings.
+    async fn number_at(
+        &self,
+        upload_id: UploadId,
+        position: u64,
+        start_of: impl Fn(&PartRow) -> u64 + Send,
+    ) -> Result<u16> {
         let (mut low, mut high) = (0, engine::object::upload::PART_NUMBER_MAX);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             match self.first_part_from(upload_id, middle).await? {
-                Some((number, start)) if start <= position => low = number.max(middle),
+                Some((number, part)) if start_of(&part) <= position => low = number.max(middle),
                 _ => high = middle - 1,
             }
         }
@@ -371,14 +385,14 @@ impl Reader {
         &self,
         upload_id: UploadId,
         number: u16,
-    ) -> Result<Option<(u16, u64)>> {
+    ) -> Result<Option<(u16, PartRow)>> {
         let (mut start, end) = rows::parts_from(self.incarnation, upload_id, number);
         loop {
             let page = self.coordinator.store.scan(&start, &end, 1).await.map_err(from_engine)?;
             if let Some((key, value)) = page.rows.first() {
                 let part: PartRow = attributes(value)?;
                 let number = rows::part_number(key).ok_or_else(damaged_row)?;
-                return Ok(Some((number, part.start)));
+                return Ok(Some((number, part)));
             }
             match page.resume {
                 Some(resume) => start = resume,

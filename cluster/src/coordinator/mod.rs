@@ -34,9 +34,9 @@ use engine::object::{
     Address, AmendRequest, Body, BucketChange, BucketInfo, BucketName, BucketRules, BucketState,
     CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome, DeleteRequest,
     ListPage, ListRequest, Lock, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo,
-    PartPage, PartRequest, PutOutcome, PutRequest, Reply, Retention, StoreError, StoreStatus,
-    UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId, VersionListRequest,
-    VersionPage,
+    PartPage, PartRequest, PutOutcome, PutRequest, Reply, Retention, Setting, StoreError,
+    StoreStatus, UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId,
+    VersionListRequest, VersionPage,
 };
 use std::sync::Arc;
 
@@ -289,6 +289,14 @@ impl ObjectStore for Coordinator {
 
     fn list_uploads(&self, request: UploadListRequest) -> Reply<'_, UploadPage> {
         Box::pin(self.upload_list(request))
+    }
+
+    fn setting(&self, name: String) -> Reply<'_, Setting> {
+        Box::pin(self.setting_get(name))
+    }
+
+    fn put_setting(&self, name: String, setting: Setting) -> Reply<'_, ()> {
+        Box::pin(self.setting_put(name, setting))
     }
 
     fn status(&self) -> Reply<'_, StoreStatus> {

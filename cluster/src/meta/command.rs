@@ -9,7 +9,7 @@ use engine::format::{Malformed, codec};
 use engine::object::{
     Amendment, BucketChange, BucketName, BucketRules, Bypass, Checksum, ChecksumAlgorithm,
     ChecksumKind, CompletedPart, DeleteOutcome, ETag, Lock, ObjectAttributes, ObjectKey, Retention,
-    UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
+    Setting, UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
 };
 
 const WHAT: &str = "command";
@@ -30,8 +30,10 @@ pub enum BodyPlace {
 pub struct CommittedBody {
     /// Names the rows of its extents.
     pub write_id: u128,
-    /// Bytes.
+    /// Bytes that clients see.
     pub size: u64,
+    /// Bytes that are kept.
+    pub stored_len: u64,
     /// Entity tag.
     pub etag: ETag,
     /// Checksum kept with it.
@@ -222,6 +224,13 @@ pub enum Command {
     LockClock {
         /// The count.
         time: UnixNanos,
+    },
+    /// Replaces a document of the store itself.
+    PutSetting {
+        /// Its name.
+        name: String,
+        /// What it is to be, with the revision after that of what it replaces.
+        setting: Setting,
     },
     /// From here on no command may name the volume.
     FenceVolume {

@@ -10,6 +10,7 @@
 //! | 5 extents | incarnation, write id, group | body: up to `EXTENTS_MAX` extents |
 //! | 6 garbage | incarnation, kind of owner, its id | rows that a background task deletes |
 //! | 7 clock   | | how far the time of locks has come, as a number |
+//! | 8 setting | name | [`engine::object::Setting`] |
 //!
 //! Keys of objects are escaped so that their order is that of their bytes and nothing follows a key
 //! but its own versions: a zero byte becomes `00 ff`, the end is `00 00`.
@@ -58,6 +59,7 @@ const PART: u8 = 4;
 const EXTENTS: u8 = 5;
 const GARBAGE: u8 = 6;
 const LOCK_CLOCK: u8 = 7;
+const SETTING: u8 = 8;
 
 /// Identity of one life of a bucket; prefixes all its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
@@ -142,6 +144,13 @@ pub fn bucket(name: &BucketName) -> Bytes {
 /// The row of the time of locks.
 pub fn lock_clock() -> Bytes {
     KeyBuilder::new(LOCK_CLOCK).build()
+}
+
+/// The row of a document of the store itself.
+pub fn setting(name: &str) -> Bytes {
+    let mut builder = KeyBuilder::new(SETTING);
+    builder.0.put_slice(name.as_bytes());
+    builder.build()
 }
 
 /// Range of all buckets.

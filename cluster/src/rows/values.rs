@@ -3,8 +3,8 @@
 use super::{Garbage, Incarnation};
 use engine::object::{
     BucketInfo, BucketName, BucketRules, BucketState, Checksum, ChecksumAlgorithm, ChecksumKind,
-    ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, UnixNanos, UploadId, UploadInfo,
-    VersionId, Versioning,
+    ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, PartPlace, UnixNanos, UploadId,
+    UploadInfo, VersionId, Versioning,
 };
 
 /// Attributes of a bucket's row.
@@ -65,8 +65,10 @@ impl BodyRows {
 /// Attributes of an object's row.
 #[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct ObjectRow {
-    /// Bytes of the body.
+    /// Bytes of the body that clients see.
     pub size: u64,
+    /// Bytes of the body that are kept.
+    pub stored_len: u64,
     /// Entity tag.
     pub etag: ETag,
     /// When it was committed.
@@ -105,12 +107,13 @@ impl ObjectRow {
     pub fn info(self, key: ObjectKey, versioning: Versioning) -> ObjectInfo {
         let version = self.shown_version(versioning);
         let Self { size, etag, modified, attributes, checksum, part_count, .. } = self;
-        let Self { is_marker, lock, .. } = self;
+        let Self { is_marker, lock, stored_len, .. } = self;
         ObjectInfo {
             key,
             version,
             is_marker,
             size,
+            stored_len,
             etag,
             modified,
             attributes,
@@ -155,16 +158,20 @@ impl UploadRow {
 /// Attributes of a part's row.
 #[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct PartRow {
-    /// Bytes of the part.
+    /// Bytes of the part that clients see.
     pub size: u64,
+    /// Bytes of the part that are kept.
+    pub stored_len: u64,
     /// Entity tag.
     pub etag: ETag,
     /// When it was committed.
     pub modified: UnixNanos,
     /// Checksum kept with it.
     pub checksum: Option<Checksum>,
-    /// Where the part begins in the object; set by Complete.
+    /// Where the part begins in what clients see of the object; set by Complete.
     pub start: u64,
+    /// Where it begins in what is kept of the object; set by Complete.
+    pub stored_start: u64,
     /// Where the bytes are: `Own` or `Extents`.
     pub body: BodyRows,
 }
@@ -172,7 +179,13 @@ pub struct PartRow {
 impl PartRow {
     /// The part as the store's users see it.
     pub fn info(self, number: u16) -> PartInfo {
-        let Self { size, etag, modified, checksum, .. } = self;
-        PartInfo { number, size, etag, modified, checksum }
+        let Self { size, stored_len, etag, modified, checksum, .. } = self;
+        PartInfo { number, size, stored_len, etag, modified, checksum }
+    }
+
+    /// The part and where it is.
+    pub fn place(self, number: u16) -> PartPlace {
+        let Self { start, stored_start, .. } = self;
+        PartPlace { info: self.info(number), start, stored_start }
     }
 }

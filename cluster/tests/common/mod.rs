@@ -73,7 +73,7 @@ impl BodySource for Pieces {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: self.etag.clone(), checksum: None }
+        BodyDigest { etag: self.etag.clone(), checksum: None, plain_len: None }
     }
 }
 

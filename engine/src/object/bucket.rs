@@ -123,6 +123,15 @@ pub enum BucketChange {
     },
 }
 
+/// A document of the store itself, which belongs to the protocol as those of buckets do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Setting {
+    /// Its text, of at most [`DOCUMENTS_LEN_MAX`] bytes.
+    pub text: String,
+    /// Grows by one with every change; 0 where it was never set.
+    pub revision: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,14 +21,14 @@ pub mod version;
 pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
 pub use bucket::{
     BucketChange, BucketInfo, BucketRules, BucketState, CreateBucketRequest, DefaultRetention,
-    Period,
+    Period, Setting,
 };
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use name::{BucketName, ETag, NameError, ObjectKey, UploadId};
 pub use status::{DiskState, DiskStatus, RepairStatus, ScrubStatus, StoreStatus, VolumesAtMargin};
 pub use upload::{
-    CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartRequest,
-    UploadInfo, UploadListRequest, UploadPage,
+    CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartPlace,
+    PartRequest, UploadInfo, UploadListRequest, UploadPage,
 };
 pub use version::{
     Address, AmendRequest, Amendment, Bypass, DeleteOutcome, DeleteRequest, LegalHold, Lock,
@@ -74,6 +74,8 @@ pub struct BodyDigest {
     pub etag: ETag,
     /// Checksum that the client asked for or sent.
     pub checksum: Option<Checksum>,
+    /// Bytes that clients see of it, where the bytes that came are others: it is sealed.
+    pub plain_len: Option<u64>,
 }
 
 /// The sender broke off or broke a promise; carries the protocol's own error back to the protocol.
@@ -155,8 +157,10 @@ pub struct ObjectInfo {
     pub version: Option<VersionId>,
     /// Whether it says that the object was deleted, and has no bytes.
     pub is_marker: bool,
-    /// Bytes of the body.
+    /// Bytes of the body that clients see.
     pub size: u64,
+    /// Bytes of the body that are kept ([`BodyDigest::plain_len`]).
+    pub stored_len: u64,
     /// Entity tag without quotes.
     pub etag: ETag,
     /// When it was committed.
@@ -221,12 +225,14 @@ pub struct PutOutcome {
 pub trait ObjectReader: Send + Sync {
     /// Its metadata.
     fn info(&self) -> &ObjectInfo;
-    /// One part of an object that was uploaded in parts, by the number that it was uploaded with,
-    /// and where it begins in the object; `None` where there is no such part.
-    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>>;
+    /// One part of an object that was uploaded in parts, by the number that it was uploaded with;
+    /// `None` where there is no such part.
+    fn part(&self, number: u16) -> Reply<'_, Option<PartPlace>>;
+    /// The part that has the byte at `position` of what clients see; `None` for a plain object.
+    fn part_at(&self, position: u64) -> Reply<'_, Option<PartPlace>>;
     /// One page of its parts, by number, and whether more follow; none for a plain object.
     fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)>;
-    /// Streams the bytes of `range`, which lies within `0..size`.
+    /// Streams the kept bytes of `range`, which lies within `0..stored_len`.
     fn read(self: Box<Self>, range: Range<u64>) -> ByteStream;
 }
 
@@ -379,6 +385,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     ) -> Reply<'_, (Vec<PartInfo>, bool)>;
     /// One page of the uploads in progress, by key, then upload id. Fails with `NoSuchBucket`.
     fn list_uploads(&self, request: UploadListRequest) -> Reply<'_, UploadPage>;
+
+    /// A document of the store itself, by its name.
+    fn setting(&self, name: String) -> Reply<'_, Setting>;
+    /// Replaces such a document, if its revision is still the one before that of `setting`. Fails
+    /// with `PreconditionFailed`, `ConfigurationTooLong`.
+    fn put_setting(&self, name: String, setting: Setting) -> Reply<'_, ()>;
 
     /// The store's health, room and inner figures.
     fn status(&self) -> Reply<'_, StoreStatus>;

@@ -58,14 +58,27 @@ pub struct PartRequest {
 pub struct PartInfo {
     /// 1 to [`PART_NUMBER_MAX`].
     pub number: u16,
-    /// Bytes.
+    /// Bytes that clients see.
     pub size: u64,
+    /// Bytes that are kept ([`super::BodyDigest::plain_len`]).
+    pub stored_len: u64,
     /// Entity tag without quotes.
     pub etag: ETag,
     /// When it was committed.
     pub modified: UnixNanos,
     /// Checksum kept with it.
     pub checksum: Option<Checksum>,
+}
+
+/// A part of an object, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartPlace {
+    /// The part.
+    pub info: PartInfo,
+    /// Where it begins in what clients see.
+    pub start: u64,
+    /// Where it begins in what is kept.
+    pub stored_start: u64,
 }
 
 /// One line of a Complete.

@@ -20,6 +20,7 @@ use crate::request::{RequestHead, Target};
 use crate::route::{AuthModes, Route};
 use crate::sigv4::Payload;
 use crate::sigv4::verify::{Identity, Mechanism, Signed, Verifier};
+use crate::sse::Encryption;
 use accounts::{Accounts, Caller, Role};
 use context::Circumstances;
 use engine::object::{Address, BucketName, ObjectKey, ObjectStore, UnixNanos, VersionId};
@@ -33,12 +34,13 @@ pub struct Gate {
     verifier: Verifier,
     store: Arc<dyn ObjectStore>,
     settings: SettingsCache,
+    encryption: Encryption,
 }
 
 impl Gate {
     /// A gate before a store.
-    pub fn new(verifier: Verifier, store: Arc<dyn ObjectStore>) -> Self {
-        Self { verifier, store, settings: SettingsCache::default() }
+    pub fn new(verifier: Verifier, store: Arc<dyn ObjectStore>, encryption: Encryption) -> Self {
+        Self { verifier, store, settings: SettingsCache::default(), encryption }
     }
 
     /// Everybody who can sign.
@@ -185,6 +187,16 @@ impl Authorized {
     /// The store (T1).
     pub fn store(&self) -> &dyn ObjectStore {
         &*self.gate.store
+    }
+
+    /// What encryption needs of the server.
+    pub fn encryption(&self) -> &Encryption {
+        &self.gate.encryption
+    }
+
+    /// Whether it came from the machine itself.
+    pub fn is_local(&self) -> bool {
+        self.circumstances.peer.is_some_and(|peer| peer.to_canonical().is_loopback())
     }
 
     /// When it came.

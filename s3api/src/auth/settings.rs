@@ -5,6 +5,7 @@
 use crate::acl::Acl;
 use crate::cors::CorsRules;
 use crate::error::{S3Error, S3Result, codes};
+use crate::xml::encryption::BucketEncryption;
 use crate::xml::settings::{Ownership, PublicAccessBlock};
 use engine::object::{BucketName, BucketState};
 use iam::{BUCKET_POLICY_LEN_MAX, Kind, Policy};
@@ -28,6 +29,8 @@ pub mod document {
     pub const CORS: &str = "cors";
     /// `Tagging`.
     pub const TAGGING: &str = "tagging";
+    /// `ServerSideEncryptionConfiguration`.
+    pub const ENCRYPTION: &str = "encryption";
 }
 
 /// The settings of a bucket.
@@ -47,6 +50,8 @@ pub struct BucketSettings {
     pub acl: Acl,
     /// Its rules for pages of other origins.
     pub cors: Option<CorsRules>,
+    /// How it keeps what nobody says anything of.
+    pub encryption: Option<BucketEncryption>,
 }
 
 impl BucketSettings {
@@ -83,8 +88,13 @@ impl BucketSettings {
             .map(|text| CorsRules::parse(text.as_bytes()))
             .transpose()
             .map_err(|error| damaged(&error))?;
+        let encryption = state
+            .document(document::ENCRYPTION)
+            .map(|text| BucketEncryption::parse(text.as_bytes()))
+            .transpose()
+            .map_err(|error| damaged(&error))?;
         let block = block.unwrap_or_default();
-        Ok(Self { state, policy, asks_for_tags, block, ownership, acl, cors })
+        Ok(Self { state, policy, asks_for_tags, block, ownership, acl, cors, encryption })
     }
 
     /// Whether access control lists count.

@@ -123,7 +123,7 @@ impl Digests {
             }
             _ => None,
         };
-        Ok(BodyDigest { etag: ETag(hex::encode(md5)), checksum })
+        Ok(BodyDigest { etag: ETag(hex::encode(md5)), checksum, plain_len: None })
     }
 }
 

@@ -43,6 +43,8 @@ codes! {
     INVALID_ARGUMENT = 400 "InvalidArgument" "An argument is not valid.";
     INVALID_BUCKET_NAME = 400 "InvalidBucketName" "The bucket name is not valid.";
     INVALID_DIGEST = 400 "InvalidDigest" "The Content-MD5 you specified is not valid.";
+    INVALID_ENCRYPTION_ALGORITHM = 400 "InvalidEncryptionAlgorithmError"
+        "The encryption request you specified is not valid. The valid value is AES256.";
     INVALID_PART = 400 "InvalidPart"
         "A part was not found, or its entity tag is not the one that was uploaded.";
     INVALID_PART_NUMBER = 416 "InvalidPartNumber" "The requested partnumber is not satisfiable.";
@@ -54,6 +56,8 @@ codes! {
     INVALID_STORAGE_CLASS = 400 "InvalidStorageClass" "The storage class is not valid.";
     INVALID_TOKEN = 400 "InvalidToken" "The provided security token is not valid.";
     INVALID_URI = 400 "InvalidURI" "The URI of the request could not be parsed.";
+    KMS_KEY_EXISTS = 409 "KMS.AlreadyExistsException" "The key exists already.";
+    KMS_NOT_FOUND = 400 "KMS.NotFoundException" "Invalid keyId: there is no such key.";
     KEY_TOO_LONG = 400 "KeyTooLongError" "The key is too long.";
     MALFORMED_TRAILER = 400 "MalformedTrailerError"
         "The trailer of the request is malformed or not the one that was announced.";

@@ -1,12 +1,12 @@
 //! What a client says of an object besides its bytes: standard headers and user metadata, checked
 //! on the way in, written on the way out.
 //!
-//! - A1: a header that asks for something that is not there (encryption) refuses the request; it is
-//!   never silently dropped.
+//! - A1: a header that asks for something that is not there refuses the request; it is never
+//!   silently dropped.
 
 use super::text;
 use crate::error::{S3Error, S3Result, codes};
-use crate::notes;
+use crate::{notes, sse};
 use engine::object::ObjectAttributes;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 
@@ -23,12 +23,7 @@ const STORED: [&str; 6] = [
 ];
 
 /// Headers, by prefix, that ask for what does not exist yet.
-const REFUSED_PREFIXES: [&str; 4] = [
-    "x-amz-server-side-encryption",
-    "x-amz-copy-source-server-side-encryption",
-    "x-amz-write-offset-bytes",
-    "x-amz-if-match-",
-];
+const REFUSED_PREFIXES: [&str; 2] = ["x-amz-write-offset-bytes", "x-amz-if-match-"];
 
 /// Storage classes that are labels here: every object is read at once, as they promise. What must
 /// be restored before it is read is refused.
@@ -147,6 +142,7 @@ pub fn write(attributes: &ObjectAttributes, headers: &mut HeaderMap) {
     if !attributes.tags.is_empty() {
         add("x-amz-tagging-count", &attributes.tags.len().to_string());
     }
+    sse::describe_stored(attributes, headers);
     headers
         .entry(http::header::CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("binary/octet-stream"));
@@ -227,7 +223,6 @@ mod tests {
         let refused = |name, value: &str| {
             refuse_unsupported(&map(&[(name, value)])).map_err(|error| error.code.name)
         };
-        assert_eq!(refused("x-amz-server-side-encryption", "AES256"), Err("NotImplemented"));
         assert_eq!(refused("x-amz-write-offset-bytes", "1"), Err("NotImplemented"));
         assert_eq!(refused("x-amz-tagging", "a=b"), Ok(()));
     }

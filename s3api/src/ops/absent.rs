@@ -12,7 +12,6 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let operation = call.authorized.route().operation;
     let (root, content) = match operation {
         Operation::GetBucketLifecycleConfiguration => return error(&codes::NO_SUCH_LIFECYCLE),
-        Operation::GetBucketEncryption => return error(&codes::NO_SUCH_ENCRYPTION),
         Operation::GetBucketReplication => return error(&codes::NO_SUCH_REPLICATION),
         Operation::GetBucketWebsite => return error(&codes::NO_SUCH_WEBSITE),
         Operation::GetBucketLogging => ("BucketLoggingStatus", None),

@@ -9,13 +9,14 @@ use crate::body::checksum as sums;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{checksum, conditional, text};
 use crate::response::{S3Response, add_version};
+use crate::sse;
 use crate::uri::{self, Slash};
 use crate::xml::XmlWriter;
 use crate::xml::bodies::{self, ListedPart};
 use bytes::Bytes;
 use engine::object::{
     Checksum, ChecksumAlgorithm, ChecksumKind, CompleteRequest, CompletedPart, ETag, PartInfo,
-    PartPage, StoreError, UploadId,
+    PartPage, StoreError, UploadId, UploadInfo,
 };
 use http::HeaderMap;
 use md5::{Digest, Md5};
@@ -35,7 +36,17 @@ async fn complete(call: Done, document: Bytes) -> S3Result<Document> {
     let upload_id = upload_id(&call.authorized)?;
     let condition = conditional::of_write(headers)?;
     let etag = combined_etag(&parts)?;
-    let sum = derive_checksum(&call, upload_id, &parts).await?;
+    let store = call.authorized.store();
+    let upload = match store.head_upload(bucket.clone(), key.clone(), upload_id).await {
+        Ok(upload) => Some(upload),
+        // It may have been completed before; the store knows, and then returns what came of it.
+        Err(StoreError::NoSuchUpload) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let sum = match &upload {
+        Some(upload) => derive_checksum(&call, upload, &parts).await?,
+        None => None,
+    };
     let request = CompleteRequest {
         bucket: bucket.clone(),
         key: key.clone(),
@@ -46,7 +57,7 @@ async fn complete(call: Done, document: Bytes) -> S3Result<Document> {
         condition,
         part_size_min: call.config.part_size_min,
     };
-    let outcome = call.authorized.store().complete_upload(request).await?;
+    let outcome = store.complete_upload(request).await?;
     let mut xml = XmlWriter::root("CompleteMultipartUploadResult");
     xml.text("Location", &location(&call, key.as_str()));
     xml.text("Bucket", bucket.as_str());
@@ -59,6 +70,9 @@ async fn complete(call: Done, document: Bytes) -> S3Result<Document> {
     xml.close("CompleteMultipartUploadResult");
     let mut headers = HeaderMap::new();
     add_version(&mut headers, outcome.version);
+    if let Some(upload) = upload {
+        sse::describe_stored(&upload.attributes, &mut headers);
+    }
     Ok((headers, xml.finish()))
 }
 
@@ -96,23 +110,16 @@ fn combined_etag(parts: &[ListedPart]) -> S3Result<ETag> {
 /// The checksum of the object, held against what the client says of it and of its parts.
 async fn derive_checksum(
     call: &Done,
-    upload_id: UploadId,
+    upload: &UploadInfo,
     parts: &[ListedPart],
 ) -> S3Result<Option<Checksum>> {
-    let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
-    let upload = match call.authorized.store().head_upload(bucket, key, upload_id).await {
-        Ok(upload) => upload,
-        // It may have been completed before; the store knows, and then returns what came of it.
-        Err(StoreError::NoSuchUpload) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
     check_promised_kind(call, upload.checksum)?;
     let promised_size = promised_size(call)?;
     let lists_checksums = parts.iter().any(|part| part.checksum.is_some());
     if upload.checksum.is_none() && promised_size.is_none() && !lists_checksums {
         return Ok(None);
     }
-    let stored = stored_parts(call, upload_id).await?;
+    let stored = stored_parts(call, upload.upload_id).await?;
     let used: Vec<&PartInfo> = parts
         .iter()
         .map(|part| stored.get(&part.number).ok_or_else(|| invalid_part(part.number)))

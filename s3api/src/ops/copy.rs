@@ -8,12 +8,16 @@ use crate::headers::copy_source::CopySource;
 use crate::headers::date::format_iso;
 use crate::headers::{checksum, text};
 use crate::response::text_value;
+use crate::sse::{self, Bearer, Seal};
 use crate::xml::XmlWriter;
 use engine::object::{Address, Checksum, ETag, ObjectReader, UnixNanos};
 use http::HeaderMap;
 
+/// The source of a copy, open, and how it is sealed.
+pub(super) type Opened = (CopySource, Box<dyn ObjectReader>, Option<Seal>);
+
 /// Opens the source of a copy, when it may be read and its conditions hold.
-pub(super) async fn open(call: &Done) -> S3Result<(CopySource, Box<dyn ObjectReader>)> {
+pub(super) async fn open(call: &Done) -> S3Result<Opened> {
     let headers = &call.authorized.head().headers;
     let source = CopySource::parse(text(headers, "x-amz-copy-source")?.unwrap_or(""))?;
     let authorized = &call.authorized;
@@ -38,9 +42,13 @@ pub(super) async fn open(call: &Done) -> S3Result<(CopySource, Box<dyn ObjectRea
     let info = reader.info();
     let names = &conditional::COPY_SOURCE;
     match conditional::evaluate(headers, names, &info.etag, info.modified)? {
-        Verdict::Proceed => Ok((source, reader)),
-        Verdict::NotModified | Verdict::Failed => Err((&codes::PRECONDITION_FAILED).into()),
+        Verdict::Proceed => {}
+        Verdict::NotModified | Verdict::Failed => return Err((&codes::PRECONDITION_FAILED).into()),
     }
+    let place = (&source.bucket, &source.key);
+    let attributes = &reader.info().attributes;
+    let seal = sse::of_stored(authorized, place, attributes, Bearer::CopySource).await?;
+    Ok((source, reader, seal))
 }
 
 /// An error about the source, not the target that the request names.

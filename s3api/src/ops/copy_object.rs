@@ -7,6 +7,7 @@ use crate::body::relay::RelayBody;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{checksum, conditional, text};
 use crate::response::{S3Response, add_version};
+use crate::sse::{self, headers::CUSTOMER};
 use engine::object::{ChecksumAlgorithm, ObjectAttributes, ObjectInfo, PutRequest};
 use http::HeaderMap;
 
@@ -32,10 +33,14 @@ async fn copy(call: Done) -> S3Result<Document> {
     let directive = directive(&call)?;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
     let condition = conditional::of_write(headers)?;
-    let (source, reader) = copy::open(&call).await?;
+    let (source, reader, source_seal) = copy::open(&call).await?;
     let is_self = source.bucket == bucket && source.key == key && source.version.is_none();
-    let changes = ["x-amz-storage-class", "x-amz-website-redirect-location"];
-    let is_changed = changes.iter().any(|name| headers.contains_key(*name));
+    let changes =
+        ["x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-server-side-encryption"];
+    let is_change = |name: &http::HeaderName| {
+        changes.contains(&name.as_str()) || name.as_str().starts_with(CUSTOMER)
+    };
+    let is_changed = headers.keys().any(is_change);
     if is_self && directive == Directive::Copy && !is_changed {
         return Err(S3Error::new(
             &codes::INVALID_REQUEST,
@@ -47,12 +52,18 @@ async fn copy(call: Done) -> S3Result<Document> {
     let size = reader.info().size;
     copy::check_len(&call, size)?;
     let wanted = wanted_checksum(&call, reader.info())?;
-    let attributes = attributes_of_copy(&call, directive, reader.info())?;
+    let mut attributes = attributes_of_copy(&call, directive, reader.info())?;
     let mut answer_headers = HeaderMap::new();
     copy::add_source_version(&mut answer_headers, &*reader);
     let lock = new_object::lock(&call.authorized)?;
-    let body = Box::new(RelayBody::new(reader.read(0..size), size, wanted));
-    let request = PutRequest { bucket, key, attributes, condition, lock, len: Some(size) };
+    let seal = new_object::seal(&call.authorized, &mut attributes).await?;
+    let source = sse::read(reader, source_seal.as_ref(), 0..size).await?;
+    let body = Box::new(RelayBody::new(source, size, wanted));
+    let (body, stored_len) = sse::wrap(seal.as_ref(), &call.authorized, body, (0, size));
+    if let Some(seal) = seal {
+        seal.describe(&mut answer_headers);
+    }
+    let request = PutRequest { bucket, key, attributes, condition, lock, len: Some(stored_len) };
     let written = call.authorized.store().put(request, body).await;
     let outcome = written.map_err(new_object::without_lock)?;
     add_version(&mut answer_headers, outcome.version);

@@ -13,10 +13,12 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let headers = &call.authorized.head().headers;
     let choice = chosen_checksum(headers)?;
     let (bucket, key) = (call.authorized.bucket(), call.authorized.key());
+    let mut attributes = new_object::describe(&call.authorized, &call.config)?;
+    let seal = new_object::seal(&call.authorized, &mut attributes).await?;
     let request = CreateUploadRequest {
         bucket: bucket.clone(),
         key: key.clone(),
-        attributes: new_object::describe(&call.authorized, &call.config)?,
+        attributes,
         checksum: choice,
         lock: new_object::lock(&call.authorized)?,
     };
@@ -29,6 +31,9 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     xml.close("InitiateMultipartUploadResult");
     let mut response = response::xml(xml.finish());
     add_checksum_choice(response.headers_mut(), choice);
+    if let Some(seal) = seal {
+        seal.describe(response.headers_mut());
+    }
     Ok(response)
 }
 

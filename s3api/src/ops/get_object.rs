@@ -4,6 +4,7 @@ use super::Done;
 use super::read::{self, Read};
 use crate::error::S3Result;
 use crate::response::{ResponseBody, S3Response};
+use crate::sse::{self, Bearer};
 
 pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let reader = super::open(&call).await?;
@@ -15,7 +16,11 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     read::add_lock(&call, reader.info(), &mut response).await?;
     if !range.is_empty() {
         let left = range.end - range.start;
-        *response.body_mut() = ResponseBody::Stream { stream: reader.read(range), left };
+        let place = (&call.authorized.bucket(), &call.authorized.key());
+        let attributes = &reader.info().attributes;
+        let seal = sse::of_stored(&call.authorized, place, attributes, Bearer::Read).await?;
+        let stream = sse::read(reader, seal.as_ref(), range).await?;
+        *response.body_mut() = ResponseBody::Stream { stream, left };
     }
     Ok(response)
 }

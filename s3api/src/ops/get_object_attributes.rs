@@ -6,6 +6,7 @@ use crate::error::{S3Error, S3Result, codes};
 use crate::headers::checksum;
 use crate::notes;
 use crate::response::{self, S3Response, add_version, text_value};
+use crate::sse;
 use crate::xml::XmlWriter;
 use engine::object::{Checksum, ObjectReader, PartPage};
 
@@ -16,6 +17,7 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     let wanted = wanted(&call)?;
     let reader = super::open(&call).await?;
     let info = reader.info();
+    sse::check_read(&call.authorized, &info.attributes)?;
     let mut xml = XmlWriter::root("GetObjectAttributesResponse");
     let wants = |name: &str| wanted.iter().any(|known| known == name);
     if wants("ETag") {

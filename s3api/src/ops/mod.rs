@@ -4,6 +4,7 @@
 mod abort_multipart_upload;
 mod absent;
 mod acls;
+mod admin_keys;
 mod admin_status;
 mod bucket_documents;
 mod bucket_policy;
@@ -187,6 +188,9 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::ListParts => Box::pin(list_parts::answer(call)),
         Operation::ListMultipartUploads => Box::pin(list_multipart_uploads::answer(call)),
         Operation::AdminStatus => Box::pin(admin_status::answer(call)),
+        Operation::AdminListKeys => Box::pin(admin_keys::list(call)),
+        Operation::AdminCreateKey => Box::pin(admin_keys::create(call)),
+        Operation::AdminRotateKey => Box::pin(admin_keys::rotate(call)),
         Operation::PutObject | Operation::UploadPart => {
             unreachable!("their bodies are streams: see upload")
         }
@@ -197,7 +201,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
 /// What is about the configuration of a bucket, or beside the bytes of an object.
 fn configure(operation: Operation, call: Done, document: Bytes) -> Answer {
     use Operation::*;
-    use bucket_documents::{CORS, OWNERSHIP, PUBLIC_ACCESS_BLOCK, TAGGING};
+    use bucket_documents::{CORS, ENCRYPTION, OWNERSHIP, PUBLIC_ACCESS_BLOCK, TAGGING};
     match operation {
         GetBucketVersioning => Box::pin(bucket_versioning::get(call)),
         PutBucketVersioning => Box::pin(bucket_versioning::put(call, document)),
@@ -214,6 +218,9 @@ fn configure(operation: Operation, call: Done, document: Bytes) -> Answer {
         GetBucketOwnershipControls => Box::pin(bucket_documents::get(call, &OWNERSHIP)),
         PutBucketOwnershipControls => Box::pin(bucket_documents::put(call, document, &OWNERSHIP)),
         DeleteBucketOwnershipControls => Box::pin(bucket_documents::delete(call, &OWNERSHIP)),
+        GetBucketEncryption => Box::pin(bucket_documents::get(call, &ENCRYPTION)),
+        PutBucketEncryption => Box::pin(bucket_documents::put(call, document, &ENCRYPTION)),
+        DeleteBucketEncryption => Box::pin(bucket_documents::delete(call, &ENCRYPTION)),
         GetBucketCors => Box::pin(bucket_documents::get(call, &CORS)),
         PutBucketCors => Box::pin(bucket_documents::put(call, document, &CORS)),
         DeleteBucketCors => Box::pin(bucket_documents::delete(call, &CORS)),

@@ -7,6 +7,7 @@ use crate::auth::settings::BucketSettings;
 use crate::config::S3Config;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{attributes, lock, text};
+use crate::sse::{self, Seal};
 use crate::xml::settings::Ownership;
 use crate::{notes, tags};
 use engine::object::{Lock, ObjectAttributes, StoreError};
@@ -21,6 +22,18 @@ pub(super) fn describe(authorized: &Authorized, config: &S3Config) -> S3Result<O
     }
     grant(authorized, &mut described)?;
     Ok(described)
+}
+
+/// The seal of the object, noted with it, where it is to be encrypted.
+pub(super) async fn seal(
+    authorized: &Authorized,
+    described: &mut ObjectAttributes,
+) -> S3Result<Option<Seal>> {
+    let seal = sse::of_new(authorized).await?;
+    if let Some(seal) = &seal {
+        seal.note_in(described);
+    }
+    Ok(seal)
 }
 
 /// Notes who owns the object and who else may do something with it, where that counts.

@@ -4,28 +4,34 @@ use super::{Call, new_object};
 use crate::error::S3Result;
 use crate::headers::{checksum, conditional};
 use crate::response::{self, S3Response, add_version, etag_value, text_value};
+use crate::sse;
 use engine::object::{Checksum, ChecksumAlgorithm, ChecksumKind, PutRequest};
 use http::{HeaderMap, StatusCode};
 
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
     let Call { authorized, config, plan, open, .. } = call;
-    let attributes = new_object::describe(&authorized, &config)?;
+    let mut attributes = new_object::describe(&authorized, &config)?;
     let len = plan.object_len(config.limits.object_len_max)?;
+    let seal = new_object::seal(&authorized, &mut attributes).await?;
+    let (body, stored_len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (0, len));
     let request = PutRequest {
         bucket: authorized.bucket(),
         key: authorized.key(),
         attributes,
         condition: conditional::of_write(&authorized.head().headers)?,
         lock: new_object::lock(&authorized)?,
-        len: Some(len),
+        len: Some(stored_len),
     };
-    let written = authorized.store().put(request, open(plan)).await;
+    let written = authorized.store().put(request, body).await;
     let outcome = written.map_err(new_object::without_lock)?;
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(http::header::ETAG, etag_value(&outcome.etag));
     add_checksum(headers, outcome.checksum.as_ref());
     add_version(headers, outcome.version);
+    if let Some(seal) = seal {
+        seal.describe(headers);
+    }
     Ok(response)
 }
 

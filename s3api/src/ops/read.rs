@@ -9,13 +9,11 @@ use crate::headers::range::ByteRange;
 use crate::headers::{lock, text};
 use crate::request::RequestHead;
 use crate::response::{self, S3Response, set_content_length, text_value};
-use engine::object::{Checksum, Lock, ObjectInfo, ObjectReader};
+use crate::sse;
+use engine::object::{Checksum, Lock, ObjectInfo, ObjectReader, PartPlace};
 use http::header::{CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, StatusCode};
 use std::ops::Range;
-
-/// Headers that carry a key of the client's own (SSE-C).
-const CUSTOMER_KEY_PREFIX: &str = "x-amz-server-side-encryption-customer-";
 
 /// Parameters of a signed read that replace headers of the answer.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -61,7 +59,7 @@ pub(super) async fn requested_part(
         let checksum = info.checksum.clone();
         return Ok(Some(Part { range: 0..info.size, count: None, checksum }));
     }
-    let Some((part, start)) = reader.part(number).await? else {
+    let Some(PartPlace { info: part, start, .. }) = reader.part(number).await? else {
         return Err(S3Error::from(&codes::INVALID_PART_NUMBER)
             .with("PartNumberRequested", number.to_string())
             .with("ActualPartCount", info.part_count.max(1).to_string()));
@@ -73,7 +71,7 @@ pub(super) async fn requested_part(
 /// Weighs a read against one state of the object.
 pub(super) fn weigh(call: &Done, info: &ObjectInfo, part: Option<Part>) -> S3Result<Read> {
     let head = call.authorized.head();
-    refuse_customer_key(&head.headers)?;
+    sse::check_read(&call.authorized, &info.attributes)?;
     let verdict =
         conditional::evaluate(&head.headers, &conditional::READ, &info.etag, info.modified)?;
     match verdict {
@@ -138,15 +136,6 @@ pub(super) async fn add_lock(
         shown.hold = info.lock.hold;
     }
     lock::write(&shown, response.headers_mut());
-    Ok(())
-}
-
-/// Nothing is encrypted under a key of the client's.
-fn refuse_customer_key(headers: &HeaderMap) -> S3Result<()> {
-    if headers.keys().any(|name| name.as_str().starts_with(CUSTOMER_KEY_PREFIX)) {
-        let message = "The encryption parameters are not applicable to this object.";
-        return Err(S3Error::new(&codes::INVALID_REQUEST, message));
-    }
     Ok(())
 }
 

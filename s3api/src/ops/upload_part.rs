@@ -4,6 +4,7 @@ use super::{Call, part_number, upload_id};
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{attributes, checksum};
 use crate::response::{self, S3Response, etag_value, text_value};
+use crate::sse::{self, Bearer};
 use engine::object::PartRequest;
 use http::StatusCode;
 
@@ -20,11 +21,15 @@ pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
         plan.want_checksum(algorithm);
         check_algorithm(plan.checksum_algorithm() == Some(algorithm))?;
     }
-    let request = PartRequest { bucket, key, upload_id, number, len: Some(len) };
-    let part = store.put_part(request, open(plan)).await?;
+    let place = (&bucket, &key);
+    let seal = sse::of_stored(&authorized, place, &upload.attributes, Bearer::Part).await?;
+    let (body, stored_len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (number, len));
+    let request = PartRequest { bucket, key, upload_id, number, len: Some(stored_len) };
+    let part = store.put_part(request, body).await?;
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(http::header::ETAG, etag_value(&part.etag));
+    sse::describe_stored(&upload.attributes, headers);
     if let Some(sum) = &part.checksum {
         headers.insert(checksum::names(sum.algorithm).header, text_value(&sum.value));
     }

@@ -6,6 +6,7 @@
 //!   AWS writes them.
 
 pub mod bodies;
+pub mod encryption;
 pub mod lock;
 pub mod reader;
 pub mod settings;

@@ -201,7 +201,10 @@ async fn headers_in_the_query_of_a_presigned_url_count() {
     put("x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D").await.expect(200);
     let read = server.ask("HEAD", "/box/key").send().await.expect(200);
     assert_eq!(read.header("x-amz-meta-a"), Some("1"));
-    put("x-amz-server-side-encryption=AES256").await.expect_error(501, "NotImplemented");
+    put("x-amz-server-side-encryption=AES256").await.expect(200);
+    let read = server.ask("HEAD", "/box/key").send().await.expect(200);
+    assert_eq!(read.header("x-amz-server-side-encryption"), Some("AES256"));
+    put("x-amz-server-side-encryption=rot13").await.expect_error(400, "InvalidArgument");
     put("X-Amz-Acl=public-read").await.expect_error(400, "AccessControlListNotSupported");
     put("x-amz-copy-source=/box/none").await.expect_error(400, "MaxMessageLengthExceeded");
     let unsigned = server.ask("PUT", "/box/key?x-amz-meta-a=2").body("x").send().await;

@@ -70,8 +70,8 @@ async fn requests_without_a_body_may_not_have_one() {
 async fn what_is_not_there_is_refused_not_ignored() {
     let server = Server::with_bucket().await;
     for (name, value, code) in [
-        ("x-amz-server-side-encryption", "AES256", "NotImplemented"),
-        ("x-amz-server-side-encryption-customer-algorithm", "AES256", "NotImplemented"),
+        ("x-amz-server-side-encryption", "aws:fsx", "InvalidArgument"),
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256", "InvalidArgument"),
         ("x-amz-write-offset-bytes", "0", "NotImplemented"),
         ("x-amz-object-lock-mode", "COMPLIANCE", "InvalidArgument"),
         ("x-amz-object-lock-legal-hold", "ON", "InvalidRequest"),

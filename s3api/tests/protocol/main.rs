@@ -8,6 +8,7 @@ mod support;
 mod auth;
 mod chunked;
 mod compat;
+mod encryption;
 mod http2;
 mod integrity;
 mod listener;

@@ -143,7 +143,7 @@ async fn what_is_about_the_server_is_for_its_root_alone() {
         let reply = request(&server, route, &upload_id).send_as(&credentials("all")).await;
         assert_eq!(reply.status, 403, "{:?}", route.operation);
         let reply = request(&server, route, &upload_id).send().await;
-        assert_eq!(reply.status, 200, "{:?}", route.operation);
+        assert!(reply.status.is_success(), "{:?}", route.operation);
     }
 }
 

@@ -12,6 +12,7 @@ use memory_store::MemoryStore;
 use s3api::listener::secure::Secure;
 use s3api::sigv4::{self, ChunkChain, Signer};
 use s3api::{Credentials, S3Config, Service, serve, serve_secure};
+use sealing::RootKey;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,9 @@ use tokio::task::JoinHandle;
 
 /// 2026-01-02T03:04:05Z, where the clock of every test stands at first.
 pub const NOW: u64 = 1_767_323_045_000_000_000;
+
+/// The root key of every server, unless a test takes it away.
+pub const ROOT_KEY: &str = "main:cm9vdC1jYW5hcnktcm9vdC1jYW5hcnktcm9vdC1jYW4=";
 
 /// A clock that stands still until it is moved.
 pub struct TestClock(AtomicU64);
@@ -125,6 +129,7 @@ impl Server {
         };
         let mut config = S3Config::new(credentials.clone());
         config.part_size_min = 5;
+        config.encryption.root_key = Some(RootKey::parse(ROOT_KEY).unwrap());
         change(&mut config);
         config.validate().unwrap();
         let store = Arc::new(MemoryStore::new(env.clone()));

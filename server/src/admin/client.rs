@@ -1,11 +1,12 @@
-//! One signed GET over HTTP/1.1, plain or over TLS: what `stave admin` needs of a client.
+//! One signed request without a body over HTTP/1.1, plain or over TLS: what `stave admin` needs of
+//! a client.
 
 use super::{harmless, trust};
 use crate::config::{AdminConfig, Server};
 use bytes::Bytes;
 use engine::env::real;
 use http::header::HOST;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -57,34 +58,34 @@ struct Answer {
     text: String,
 }
 
-/// Asks for a path; returns the text of a good answer.
+/// Asks for a path by a method; returns the text of a good answer.
 ///
 /// # Errors
 /// One line.
-pub async fn get(
+pub async fn ask(
     config: &AdminConfig,
     credentials: &Credentials,
-    path: &str,
+    (method, path): (&Method, &str),
 ) -> Result<String, String> {
     let region = config.region.as_deref().unwrap_or(REGION_DEFAULT);
-    let mut answer = ask(config, credentials, (path, region)).await?;
+    let mut answer = ask_once(config, credentials, (method, path, region)).await?;
     // A server with a region of its own tells which, and the operator need not know.
     if let (None, Some(region)) = (&config.region, region_of(&answer)) {
-        answer = ask(config, credentials, (path, &region)).await?;
+        answer = ask_once(config, credentials, (method, path, &region)).await?;
     }
     let Answer { status, text } = answer;
-    if status == StatusCode::OK {
+    if status.is_success() {
         return Ok(text);
     }
     Err(format!("{} answers {}: {}", config.server, status.as_u16(), reason(&text)))
 }
 
-async fn ask(
+async fn ask_once(
     config: &AdminConfig,
     credentials: &Credentials,
-    (path, region): (&str, &str),
+    (method, path, region): (&Method, &str, &str),
 ) -> Result<Answer, String> {
-    let request = request(&config.server, credentials, (path, region))?;
+    let request = request(&config.server, credentials, (method, path, region))?;
     let exchange = async {
         let stream = connect(config).await?;
         exchange(stream, request).await
@@ -98,9 +99,10 @@ async fn ask(
 fn request(
     server: &Server,
     credentials: &Credentials,
-    (path, region): (&str, &str),
+    (method, path, region): (&Method, &str, &str),
 ) -> Result<Request<Empty<Bytes>>, String> {
-    let request = Request::get(path).header(HOST, server.authority.as_str()).body(Empty::new());
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header(HOST, server.authority.as_str()).body(Empty::new());
     let (mut parts, body) = request.map_err(|error| format!("cannot ask: {error}"))?.into_parts();
     let now = real::env().clock.unix_nanos();
     sign(&mut parts, &Signer { credentials, region, now }, EMPTY_SHA256)

@@ -18,9 +18,10 @@ mod client;
 mod table;
 mod trust;
 
-use crate::config::{AdminConfig, RootKeys};
+use crate::config::{AdminConfig, AdminJob, RootKeys};
 use crate::credentials;
 use engine::object::StoreStatus;
+use http::Method;
 use s3api::Credentials;
 use s3api::status::Health;
 use std::io::{IsTerminal, Write, stdout};
@@ -31,27 +32,66 @@ use tokio::runtime::Builder;
 /// Where the status is.
 const STATUS_PATH: &str = "/_stave/admin/v1/status";
 
-/// Asks for the status, shows it, and returns the exit code.
+/// Where the keys of encryption are.
+const KEYS_PATH: &str = "/_stave/admin/v1/keys";
+
+/// Asks for what is wanted, shows it, and returns the exit code.
 ///
 /// # Errors
 /// One line, when it could not be had.
 pub fn run(config: &AdminConfig) -> Result<u8, String> {
+    match &config.job {
+        AdminJob::Status { is_json } => show_status(config, *is_json),
+        AdminJob::ListKeys => {
+            let text = ask(config, &Method::GET, KEYS_PATH)?;
+            print(&format!("{}\n", harmless(text.trim_end())));
+            Ok(0)
+        }
+        AdminJob::CreateKey(key) => {
+            ask(config, &Method::PUT, &path_of(key)?)?;
+            print(&format!("key {key} made\n"));
+            Ok(0)
+        }
+        AdminJob::RotateKey(key) => {
+            ask(config, &Method::POST, &path_of(key)?)?;
+            print(&format!("key {key} has a new version\n"));
+            Ok(0)
+        }
+    }
+}
+
+fn path_of(key: &str) -> Result<String, String> {
+    if !sealing::ring::is_name(key) {
+        return Err("a key's name has 1 to 128 letters, digits, '-', '_' and '.'".to_owned());
+    }
+    Ok(format!("{KEYS_PATH}?key={key}"))
+}
+
+fn ask(config: &AdminConfig, method: &Method, path: &str) -> Result<String, String> {
     let credentials = credentials_of(config)?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let text = runtime.block_on(client::get(config, &credentials, STATUS_PATH))?;
+    runtime.block_on(client::ask(config, &credentials, (method, path)))
+}
+
+fn print(text: &str) {
+    let mut stdout = stdout();
+    // Nobody may be reading; the exit code tells all the same.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn show_status(config: &AdminConfig, is_json: bool) -> Result<u8, String> {
+    let text = ask(config, &Method::GET, STATUS_PATH)?;
     let status = answer::parse(&text)?;
-    let shown = if config.is_json {
+    let shown = if is_json {
         format!("{}\n", text.trim_end())
     } else {
         let colour = if may_colour() { Colour::Ansi } else { Colour::None };
         table::render(&status, &config.server.to_string(), colour)
     };
-    let mut stdout = stdout();
-    // Nobody may be reading; the exit code tells all the same.
-    let _ = stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush());
+    print(&shown);
     Ok(exit_code(&status))
 }
 

@@ -10,7 +10,7 @@
 //! The keys are those that a directory named on the command line keeps, else those of the
 //! environment, else those that the directories of `STAVE_VOLUMES` keep.
 
-use super::arguments::StatusArguments;
+use super::arguments::ConnectionArguments;
 use super::names::{self, Environment};
 use super::{RootKeys, dirs_of_environment, parse_region, root_keys, value, volumes};
 use http::Uri;
@@ -20,7 +20,23 @@ use std::path::PathBuf;
 /// Whom to ask where nobody says.
 const ENDPOINT: &str = "http://127.0.0.1:9000";
 
-/// What `stave admin status` was asked to do.
+/// What `stave admin` is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminJob {
+    /// Shows the health of the store.
+    Status {
+        /// Whether the answer is for programs.
+        is_json: bool,
+    },
+    /// Lists the keys that objects are encrypted under.
+    ListKeys,
+    /// Makes one.
+    CreateKey(String),
+    /// Makes a new version of one.
+    RotateKey(String),
+}
+
+/// What `stave admin` was asked to do.
 pub struct AdminConfig {
     /// Whom to ask.
     pub server: Server,
@@ -32,8 +48,8 @@ pub struct AdminConfig {
     pub region: Option<String>,
     /// Whose certificate will do.
     pub trust: Trust,
-    /// Whether the answer is for programs.
-    pub is_json: bool,
+    /// What to do.
+    pub job: AdminJob,
 }
 
 /// A server.
@@ -56,12 +72,13 @@ pub enum Trust {
     Anybody,
 }
 
-/// Checks what `stave admin status` was given.
+/// Checks what `stave admin` was given.
 ///
 /// # Errors
 /// One line.
-pub(super) fn status_config(
-    arguments: StatusArguments,
+pub(super) fn admin_config(
+    job: AdminJob,
+    arguments: ConnectionArguments,
     environment: &mut Environment<'_>,
 ) -> Result<AdminConfig, String> {
     let endpoint = value(arguments.endpoint, environment.find(&names::ENDPOINT)?);
@@ -90,7 +107,7 @@ pub(super) fn status_config(
         root,
         region: region.map(parse_region).transpose()?,
         trust,
-        is_json: arguments.json,
+        job,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The command line, as `clap` reads it: no defaults and no checks of values here.
 
-use super::LogFormat;
+use super::{AdminJob, LogFormat};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ pub enum Command {
     Show(String),
     /// A server.
     Server(ServerArguments),
-    /// The status of a server that runs.
-    Status(StatusArguments),
+    /// Something of a server that runs.
+    Admin(AdminJob, ConnectionArguments),
     /// A look at files while no server runs.
     Inspect(InspectArguments),
 }
@@ -69,12 +69,47 @@ pub struct InspectArguments {
 enum AdminCommand {
     /// Shows disks, redundancy, repair and scrub. Exit code: 0 healthy, 1 degraded, 2 reads or
     /// writes impossible, 3 not known.
-    Status(StatusArguments),
+    Status {
+        /// Prints the server's JSON instead of a table
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        connection: ConnectionArguments,
+    },
+    /// Lists, makes and rotates the keys that objects are encrypted under.
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
-/// Arguments of `stave admin status`.
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Prints the names of all keys with their versions, as JSON.
+    List {
+        #[command(flatten)]
+        connection: ConnectionArguments,
+    },
+    /// Makes a key.
+    Create {
+        /// Its name: letters, digits, -, _ and .
+        #[arg(value_name = "NAME")]
+        key: String,
+        #[command(flatten)]
+        connection: ConnectionArguments,
+    },
+    /// Makes a new version of a key, for all that is written from now on; what older versions
+    /// sealed stays readable.
+    Rotate {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        key: String,
+        #[command(flatten)]
+        connection: ConnectionArguments,
+    },
+}
+
+/// Whom `stave admin` asks, and how.
 #[derive(Args)]
-pub struct StatusArguments {
+pub struct ConnectionArguments {
     /// A directory of the server, for the root keys that it keeps [default: the keys of
     /// STAVE_ROOT_USER and STAVE_ROOT_PASSWORD, then the directories of STAVE_VOLUMES]
     #[arg(value_name = "DIR")]
@@ -82,9 +117,6 @@ pub struct StatusArguments {
     /// The server [default: http://127.0.0.1:9000] [env: STAVE_ENDPOINT]
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
-    /// Prints the server's JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
     /// Region to sign for [default: the server's] [env: STAVE_REGION]
     #[arg(long)]
     pub region: Option<String>,
@@ -143,15 +175,16 @@ pub struct ServerArguments {
 /// One line.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     let help = match arguments.get(1).and_then(|argument| argument.to_str()) {
-        Some("admin") => "stave admin status --help",
+        Some("admin") => "stave admin --help",
         Some("inspect") => "stave inspect --help",
         _ => "stave server --help",
     };
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command: CliCommand::Server(arguments) }) => Ok(Command::Server(arguments)),
-        Ok(Cli { command: CliCommand::Admin { command } }) => match command {
-            AdminCommand::Status(arguments) => Ok(Command::Status(arguments)),
-        },
+        Ok(Cli { command: CliCommand::Admin { command } }) => {
+            let (job, connection) = admin_job(command);
+            Ok(Command::Admin(job, connection))
+        }
         Ok(Cli { command: CliCommand::Inspect(arguments) }) => Ok(Command::Inspect(arguments)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
@@ -161,6 +194,21 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             }
             _ => Err(first_paragraph(&error.to_string(), help)),
         },
+    }
+}
+
+fn admin_job(command: AdminCommand) -> (AdminJob, ConnectionArguments) {
+    match command {
+        AdminCommand::Status { json, connection } => {
+            (AdminJob::Status { is_json: json }, connection)
+        }
+        AdminCommand::Keys(KeysCommand::List { connection }) => (AdminJob::ListKeys, connection),
+        AdminCommand::Keys(KeysCommand::Create { key, connection }) => {
+            (AdminJob::CreateKey(key), connection)
+        }
+        AdminCommand::Keys(KeysCommand::Rotate { key, connection }) => {
+            (AdminJob::RotateKey(key), connection)
+        }
     }
 }
 

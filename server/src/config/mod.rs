@@ -12,6 +12,7 @@
 //! | users         | `--users`           | `STAVE_USERS_FILE`             | none           |
 //! | ownership     |                     | `STAVE_BUCKET_OWNERSHIP`       | enforced       |
 //! | public block  |                     | `STAVE_BUCKET_PUBLIC_BLOCK`    | `on`           |
+//! | encryption    |                     | [`encryption`]                 | none           |
 //! | root user     |                     | `STAVE_ROOT_USER[_FILE]`       | generated      |
 //! | root password |                     | `STAVE_ROOT_PASSWORD[_FILE]`   | generated      |
 //! | certificates  | `--certs-dir`, `-S` | `STAVE_CERTS_DIR`              | `CERTS_DIR`    |
@@ -26,18 +27,19 @@
 mod admin;
 mod arguments;
 mod ellipses;
+mod encryption;
 mod inspect;
 mod names;
 mod volumes;
 
-pub use admin::{AdminConfig, Server, Trust};
+pub use admin::{AdminConfig, AdminJob, Server, Trust};
 pub use arguments::is_admin;
 pub use inspect::{Detail, InspectConfig};
 
 use arguments::{Command, ServerArguments};
 use iam::users::Directory;
 use names::{Environment, Found};
-use s3api::config::{NewBuckets, is_region};
+use s3api::config::{EncryptionConfig, NewBuckets, is_region};
 use s3api::host::Domains;
 use s3api::xml::settings::{Ownership, PublicAccessBlock};
 use std::collections::BTreeMap;
@@ -80,6 +82,8 @@ pub struct Config {
     pub users: Arc<Directory>,
     /// How new buckets are configured.
     pub new_buckets: NewBuckets,
+    /// How objects are encrypted.
+    pub encryption: EncryptionConfig,
     /// Root keys from the environment; without them the directory's own are used.
     pub root: Option<RootKeys>,
     /// Where TLS certificates are; `None` without a home directory, where none was given.
@@ -139,8 +143,8 @@ pub enum Parsed {
     Show(String),
     /// A server.
     Serve(Box<Config>),
-    /// The status of a server that runs.
-    Status(Box<AdminConfig>),
+    /// Something of a server that runs.
+    Admin(Box<AdminConfig>),
     /// A look at files while no server runs.
     Inspect(Box<InspectConfig>),
 }
@@ -163,8 +167,8 @@ pub fn parse(
         Command::Server(arguments) => {
             Parsed::Serve(Box::new(server_config(arguments, &mut environment)?))
         }
-        Command::Status(arguments) => {
-            Parsed::Status(Box::new(admin::status_config(arguments, &mut environment)?))
+        Command::Admin(job, connection) => {
+            Parsed::Admin(Box::new(admin::admin_config(job, connection, &mut environment)?))
         }
         Command::Inspect(arguments) => {
             Parsed::Inspect(Box::new(inspect::inspect_config(arguments)?))
@@ -184,6 +188,7 @@ fn server_config(
     let sigv2 = value(arguments.sigv2, environment.find(&names::SIGV2)?);
     let users = environment.find(&names::USERS_FILE)?.map(|found| PathBuf::from(found.value));
     let new_buckets = new_buckets(environment)?;
+    let encryption = encryption::encryption(environment)?;
     let root = root_keys(environment)?;
     let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
@@ -212,6 +217,7 @@ fn server_config(
         users_file: arguments.users.or(users),
         users: Arc::default(),
         new_buckets,
+        encryption,
         root,
         certs_dir,
         log_format,

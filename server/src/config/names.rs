@@ -59,6 +59,18 @@ pub const ROOT_PASSWORD: Setting = Setting {
     aliases: &["MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"],
     has_file: true,
 };
+/// The key that the keys of objects are under.
+pub const KMS_SECRET_KEY: Setting =
+    Setting { own: "STAVE_KMS_SECRET_KEY", aliases: &["MINIO_KMS_SECRET_KEY"], has_file: true };
+/// Whether what nobody said anything of is encrypted, too.
+pub const KMS_AUTO_ENCRYPTION: Setting = Setting {
+    own: "STAVE_KMS_AUTO_ENCRYPTION",
+    aliases: &["MINIO_KMS_AUTO_ENCRYPTION"],
+    has_file: false,
+};
+/// Whether clients' own keys may come from other machines without TLS.
+pub const SSE_C_OVER_HTTP: Setting =
+    Setting { own: "STAVE_SSE_C_OVER_HTTP", aliases: &[], has_file: false };
 /// Directory of TLS certificates.
 pub const CERTS_DIR: Setting =
     Setting { own: "STAVE_CERTS_DIR", aliases: &["MINIO_CERTS_DIR"], has_file: false };

@@ -19,7 +19,7 @@ fn config(arguments: &[&str], environment: Pairs<'_>) -> Config {
     match parse_with(arguments, environment) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Show(text)) => panic!("shows {text}"),
-        Ok(Parsed::Status(_) | Parsed::Inspect(_)) => panic!("no server"),
+        Ok(Parsed::Admin(_) | Parsed::Inspect(_)) => panic!("no server"),
         Err(line) => panic!("refused: {line}"),
     }
 }
@@ -111,6 +111,23 @@ fn legacy_minio_keys_are_honoured() {
     let environment = &[("MINIO_ACCESS_KEY", "olduser"), ("MINIO_SECRET_KEY", "oldpassword")];
     let root = config(DIR, environment).root.expect("given");
     assert_eq!((root.access_key.as_str(), root.secret_key.as_str()), ("olduser", "oldpassword"));
+}
+
+#[test]
+fn keys_of_encryption_are_read_and_never_shown() {
+    let good = "photos:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+    for name in ["STAVE_KMS_SECRET_KEY", "MINIO_KMS_SECRET_KEY"] {
+        let encryption = config(DIR, &[(name, good)]).encryption;
+        assert_eq!(encryption.root_key.as_ref().map(|key| key.name()), Some("photos"));
+        assert!(!encryption.is_automatic && !encryption.allows_plain_keys);
+        let shown = format!("{encryption:?}");
+        assert!(shown.contains("<redacted>") && !shown.contains("1, 2, 3"), "{shown}");
+        let bad = refusal(DIR, &[(name, "photos:c2VjcmV0LWNhbmFyeQ==")]);
+        assert!(bad.contains(name) && !bad.contains("c2VjcmV0"), "{bad}");
+    }
+    let automatic = [("STAVE_KMS_SECRET_KEY", good), ("MINIO_KMS_AUTO_ENCRYPTION", "on")];
+    assert!(config(DIR, &automatic).encryption.is_automatic);
+    check_refused(DIR, &automatic[1..], "STAVE_KMS_SECRET_KEY");
 }
 
 #[test]
@@ -277,7 +294,7 @@ fn console_address_of_minio_is_accepted_and_remarked() {
 fn status_config(arguments: &[&str], environment: Pairs<'_>) -> AdminConfig {
     let arguments: Vec<&str> = ["admin", "status"].iter().chain(arguments).copied().collect();
     match parse_with(&arguments, environment) {
-        Ok(Parsed::Status(config)) => *config,
+        Ok(Parsed::Admin(config)) => *config,
         Ok(_) => panic!("something else"),
         Err(line) => panic!("refused: {line}"),
     }
@@ -307,12 +324,16 @@ fn whom_to_ask_and_whom_to_trust() {
     let config = status_config(&["/a"], &[]);
     let (server, trust) = (config.server, config.trust);
     assert_eq!((server.is_secure, server.authority.as_str()), (false, "127.0.0.1:9000"));
-    assert!(trust == Trust::System && !config.is_json && config.region.is_none());
+    assert!(
+        trust == Trust::System
+            && config.job == AdminJob::Status { is_json: false }
+            && config.region.is_none()
+    );
     let endpoint = ("STAVE_ENDPOINT", "https://one:1");
     assert_eq!(status_config(&["/a"], &[endpoint]).server.authority, "one:1");
     let flags = ["/a", "--endpoint", "http://two", "--json", "--ca", "/ca", "--region", "eu"];
     let config = status_config(&flags, &[endpoint]);
-    assert!(config.server.authority == "two" && config.is_json);
+    assert!(config.server.authority == "two" && config.job == AdminJob::Status { is_json: true });
     assert_eq!((config.trust, config.region.as_deref()), (Trust::File("/ca".into()), Some("eu")));
     assert_eq!(status_config(&["/a", "--insecure"], &[]).trust, Trust::Anybody);
     check_refused(&["admin", "status", "/a", "--insecure", "--ca", "/ca"], &[], "--insecure");

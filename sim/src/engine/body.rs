@@ -128,7 +128,7 @@ impl BodySource for Source {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: etag(self.body), checksum: None }
+        BodyDigest { etag: etag(self.body), checksum: None, plain_len: None }
     }
 }
 

@@ -14,7 +14,7 @@ impl BodySource for Whole {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: ETag("e".into()), checksum: None }
+        BodyDigest { etag: ETag("e".into()), checksum: None, plain_len: None }
     }
 }
 

@@ -89,7 +89,7 @@ impl BodySource for Whole {
     }
 
     fn digest(&mut self) -> BodyDigest {
-        BodyDigest { etag: self.etag.clone(), checksum: checksum() }
+        BodyDigest { etag: self.etag.clone(), checksum: checksum(), plain_len: None }
     }
 }
 
@@ -102,6 +102,7 @@ pub fn body(number: u64, len: usize) -> Body {
 fn attributes(number: u64, len: u64) -> Bytes {
     rows::encode(&ObjectRow {
         size: len,
+        stored_len: len,
         etag: etag(number),
         modified: 1_780_000_000_000_000_000 + number,
         attributes: ObjectAttributes::default(),

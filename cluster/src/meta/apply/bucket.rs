@@ -1,11 +1,11 @@
-//! Buckets: created, deleted, configured.
+//! Buckets: created, deleted, configured; and the configuration of the store itself.
 
 use super::{Applied, Rows, bare, read};
 use crate::meta::command::{Command, Refusal, Success};
 use crate::rows::{self, BucketRow, Garbage};
 use bytes::Bytes;
 use engine::object::bucket::DOCUMENTS_LEN_MAX;
-use engine::object::{BucketChange, BucketRules, Versioning};
+use engine::object::{BucketChange, BucketRules, Setting, Versioning};
 
 /// Rows, most of them tombstones, that one look for a bucket's objects reads.
 const EMPTY_SCAN_ROWS: usize = 1000;
@@ -73,6 +73,22 @@ impl Rows<'_> {
             }
         }
         self.write(key, Some(value), Some(bare(rows::encode(&row))));
+        self.done(Success::Done)
+    }
+}
+
+impl Rows<'_> {
+    pub(super) async fn put_setting(mut self, name: &str, setting: Setting) -> Applied {
+        let key = rows::setting(name);
+        let old = self.store.get(&key).await?;
+        let known = old.as_ref().map(read::<Setting>).transpose()?.unwrap_or_default();
+        if known.revision.checked_add(1) != Some(setting.revision) {
+            return Err(Refusal::PreconditionFailed.into());
+        }
+        if setting.text.len() > DOCUMENTS_LEN_MAX {
+            return Err(Refusal::ConfigurationTooLong.into());
+        }
+        self.write(key, old, Some(bare(rows::encode(&setting))));
         self.done(Success::Done)
     }
 }

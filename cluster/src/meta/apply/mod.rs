@@ -59,6 +59,7 @@ pub async fn apply(
         Command::Purge { incarnation, garbage } => rows.purge(incarnation, garbage).await,
         Command::Relocate { moves } => rows.relocate(moves).await,
         Command::LockClock { time } => rows.note_lock_clock(time).await,
+        Command::PutSetting { name, setting } => rows.put_setting(&name, setting).await,
         Command::FenceVolume { volume } => {
             store.index().fence(volume);
             return Ok(Success::Done);

@@ -25,6 +25,7 @@ impl Rows<'_> {
         }
         let object = ObjectRow {
             size: body.size,
+            stored_len: body.stored_len,
             etag: body.etag.clone(),
             modified: time.max(chain.modified()),
             attributes,
@@ -171,6 +172,7 @@ fn named_current(chain: &Chain, id: VersionId) -> Option<Found> {
 fn marker(modified: UnixNanos) -> ObjectRow {
     ObjectRow {
         size: 0,
+        stored_len: 0,
         etag: ETag(String::new()),
         modified,
         attributes: ObjectAttributes::default(),

@@ -61,10 +61,12 @@ impl Rows<'_> {
         self.free(target.incarnation, freed.transpose().map_err(LogError::Engine)?);
         let part = PartRow {
             size: body.size,
+            stored_len: body.stored_len,
             etag: body.etag.clone(),
             modified: time,
             checksum: body.checksum.clone(),
             start: 0,
+            stored_start: 0,
             body: body.rows(),
         };
         let location = self.place_body(target.incarnation, &body, inline);
@@ -109,10 +111,11 @@ impl Rows<'_> {
         };
         let part_count = parts.len() as u32;
         let completion = Completion { upload_id, parts, part_size_min };
-        let size = self.claim_parts(target.incarnation, &completion).await?;
+        let (size, stored_len) = self.claim_parts(target.incarnation, &completion).await?;
         let lock = Lock { retention: upload.lock.retention.or(retention), ..upload.lock };
         let object = ObjectRow {
             size,
+            stored_len,
             etag,
             modified: time.max(chain.modified()),
             attributes: upload.attributes,
@@ -131,15 +134,15 @@ impl Rows<'_> {
         self.done(Success::Object(Box::new(object)))
     }
 
-    /// Checks the listed parts, tells each where it begins, drops the others. Returns the object's
-    /// size.
+    /// Checks the listed parts, tells each where it begins, drops the others. Returns how many
+    /// bytes of the object clients see, and how many are kept.
     async fn claim_parts(
         &mut self,
         incarnation: Incarnation,
         completion: &Completion,
-    ) -> Result<u64, LogError> {
+    ) -> Result<(u64, u64), LogError> {
         let mut listed = completion.parts.iter().peekable();
-        let mut size = 0;
+        let (mut size, mut stored_len) = (0, 0);
         let (mut start, end) = rows::parts_from(incarnation, completion.upload_id, 0);
         loop {
             let page = self.store.scan(&start, &end, PART_SCAN_ROWS).await?;
@@ -160,8 +163,9 @@ impl Rows<'_> {
                             let size = part.size;
                             return Err(Refusal::PartTooSmall { number, size }.into());
                         }
-                        part.start = size;
+                        (part.start, part.stored_start) = (size, stored_len);
                         size += part.size;
+                        stored_len += part.stored_len;
                         let attributes = rows::encode(&part);
                         let new = Value { attributes, ..value.clone() };
                         self.write(key, Some(value), Some(new));
@@ -179,7 +183,7 @@ impl Rows<'_> {
         }
         match listed.next() {
             Some(missing) => Err(Refusal::InvalidPart(missing.number).into()),
-            None => Ok(size),
+            None => Ok((size, stored_len)),
         }
     }
 

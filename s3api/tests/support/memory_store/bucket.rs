@@ -3,9 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use engine::object::{
     Address, AmendRequest, Amendment, BucketChange, BucketState, CompleteRequest, DeleteOutcome,
-    DeleteRequest, ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, PutOutcome,
-    Standing, StoreError, UnixNanos, UploadId, UploadInfo, UploadListRequest, UploadPage,
-    VersionEntry, VersionId, VersionListRequest, VersionPage, Versioning, WriteCondition,
+    DeleteRequest, ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, PartPlace,
+    PutOutcome, Standing, StoreError, UnixNanos, UploadId, UploadInfo, UploadListRequest,
+    UploadPage, VersionEntry, VersionId, VersionListRequest, VersionPage, Versioning,
+    WriteCondition,
 };
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) struct Object {
     pub(super) info: ObjectInfo,
     pub(super) bytes: Bytes,
-    pub(super) parts: Vec<(PartInfo, u64)>,
+    pub(super) parts: Vec<PartPlace>,
 }
 
 pub(super) struct Upload {
@@ -83,7 +84,7 @@ impl Bucket {
     pub(super) fn commit(
         &mut self,
         mut info: ObjectInfo,
-        (bytes, parts): (Bytes, Vec<(PartInfo, u64)>),
+        (bytes, parts): (Bytes, Vec<PartPlace>),
         (id, now): (u128, UnixNanos),
     ) -> PutOutcome {
         let default = self.state.rules.retention.map(|default| default.starting(now));
@@ -221,10 +222,10 @@ pub(super) fn roll_up<'a, T>(
     (found, false)
 }
 
-pub(super) type Joined = (Bytes, Vec<(PartInfo, u64)>);
+pub(super) type Joined = (Bytes, Vec<PartPlace>);
 
 pub(super) fn join_parts(upload: &Upload, request: &CompleteRequest) -> Result<Joined, StoreError> {
-    let (mut whole, mut parts) = (BytesMut::new(), Vec::new());
+    let (mut whole, mut parts, mut start) = (BytesMut::new(), Vec::new(), 0);
     for (index, listed) in request.parts.iter().enumerate() {
         let (info, bytes) = upload
             .parts
@@ -234,7 +235,9 @@ pub(super) fn join_parts(upload: &Upload, request: &CompleteRequest) -> Result<J
         if info.size < request.part_size_min && index + 1 < request.parts.len() {
             return Err(StoreError::PartTooSmall { number: info.number, size: info.size });
         }
-        parts.push((info.clone(), whole.len() as u64));
+        let stored_start = whole.len() as u64;
+        parts.push(PartPlace { info: info.clone(), start, stored_start });
+        start += info.size;
         whole.extend_from_slice(bytes);
     }
     Ok((whole.freeze(), parts))
@@ -247,6 +250,7 @@ pub(super) fn empty_info(key: ObjectKey, modified: UnixNanos) -> ObjectInfo {
         version: None,
         is_marker: false,
         size: 0,
+        stored_len: 0,
         etag: ETag(String::new()),
         modified,
         attributes: ObjectAttributes::default(),

@@ -11,9 +11,9 @@ use engine::object::{
     Address, AmendRequest, Body, BodyDigest, BucketChange, BucketInfo, BucketName, BucketState,
     ByteStream, CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome,
     DeleteRequest, DiskSpace, Env, ListEntry, ListPage, ListRequest, Lock, ObjectInfo, ObjectKey,
-    ObjectReader, ObjectStore, PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, Reply,
-    StoreError, StoreStatus, UnixNanos, UploadId, UploadInfo, UploadListRequest, UploadPage,
-    VersionListRequest, VersionPage, random_u128,
+    ObjectReader, ObjectStore, PartInfo, PartPage, PartPlace, PartRequest, PutOutcome, PutRequest,
+    Reply, Setting, StoreError, StoreStatus, UnixNanos, UploadId, UploadInfo, UploadListRequest,
+    UploadPage, VersionListRequest, VersionPage, random_u128,
 };
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -31,6 +31,7 @@ pub struct MemoryStore {
     env: Env,
     buckets: Mutex<BTreeMap<BucketName, Bucket>>,
     is_broken: AtomicBool,
+    settings: Mutex<BTreeMap<String, Setting>>,
     /// What it tells of itself, where a test says so.
     pub status: Mutex<Option<StoreStatus>>,
     /// Listings and completions wait while a test holds it.
@@ -49,13 +50,18 @@ impl ObjectReader for MemoryReader {
         &self.object.info
     }
 
-    fn part(&self, number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
-        let part = self.object.parts.iter().find(|(part, _)| part.number == number).cloned();
+    fn part(&self, number: u16) -> Reply<'_, Option<PartPlace>> {
+        let part = self.object.parts.iter().find(|part| part.info.number == number).cloned();
+        Box::pin(std::future::ready(Ok(part)))
+    }
+
+    fn part_at(&self, position: u64) -> Reply<'_, Option<PartPlace>> {
+        let part = self.object.parts.iter().rfind(|part| part.start <= position).cloned();
         Box::pin(std::future::ready(Ok(part)))
     }
 
     fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)> {
-        let parts = self.object.parts.iter().map(|(part, _)| part.clone());
+        let parts = self.object.parts.iter().map(|part| part.info.clone());
         let mut rest = parts.filter(|part| part.number > page.after);
         let parts: Vec<_> = rest.by_ref().take(page.limit).collect();
         let has_more = rest.next().is_some();
@@ -90,6 +96,7 @@ impl MemoryStore {
             env,
             buckets: Mutex::default(),
             is_broken: AtomicBool::new(false),
+            settings: Mutex::default(),
             status: Mutex::default(),
             gate: RwLock::default(),
             arrived: AtomicUsize::new(0),
@@ -99,6 +106,36 @@ impl MemoryStore {
     /// From now on the last piece of every read is an error.
     pub fn break_reads(&self) {
         self.is_broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Everything that it keeps, for searches.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for bucket in self.lock().values() {
+            all.extend_from_slice(format!("{:?}", bucket.state).as_bytes());
+            for upload in bucket.uploads.values() {
+                all.extend_from_slice(format!("{:?}", upload.info).as_bytes());
+                all.extend(upload.parts.values().flat_map(|(_, bytes)| bytes.to_vec()));
+            }
+            for object in bucket.objects.values().flatten() {
+                all.extend_from_slice(format!("{:?}", object.info).as_bytes());
+                all.extend_from_slice(&object.bytes);
+            }
+        }
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(format!("{settings:?}").as_bytes());
+        all
+    }
+
+    /// Changes what is kept of an object behind everybody's back.
+    pub fn tamper(&self, key: &str, change: impl FnOnce(&mut ObjectInfo, &mut Vec<u8>)) {
+        let mut buckets = self.lock();
+        let objects = buckets.values_mut().filter_map(|bucket| bucket.objects.get_mut(key));
+        let object = objects.filter_map(|versions| versions.first_mut()).next();
+        let object = object.expect("the key is there");
+        let mut bytes = object.bytes.to_vec();
+        change(&mut object.info, &mut bytes);
+        object.bytes = bytes.into();
     }
 
     async fn pass_gate(&self) {
@@ -134,8 +171,10 @@ impl MemoryStore {
     async fn put_now(&self, request: PutRequest, body: Body) -> Result<PutOutcome, StoreError> {
         self.with(&request.bucket, |_| Ok(()))?;
         let (bytes, digest) = take(body).await?;
+        let stored_len = bytes.len() as u64;
         let info = ObjectInfo {
-            size: bytes.len() as u64,
+            size: digest.plain_len.unwrap_or(stored_len),
+            stored_len,
             etag: digest.etag,
             attributes: request.attributes,
             checksum: digest.checksum,
@@ -154,9 +193,11 @@ impl MemoryStore {
 
     async fn put_part_now(&self, request: PartRequest, body: Body) -> Result<PartInfo, StoreError> {
         let (bytes, digest) = take(body).await?;
+        let stored_len = bytes.len() as u64;
         let part = PartInfo {
             number: request.number,
-            size: bytes.len() as u64,
+            size: digest.plain_len.unwrap_or(stored_len),
+            stored_len,
             etag: digest.etag,
             modified: self.now(),
             checksum: digest.checksum,
@@ -204,7 +245,8 @@ impl MemoryStore {
             let upload = bucket.upload(&request.key, request.upload_id)?;
             let (bytes, parts) = join_parts(upload, request)?;
             let info = ObjectInfo {
-                size: bytes.len() as u64,
+                size: parts.iter().map(|part| part.info.size).sum(),
+                stored_len: bytes.len() as u64,
                 etag: request.etag.clone(),
                 attributes: upload.info.attributes.clone(),
                 checksum: request.checksum.clone(),
@@ -382,6 +424,22 @@ impl ObjectStore for MemoryStore {
     fn list_uploads(&self, request: UploadListRequest) -> Reply<'_, UploadPage> {
         let page = self.with(&request.bucket, |bucket| Ok(list_uploads(bucket, &request)));
         Box::pin(std::future::ready(page))
+    }
+
+    fn setting(&self, name: String) -> Reply<'_, Setting> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::pin(std::future::ready(Ok(settings.get(&name).cloned().unwrap_or_default())))
+    }
+
+    fn put_setting(&self, name: String, setting: Setting) -> Reply<'_, ()> {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = settings.entry(name).or_default();
+        let is_next = known.revision + 1 == setting.revision;
+        if is_next {
+            *known = setting;
+        }
+        let outcome = if is_next { Ok(()) } else { Err(StoreError::PreconditionFailed) };
+        Box::pin(std::future::ready(outcome))
     }
 
     fn status(&self) -> Reply<'_, StoreStatus> {

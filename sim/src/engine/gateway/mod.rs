@@ -26,8 +26,9 @@ use engine::object::{
     BucketState, ByteStream, Clock, CompleteRequest, CreateBucketRequest, CreateUploadRequest,
     DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest, Lock,
     ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
-    PartRequest, PutOutcome, PutRequest, Reply, StoreError, StoreStatus, UploadId, UploadInfo,
-    UploadListRequest, UploadPage, VersionId, VersionListRequest, VersionPage,
+    PartPlace, PartRequest, PutOutcome, PutRequest, Reply, Setting, StoreError, StoreStatus,
+    UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId, VersionListRequest,
+    VersionPage,
 };
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
@@ -298,6 +299,7 @@ fn shown(
         version,
         is_marker,
         size,
+        stored_len: size,
         etag,
         modified,
         attributes,
@@ -348,7 +350,11 @@ impl ObjectReader for Open {
         &self.info
     }
 
-    fn part(&self, _number: u16) -> Reply<'_, Option<(PartInfo, u64)>> {
+    fn part(&self, _number: u16) -> Reply<'_, Option<PartPlace>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn part_at(&self, _position: u64) -> Reply<'_, Option<PartPlace>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
@@ -474,6 +480,15 @@ impl ObjectStore for Gateway {
 
     fn list_uploads(&self, request: UploadListRequest) -> Reply<'_, UploadPage> {
         Box::pin(self.uploads(request))
+    }
+
+    fn setting(&self, _name: String) -> Reply<'_, Setting> {
+        Box::pin(std::future::ready(Ok(Setting::default())))
+    }
+
+    fn put_setting(&self, _name: String, _setting: Setting) -> Reply<'_, ()> {
+        let reason = "S3 does not tell of the store's own configuration";
+        Box::pin(std::future::ready(Err(StoreError::Unavailable(reason.into()))))
     }
 
     fn status(&self) -> Reply<'_, StoreStatus> {

@@ -34,7 +34,7 @@ impl Gateway {
         let put = put.query("partNumber", number).query("uploadId", upload_id);
         let (_, size, answer) = self.send_body(put, body, len).await?;
         let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
-        Ok(PartInfo { number, size, etag, modified: 0, checksum: None })
+        Ok(PartInfo { number, size, stored_len: size, etag, modified: 0, checksum: None })
     }
 
     pub(super) async fn complete(
@@ -92,7 +92,14 @@ impl Gateway {
             let number = text("PartNumber").parse().map_err(|error| unreadable(&error))?;
             let size = text("Size").parse().map_err(|error| unreadable(&error))?;
             let etag = self.tags.number_of(&text("ETag")).0;
-            parts.push(PartInfo { number, size, etag, modified: 0, checksum: None });
+            parts.push(PartInfo {
+                number,
+                size,
+                stored_len: size,
+                etag,
+                modified: 0,
+                checksum: None,
+            });
         }
         let is_truncated = xml::text(answer.text(), "IsTruncated").as_deref() == Some("true");
         Ok((parts, is_truncated))
