@@ -8,10 +8,13 @@
 //!   one in the `Authorization` header, so that no link gives anybody its rights; elsewhere
 //!   policies and lists of grants decide, also about who did not sign.
 
+mod subresources;
+
 use crate::error::{S3Error, S3Result, codes};
 use crate::request::{RequestHead, Target};
 use engine::object::VersionId;
 use http::Method;
+pub(crate) use subresources::SUBRESOURCES;
 
 /// What a route works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub enum AuthModes {
     Signed,
     /// By the `Authorization` header, Signature Version 4.
     Header,
+    /// By fields of the form in its body, or not at all.
+    Form,
 }
 
 /// What body a route takes.
@@ -98,7 +103,7 @@ operations! {
     ListBucketIntelligentTieringConfigurations ListBucketInventoryConfigurations
     ListBucketMetricsConfigurations
     ListObjects ListObjectsV2 ListObjectVersions DeleteObjects
-    PutObject CopyObject GetObject HeadObject DeleteObject
+    PutObject PostObject CopyObject GetObject HeadObject DeleteObject
     GetObjectAttributes
     GetObjectTagging PutObjectTagging DeleteObjectTagging
     GetObjectRetention PutObjectRetention GetObjectLegalHold PutObjectLegalHold
@@ -155,6 +160,12 @@ const fn row(
 /// What is about the server itself wants a signature in the header (R2).
 const fn by_header(mut route: Route) -> Route {
     route.auth = AuthModes::Header;
+    route
+}
+
+/// A form says in its body who signed it, and which object it is about.
+const fn by_form(mut route: Route) -> Route {
+    route.auth = AuthModes::Form;
     route
 }
 
@@ -293,6 +304,7 @@ pub static ROUTES: &[Route] = {
         remove(DeleteBucket, Bucket, NONE, "s3:DeleteBucket"),
         // Each key is decided about by itself.
         row(DeleteObjects, Method::POST, Bucket, &[("delete", None)], "", Xml(2 << 20)),
+        by_form(row(PostObject, Method::POST, Bucket, NONE, PUT, Bytes)),
 
         read(ListParts, Object, UPLOAD, "s3:ListMultipartUploadParts"),
         versioned(read(GetObjectAttributes, Object, ATTRIBUTES, "s3:GetObjectAttributes"),
@@ -327,60 +339,6 @@ pub static ROUTES: &[Route] = {
         by_header(row(AdminStatus, Method::GET, STATUS, NONE, "admin:Status", Empty)),
     ]
 };
-
-/// Parameters that name something else than the bucket or object itself. A route that is taken
-/// names each of those that are there.
-pub(crate) const SUBRESOURCES: [&str; 49] = [
-    "abac",
-    "accelerate",
-    "acl",
-    "analytics",
-    "append",
-    "attributes",
-    "cors",
-    "delete",
-    "encryption",
-    "events",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
-    "lifecycle",
-    "location",
-    "logging",
-    "metadataConfiguration",
-    "metadataTable",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "partNumber",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "renameObject",
-    "replication",
-    "replication-metrics",
-    "requestPayment",
-    "restore",
-    "retention",
-    "rename",
-    "select",
-    "select-type",
-    "session",
-    "tagging",
-    "torrent",
-    "uploadId",
-    "uploads",
-    "versioning",
-    "versions",
-    "website",
-    "x-minio-extract",
-    "lambdaArn",
-    "reset",
-    "fan-out",
-    "force-delete",
-    "replication-reset",
-];
 
 impl Route {
     /// Where this route stands in the table.
@@ -427,7 +385,7 @@ impl Route {
     /// Whether it begins an object, of which headers say something.
     fn makes_object(&self) -> bool {
         use Operation::*;
-        matches!(self.operation, PutObject | CopyObject | CreateMultipartUpload)
+        matches!(self.operation, PutObject | PostObject | CopyObject | CreateMultipartUpload)
     }
 
     /// Whether an answer takes many keys at once.
@@ -571,7 +529,8 @@ mod tests {
         check("GET", "/box/key?versionId=", false, Err("InvalidArgument"));
         check("PUT", "/box/key?versionId=null", false, Err("InvalidArgument"));
         check("PATCH", "/box/key", false, Err("MethodNotAllowed"));
-        check("POST", "/box", false, Err("MethodNotAllowed"));
+        check("POST", "/box", false, Ok(Operation::PostObject));
+        check("POST", "/box?acl", false, Err("NotImplemented"));
         check("DELETE", "/", false, Err("MethodNotAllowed"));
     }
 

@@ -32,6 +32,7 @@ mod new_object;
 mod object_lock;
 mod object_lock_configuration;
 mod object_tagging;
+mod post_object;
 mod put_object;
 mod read;
 mod upload_part;
@@ -158,6 +159,7 @@ impl Done {
 fn upload(operation: Operation, call: Call) -> Answer {
     match operation {
         Operation::UploadPart => Box::pin(upload_part::answer(call)),
+        Operation::PostObject => Box::pin(post_object::answer(call)),
         _ => Box::pin(put_object::answer(call)),
     }
 }
@@ -187,7 +189,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::ListParts => Box::pin(list_parts::answer(call)),
         Operation::ListMultipartUploads => Box::pin(list_multipart_uploads::answer(call)),
         Operation::AdminStatus => Box::pin(admin_status::answer(call)),
-        Operation::PutObject | Operation::UploadPart => {
+        Operation::PutObject | Operation::PostObject | Operation::UploadPart => {
             unreachable!("their bodies are streams: see upload")
         }
         operation => configure(operation, call, document),

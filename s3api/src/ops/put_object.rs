@@ -10,14 +10,14 @@ use http::{HeaderMap, StatusCode};
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
     let Call { authorized, config, plan, open, .. } = call;
     let attributes = new_object::describe(&authorized, &config)?;
-    let len = plan.object_len(config.limits.object_len_max)?;
+    let len = plan.announced_len(config.limits.object_len_max)?;
     let request = PutRequest {
         bucket: authorized.bucket(),
         key: authorized.key(),
         attributes,
         condition: conditional::of_write(&authorized.head().headers)?,
         lock: new_object::lock(&authorized)?,
-        len: Some(len),
+        len,
     };
     let written = authorized.store().put(request, open(plan)).await;
     let outcome = written.map_err(new_object::without_lock)?;
