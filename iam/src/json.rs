@@ -7,13 +7,18 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// As text, which every reader parses for itself.
     Number(String),
+    /// A string.
     Text(String),
+    /// An array.
     List(Vec<Json>),
+    /// Members, in the order in which they came.
     Object(Vec<(String, Json)>),
 }
 
@@ -21,7 +26,7 @@ pub(crate) enum Json {
 ///
 /// # Errors
 /// What is wrong and where, for people.
-pub(crate) fn parse(document: &[u8], nesting_max: usize) -> Result<Json, String> {
+pub fn parse(document: &[u8], nesting_max: usize) -> Result<Json, String> {
     let mut reader = serde_json::Deserializer::from_slice(document);
     let value =
         Level { nesting_max }.deserialize(&mut reader).map_err(|error| error.to_string())?;
@@ -125,11 +130,12 @@ impl<'de> Visitor<'de> for Level {
 }
 
 /// The members of an object that are not yet taken; what is left at the end is unknown.
-pub(crate) struct Members(Vec<(String, Json)>);
+#[derive(Debug)]
+pub struct Members(Vec<(String, Json)>);
 
 impl Members {
     /// The members of an object; `None` for any other value.
-    pub(crate) fn of(value: Json) -> Option<Members> {
+    pub fn of(value: Json) -> Option<Members> {
         match value {
             Json::Object(members) => Some(Members(members)),
             _ => None,
@@ -137,18 +143,18 @@ impl Members {
     }
 
     /// Takes a member out.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Json> {
+    pub fn take(&mut self, name: &str) -> Option<Json> {
         let index = self.0.iter().position(|(found, _)| found == name)?;
         Some(self.0.swap_remove(index).1)
     }
 
     /// Whether there is such a member.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(found, _)| found == name)
     }
 
     /// A member that nobody took.
-    pub(crate) fn left_over(self) -> Option<String> {
+    pub fn left_over(self) -> Option<String> {
         self.0.into_iter().next().map(|(name, _)| name)
     }
 }

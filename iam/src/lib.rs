@@ -59,7 +59,7 @@
 //!
 //! Modules in reading order: `policy` (the front door), `statement`, `principal`, `action`,
 //! `resource`, `condition` with `operator`; below them `template`, `arn`, `glob`, `value`,
-//! `context`, `json` and `list`; beside them [`mod@decide`], `public`, `canned`, and [`users`].
+//! `context`, [`json`] and `list`; beside them [`mod@decide`], `public`, `canned`, and [`users`].
 
 mod action;
 mod arn;
@@ -69,7 +69,7 @@ mod context;
 pub mod decide;
 mod error;
 mod glob;
-mod json;
+pub mod json;
 mod list;
 mod operator;
 mod policy;

@@ -22,8 +22,8 @@
 //!
 //! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`],
 //! [`request`], [`uri`], [`route`], [`auth`], [`acl`], [`cors`], [`sigv4`], [`headers`], [`body`],
-//! [`sse`], [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`], [`json`], [`status`],
-//! [`health`], [`metrics`].
+//! [`form`], [`sse`], [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`], [`json`],
+//! [`status`], [`health`], [`metrics`].
 
 pub mod access;
 pub mod acl;
@@ -33,6 +33,7 @@ pub mod body;
 pub mod config;
 pub mod cors;
 pub mod error;
+pub mod form;
 pub mod headers;
 pub mod health;
 pub mod host;

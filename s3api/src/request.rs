@@ -1,6 +1,7 @@
 //! The head of a request, taken apart once.
 
 use crate::error::{S3Error, S3Result, codes};
+use crate::form::fields::Success;
 use crate::host::Domains;
 use crate::uri::{self, Query};
 use engine::object::{BucketName, ObjectKey};
@@ -99,6 +100,8 @@ pub struct RequestHead {
     uri: Uri,
     /// Headers that came as parameters of a presigned URL, which signs them.
     hoisted: Vec<HeaderName>,
+    /// What a form wants to be answered.
+    success: Option<Success>,
 }
 
 impl RequestHead {
@@ -125,7 +128,25 @@ impl RequestHead {
         let hoisted = hoist(&query, &mut headers)?;
         let is_secure = parts.extensions.get() == Some(&Scheme::HTTPS);
         let (method, uri) = (parts.method, parts.uri);
-        Ok(Self { method, headers, query, target, is_virtual, is_secure, uri, hoisted })
+        let success = None;
+        Ok(Self { method, headers, query, target, is_virtual, is_secure, uri, hoisted, success })
+    }
+
+    /// The write that a form in the body of this request asks for.
+    pub fn of_form(
+        self,
+        object: (BucketName, ObjectKey),
+        headers: HeaderMap,
+        success: Success,
+    ) -> Self {
+        let target = Target::Object(object.0, object.1);
+        let (query, hoisted) = (Query::default(), Vec::new());
+        Self { target, headers, query, hoisted, success: Some(success), ..self }
+    }
+
+    /// What a form wants to be answered, where this is one.
+    pub fn success(&self) -> Option<&Success> {
+        self.success.as_ref()
     }
 
     /// Whether a header came as a parameter of a presigned URL.

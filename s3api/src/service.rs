@@ -3,10 +3,13 @@
 //! ```text
 //! hyper -> Service::handle -> health router
 //!              |  RequestHead::parse -> route::find -> authenticate -> authorize
+//!              |                       \-> a form: its fields are the head (post_form)
 //!              |    -> ops::dispatch -> store                 any S3Error -> XML
 //!              +-> common headers
 //!                    -> AccessRecord: log line and metrics, when the answer's body has ended
 //! ```
+
+mod post_form;
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
 use crate::admission::Admission;
@@ -24,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::ops::{self, Call, RequestIds};
 use crate::request::{RequestHead, virtual_bucket};
 use crate::response::{self, ResponseBody, S3Response, text_value};
-use crate::route::{self, Operation};
+use crate::route::{self, AuthModes, Operation};
 use crate::sigv4::verify::Verifier;
 use crate::sse::Encryption;
 use crate::sse::keys::{KeyStore, StoredKeys};
@@ -33,6 +36,7 @@ use engine::object::{Env, ObjectStore, random_u128};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, DATE, HeaderValue, SERVER};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
+use post_form::Arrival;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tower_service::Service as _;
@@ -176,6 +180,11 @@ impl Service {
         }
         let route = route::find(&head)?;
         facts.route = Some(route);
+        let http_len = body.size_hint().exact().filter(|_| is_sized);
+        if route.auth == AuthModes::Form {
+            let arrival = Arrival { head, route, peer, http_len };
+            return self.run_form(arrival, body, record, (facts, ids)).await;
+        }
         let now = self.env.clock.unix_nanos();
         let authenticated = Unauthenticated { head, route, peer }.authenticate(&self.gate, now)?;
         let (authorized, signed) = authenticated.authorize(&self.gate).await?;
@@ -183,7 +192,6 @@ impl Service {
             Operation::CompleteMultipartUpload => ChecksumScope::Object,
             _ => ChecksumScope::Body,
         };
-        let http_len = body.size_hint().exact().filter(|_| is_sized);
         // Who looks after an overloaded server must be able to see it.
         if !route.is_admin() {
             record.hold(self.admission.request()?);

@@ -73,6 +73,8 @@ pub fn keys_of(head: &RequestHead, caller: Option<&Caller>, facts: &Circumstance
         Some(Mechanism::Header) => (Some("AWS4-HMAC-SHA256"), Some("REST-HEADER")),
         Some(Mechanism::Query) => (Some("AWS4-HMAC-SHA256"), Some("REST-QUERY-STRING")),
         Some(Mechanism::Version2) => (Some("AWS"), Some("REST-HEADER")),
+        Some(Mechanism::Form) => (Some("AWS4-HMAC-SHA256"), Some("POST")),
+        Some(Mechanism::FormVersion2) => (Some("AWS"), Some("POST")),
     };
     if let (Some(version), Some(kind)) = (version, kind) {
         context.insert("s3:signatureversion", version);

@@ -15,6 +15,8 @@ pub mod settings;
 mod weigh;
 
 use crate::error::{S3Error, S3Result, codes};
+use crate::form::fields::FormFields;
+use crate::form::policy::{LenRange, PostPolicy, Question};
 use crate::headers::text;
 use crate::request::{RequestHead, Target};
 use crate::route::{AuthModes, Route};
@@ -105,6 +107,36 @@ impl Unauthenticated {
     }
 }
 
+impl Unauthenticated {
+    /// Finds out who a form is from, and holds it against what its signer wants of it; returns what
+    /// may be taken of the file as well.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its signature; `InvalidPolicyDocument`, `AccessDenied`.
+    pub fn authenticate_form(
+        self,
+        gate: &Gate,
+        now: UnixNanos,
+        fields: &FormFields,
+    ) -> S3Result<(Authenticated, LenRange)> {
+        let Self { head, route, peer } = self;
+        let (caller, signed) = match gate.verifier.identify_form(fields, now)? {
+            Identity::Anonymous => (None, unsigned(&head)?),
+            Identity::Known(caller, signed) => (Some(caller), signed),
+        };
+        let mut len_range = LenRange::ANY;
+        if let (Some(_), Target::Object(bucket, key)) = (&caller, &head.target) {
+            let policy = PostPolicy::parse(fields.required("policy")?)?;
+            let (bucket, key) = (bucket.as_str(), key.as_str());
+            policy.check(&Question { fields, bucket, key, now })?;
+            len_range = policy.len_range;
+        }
+        let mechanism = caller.as_ref().map(|_| signed.mechanism);
+        let circumstances = Circumstances { peer, now, mechanism };
+        Ok((Authenticated { head, route, caller, signed, circumstances }, len_range))
+    }
+}
+
 /// How the body of a request without a signature comes.
 fn unsigned(head: &RequestHead) -> S3Result<Signed> {
     let payload = match text(&head.headers, "x-amz-content-sha256")? {
@@ -155,7 +187,7 @@ fn check_mode(route: &Route, caller: Option<&Caller>, signed: &Signed) -> S3Resu
     let Some(caller) = caller else {
         return match route.auth {
             AuthModes::Header | AuthModes::Signed => Err((&codes::ACCESS_DENIED).into()),
-            AuthModes::Anybody => Ok(()),
+            AuthModes::Anybody | AuthModes::Form => Ok(()),
         };
     };
     if route.auth != AuthModes::Header {
@@ -164,7 +196,7 @@ fn check_mode(route: &Route, caller: Option<&Caller>, signed: &Signed) -> S3Resu
     match (signed.mechanism, caller.role) {
         (Mechanism::Header, Role::Operator) => Ok(()),
         (Mechanism::Header, Role::User) => Err((&codes::ACCESS_DENIED).into()),
-        (Mechanism::Query | Mechanism::Version2, _) => Err(wants_header()),
+        (_, _) => Err(wants_header()),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod checksum;
 pub mod chunked;
 pub mod digests;
 pub mod encode;
+pub mod frames;
 pub mod linger;
 pub mod pace;
 pub mod relay;
@@ -28,11 +29,11 @@ use bytes::{Bytes, BytesMut};
 use chunked::{ChunkDecoder, ChunkedPlan};
 use digests::{ChecksumScope, Digests, Promises};
 use engine::object::{Body, BodyDigest, BodyError, BodySource, StoreError};
+use frames::Frames;
 use http::HeaderMap;
 use http_body::Body as HttpBody;
 use pace::Pace;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -42,6 +43,8 @@ pub struct BodyPlan {
     chunked: Option<ChunkedPlan>,
     promises: Promises,
     len: Option<u64>,
+    /// Whether a delimiter ends it, so that nobody knows its length before.
+    is_delimited: bool,
 }
 
 impl BodyPlan {
@@ -69,7 +72,7 @@ impl BodyPlan {
             ));
         }
         if !signed.payload.is_chunked() {
-            return Ok(Self { chunked: None, promises, len: http_len });
+            return Ok(Self { chunked: None, promises, len: http_len, is_delimited: false });
         }
         let decoded_len = decoded_len(headers)?;
         let chunked = ChunkedPlan {
@@ -78,7 +81,25 @@ impl BodyPlan {
             trailer: promises.trailer(),
             decoded_len,
         };
-        Ok(Self { chunked: Some(chunked), promises, len: Some(decoded_len) })
+        let (chunked, len) = (Some(chunked), Some(decoded_len));
+        Ok(Self { chunked, promises, len, is_delimited: false })
+    }
+
+    /// The file of a form, whose fields said these headers.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub fn of_file(headers: &HeaderMap) -> S3Result<Self> {
+        let promises = Promises::parse(headers, None, ChecksumScope::Body)?;
+        if promises.trailer().is_some() {
+            return Err(S3Error::new(&codes::INVALID_REQUEST, "A form has no trailer."));
+        }
+        Ok(Self { chunked: None, promises, len: None, is_delimited: true })
+    }
+
+    /// What is to be held against the body.
+    pub fn into_promises(self) -> Promises {
+        self.promises
     }
 
     /// Decoded bytes, where they were announced.
@@ -98,6 +119,14 @@ impl BodyPlan {
                 .with("MaxSizeAllowed", len_max.to_string()));
         }
         Ok(len)
+    }
+
+    /// As [`Self::object_len`]; `None` for the file of a form.
+    ///
+    /// # Errors
+    /// `MissingContentLength`, `EntityTooLarge`.
+    pub fn announced_len(&self, len_max: u64) -> S3Result<Option<u64>> {
+        if self.is_delimited { Ok(None) } else { self.object_len(len_max).map(Some) }
     }
 
     /// The checksum that comes with the body or is wanted of it.
@@ -155,15 +184,13 @@ impl Received {
 
 /// The body of one request.
 pub struct RequestBody<B> {
-    http: B,
+    frames: Frames<B>,
     decoder: Option<ChunkDecoder>,
     digests: Option<Digests>,
     /// Of the frame in hand, what is not decoded yet.
     frame: Bytes,
     /// Decoded bytes that are still to come, in plain bodies of announced length.
     left: Option<u64>,
-    pace: Pace,
-    received: Received,
     digest: Option<BodyDigest>,
 }
 
@@ -171,13 +198,11 @@ impl<B: HttpBody<Data = Bytes> + Unpin> RequestBody<B> {
     /// A body under a plan.
     pub fn new(http: B, plan: BodyPlan, pace: Pace, received: Received) -> Self {
         Self {
-            http,
+            frames: Frames::new(http, pace, received),
             left: plan.len.filter(|_| plan.chunked.is_none()),
             decoder: plan.chunked.map(ChunkDecoder::new),
             digests: Some(Digests::new(plan.promises)),
             frame: Bytes::new(),
-            pace,
-            received,
             digest: None,
         }
     }
@@ -194,7 +219,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> RequestBody<B> {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            match ready!(self.poll_frame(context)) {
+            match ready!(self.frames.poll_frame(context)) {
                 Some(Ok(frame)) => self.frame = frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(self.end().err().map(Err)),
@@ -213,36 +238,6 @@ impl<B: HttpBody<Data = Bytes> + Unpin> RequestBody<B> {
             *left = rest.ok_or_else(|| S3Error::from(&codes::INCOMPLETE_BODY))?;
         }
         Ok((!piece.is_empty()).then_some(piece))
-    }
-
-    /// The next frame of data; trailers of HTTP itself mean nothing here.
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<S3Result<Bytes>>> {
-        loop {
-            let frame = match Pin::new(&mut self.http).poll_frame(context) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    ready!(self.pace.poll_idle(context));
-                    return Poll::Ready(Some(Err((&codes::REQUEST_TIMEOUT).into())));
-                }
-            };
-            let data_len = match &frame {
-                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
-                Some(Err(_)) | None => 0,
-            };
-            if !self.pace.is_kept(data_len) && matches!(frame, Some(Ok(_))) {
-                return Poll::Ready(Some(Err((&codes::REQUEST_TIMEOUT).into())));
-            }
-            match frame {
-                None => return Poll::Ready(None),
-                Some(Err(_)) => return Poll::Ready(Some(Err((&codes::INCOMPLETE_BODY).into()))),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.received.add(data.len());
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
-            }
-        }
     }
 
     /// B2

@@ -38,6 +38,8 @@ codes! {
     INCOMPLETE_BODY = 400 "IncompleteBody"
         "You did not provide the number of bytes that the request announced.";
     INTERNAL_ERROR = 500 "InternalError" "An internal error occurred. Try again.";
+    INCORRECT_NUMBER_OF_FILES = 400 "IncorrectNumberOfFilesInPOSTRequest"
+        "POST requires exactly one file upload per request.";
     INVALID_ACCESS_KEY_ID = 403 "InvalidAccessKeyId"
         "The access key you provided does not exist.";
     INVALID_ARGUMENT = 400 "InvalidArgument" "An argument is not valid.";
@@ -49,6 +51,8 @@ codes! {
         "A part was not found, or its entity tag is not the one that was uploaded.";
     INVALID_PART_NUMBER = 416 "InvalidPartNumber" "The requested partnumber is not satisfiable.";
     INVALID_PART_ORDER = 400 "InvalidPartOrder" "The parts are not in ascending order.";
+    INVALID_POLICY_DOCUMENT = 400 "InvalidPolicyDocument"
+        "The content of the form does not meet the conditions specified in the policy document.";
     INVALID_RANGE = 416 "InvalidRange" "The requested range cannot be satisfied.";
     INVALID_REDIRECT_LOCATION = 400 "InvalidRedirectLocation"
         "The website redirect location is not valid.";
@@ -59,9 +63,13 @@ codes! {
     KMS_KEY_EXISTS = 409 "KMS.AlreadyExistsException" "The key exists already.";
     KMS_NOT_FOUND = 400 "KMS.NotFoundException" "Invalid keyId: there is no such key.";
     KEY_TOO_LONG = 400 "KeyTooLongError" "The key is too long.";
+    MALFORMED_POST_REQUEST = 400 "MalformedPOSTRequest"
+        "The body of your POST request is not well-formed multipart/form-data.";
     MALFORMED_TRAILER = 400 "MalformedTrailerError"
         "The trailer of the request is malformed or not the one that was announced.";
     MALFORMED_XML = 400 "MalformedXML" "The XML you provided is malformed or not as published.";
+    MAX_POST_PRE_DATA_LENGTH = 400 "MaxPostPreDataLengthExceeded"
+        "Your POST request fields preceding the upload file were too large.";
     MAX_MESSAGE_LENGTH_EXCEEDED = 400 "MaxMessageLengthExceeded" "The request body is too large.";
     MISSING_SECURITY_HEADER = 400 "MissingSecurityHeader"
         "Your request was missing a required header.";

@@ -8,6 +8,7 @@ use super::{Done, upload_id};
 use crate::body::checksum as sums;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{checksum, conditional, text};
+use crate::request::RequestHead;
 use crate::response::{S3Response, add_version};
 use crate::sse;
 use crate::uri::{self, Slash};
@@ -59,7 +60,7 @@ async fn complete(call: Done, document: Bytes) -> S3Result<Document> {
     };
     let outcome = store.complete_upload(request).await?;
     let mut xml = XmlWriter::root("CompleteMultipartUploadResult");
-    xml.text("Location", &location(&call, key.as_str()));
+    xml.text("Location", &location(call.authorized.head(), key.as_str()));
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());
     xml.etag(&outcome.etag.0);
@@ -77,15 +78,14 @@ async fn complete(call: Done, document: Bytes) -> S3Result<Document> {
 }
 
 /// Where the client finds the object: by the name that it called this server.
-fn location(call: &Done, key: &str) -> String {
-    let host = call.authorized.head().headers.get(http::header::HOST);
+pub(super) fn location(head: &RequestHead, key: &str) -> String {
+    let host = head.headers.get(http::header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
     let path = uri::encode(key, Slash::Keep);
-    let scheme = if call.authorized.head().is_secure { "https" } else { "http" };
-    if call.authorized.head().is_virtual {
-        return format!("{scheme}://{host}/{path}");
-    }
-    format!("{scheme}://{host}/{}/{path}", call.authorized.bucket())
+    let scheme = if head.is_secure { "https" } else { "http" };
+    let bucket = head.target.bucket().filter(|_| !head.is_virtual);
+    let bucket = bucket.map(|bucket| format!("{bucket}/")).unwrap_or_default();
+    format!("{scheme}://{host}/{bucket}{path}")
 }
 
 fn listed(part: ListedPart) -> CompletedPart {

@@ -59,11 +59,11 @@ async fn copy(call: Done) -> S3Result<Document> {
     let seal = new_object::seal(&call.authorized, &mut attributes).await?;
     let source = sse::read(reader, source_seal.as_ref(), 0..size).await?;
     let body = Box::new(RelayBody::new(source, size, wanted));
-    let (body, stored_len) = sse::wrap(seal.as_ref(), &call.authorized, body, (0, size));
+    let (body, len) = sse::wrap(seal.as_ref(), &call.authorized, body, (0, Some(size)));
     if let Some(seal) = seal {
         seal.describe(&mut answer_headers);
     }
-    let request = PutRequest { bucket, key, attributes, condition, lock, len: Some(stored_len) };
+    let request = PutRequest { bucket, key, attributes, condition, lock, len };
     let written = call.authorized.store().put(request, body).await;
     let outcome = written.map_err(new_object::without_lock)?;
     add_version(&mut answer_headers, outcome.version);

@@ -33,6 +33,7 @@ mod new_object;
 mod object_lock;
 mod object_lock_configuration;
 mod object_tagging;
+mod post_object;
 mod put_object;
 mod read;
 mod upload_part;
@@ -159,6 +160,7 @@ impl Done {
 fn upload(operation: Operation, call: Call) -> Answer {
     match operation {
         Operation::UploadPart => Box::pin(upload_part::answer(call)),
+        Operation::PostObject => Box::pin(post_object::answer(call)),
         _ => Box::pin(put_object::answer(call)),
     }
 }
@@ -191,7 +193,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::AdminListKeys => Box::pin(admin_keys::list(call)),
         Operation::AdminCreateKey => Box::pin(admin_keys::create(call)),
         Operation::AdminRotateKey => Box::pin(admin_keys::rotate(call)),
-        Operation::PutObject | Operation::UploadPart => {
+        Operation::PutObject | Operation::PostObject | Operation::UploadPart => {
             unreachable!("their bodies are streams: see upload")
         }
         operation => configure(operation, call, document),

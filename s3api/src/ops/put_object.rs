@@ -11,16 +11,16 @@ use http::{HeaderMap, StatusCode};
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
     let Call { authorized, config, plan, open, .. } = call;
     let mut attributes = new_object::describe(&authorized, &config)?;
-    let len = plan.object_len(config.limits.object_len_max)?;
+    let len = plan.announced_len(config.limits.object_len_max)?;
     let seal = new_object::seal(&authorized, &mut attributes).await?;
-    let (body, stored_len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (0, len));
+    let (body, len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (0, len));
     let request = PutRequest {
         bucket: authorized.bucket(),
         key: authorized.key(),
         attributes,
         condition: conditional::of_write(&authorized.head().headers)?,
         lock: new_object::lock(&authorized)?,
-        len: Some(stored_len),
+        len,
     };
     let written = authorized.store().put(request, body).await;
     let outcome = written.map_err(new_object::without_lock)?;

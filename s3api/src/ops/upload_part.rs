@@ -23,8 +23,8 @@ pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
     }
     let place = (&bucket, &key);
     let seal = sse::of_stored(&authorized, place, &upload.attributes, Bearer::Part).await?;
-    let (body, stored_len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (number, len));
-    let request = PartRequest { bucket, key, upload_id, number, len: Some(stored_len) };
+    let (body, len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (number, Some(len)));
+    let request = PartRequest { bucket, key, upload_id, number, len };
     let part = store.put_part(request, body).await?;
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();

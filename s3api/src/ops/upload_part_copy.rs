@@ -33,9 +33,9 @@ async fn copy_part(call: Done) -> S3Result<Document> {
     let wanted = upload.checksum.map(|(algorithm, _)| algorithm);
     let source = sse::read(reader, source_seal.as_ref(), range).await?;
     let body = Box::new(RelayBody::new(source, len, wanted));
-    let (body, stored_len) = sse::wrap(seal.as_ref(), &call.authorized, body, (number, len));
+    let (body, len) = sse::wrap(seal.as_ref(), &call.authorized, body, (number, Some(len)));
     sse::describe_stored(&upload.attributes, &mut headers);
-    let request = PartRequest { bucket, key, upload_id, number, len: Some(stored_len) };
+    let request = PartRequest { bucket, key, upload_id, number, len };
     let part = store.put_part(request, body).await?;
     let sum = part.checksum.as_ref();
     Ok((headers, copy::result_document("CopyPartResult", &part.etag, part.modified, sum)))

@@ -1,5 +1,7 @@
 //! Decides who a request is from: its signature against the credential we know.
 
+mod form;
+
 use super::canonical::{CanonicalRequest, string_to_sign};
 use super::header::Authorization;
 use super::key::{KeyCache, SigningKey};
@@ -7,6 +9,7 @@ use super::presign::{self, PresignedQuery};
 use super::{ChunkChain, Credential, Payload, Scope};
 use crate::auth::accounts::{Accounts, Caller};
 use crate::config::{S3Config, is_region};
+use crate::error::codes::ErrorCode;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{self, date};
 use crate::request::RequestHead;
@@ -37,8 +40,12 @@ pub enum Mechanism {
     Header,
     /// By a presigned URL.
     Query,
-    /// By Signature Version 2, in whichever way.
+    /// By Signature Version 2, in the header or by a link.
     Version2,
+    /// By fields of a form.
+    Form,
+    /// By fields of a form, Signature Version 2.
+    FormVersion2,
 }
 
 /// What a good signature says of the rest of the request.
@@ -119,7 +126,11 @@ impl Verifier {
         claim: &Claim<'_>,
         mechanism: Mechanism,
     ) -> S3Result<Identity> {
-        self.check_scope(claim, mechanism == Mechanism::Header)?;
+        let code = match mechanism {
+            Mechanism::Header => &codes::AUTHORIZATION_HEADER_MALFORMED,
+            _ => &codes::AUTHORIZATION_QUERY_PARAMETERS,
+        };
+        self.check_scope(&claim.credential.scope, &claim.timestamp, code)?;
         check_signed_headers(head, claim.signed_headers)?;
         let payload = Payload::parse(claim.payload_hash)?;
         let canonical = CanonicalRequest {
@@ -190,13 +201,12 @@ impl Verifier {
     }
 
     /// V3, and the region.
-    fn check_scope(&self, claim: &Claim<'_>, is_header: bool) -> S3Result<()> {
-        let code = if is_header {
-            &codes::AUTHORIZATION_HEADER_MALFORMED
-        } else {
-            &codes::AUTHORIZATION_QUERY_PARAMETERS
-        };
-        let scope = &claim.credential.scope;
+    fn check_scope(
+        &self,
+        scope: &Scope<'_>,
+        timestamp: &str,
+        code: &'static ErrorCode,
+    ) -> S3Result<()> {
         match &self.region {
             Some(region) if scope.region != region => {
                 let message = format!("The region is wrong; expecting '{region}'.");
@@ -207,7 +217,7 @@ impl Verifier {
             }
             Some(_) | None => {}
         }
-        if !claim.timestamp.starts_with(scope.day) {
+        if !timestamp.starts_with(scope.day) {
             return Err(S3Error::new(code, "The day of the credential is not that of the date."));
         }
         Ok(())

@@ -339,16 +339,20 @@ impl Seal {
     }
 }
 
-/// A body as it is to reach the store, and its length there: sealed where there is a seal.
+/// A body as it is to reach the store, sealed where there is a seal, and its length there, where
+/// one is announced.
 pub fn wrap(
     seal: Option<&Seal>,
     authorized: &Authorized,
     body: Body,
-    (part, len): (u16, u64),
-) -> (Body, u64) {
+    (part, len): (u16, Option<u64>),
+) -> (Body, Option<u64>) {
     match seal {
         None => (body, len),
-        Some(seal) => (seal.seal_body(body, part, &*authorized.encryption().rng), sealed_len(len)),
+        Some(seal) => {
+            let body = seal.seal_body(body, part, &*authorized.encryption().rng);
+            (body, len.map(sealed_len))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every route against every kind of caller: nobody, a user without a permission, one with another
 //! permission, one with the right one, one whom a policy denies it, and the root.
 
-use crate::support::{Ask, Server};
+use crate::support::Server;
 use crate::walk;
 use iam::users::Directory;
 use s3api::Credentials;
@@ -71,10 +71,6 @@ fn action(route: &Route) -> Option<&'static str> {
     Some(route.action).filter(|action| !action.is_empty())
 }
 
-fn request<'a>(server: &'a Server, route: &Route, upload_id: &str) -> Ask<'a> {
-    walk::request(server, route, upload_id)
-}
-
 #[tokio::test]
 async fn a_user_without_the_permission_is_denied_on_every_route() {
     // A permission that no route needs.
@@ -82,11 +78,11 @@ async fn a_user_without_the_permission_is_denied_on_every_route() {
     let (server, upload_id) = prepare(&[("nobody", None), ("wrong", Some(&wrong))]).await;
     for route in ROUTES.iter().filter(|route| action(route).is_some()) {
         for name in ["nobody", "wrong"] {
-            let ask = request(&server, route, &upload_id);
-            let reply = ask.send_as(&credentials(name)).await;
+            let ask = walk::signed_as(&server, route, &upload_id, &credentials(name));
+            let reply = ask.send_as_is().await;
             assert_eq!(reply.status, 403, "{:?} as {name}", route.operation);
         }
-        let reply = request(&server, route, &upload_id).send_as_is().await;
+        let reply = walk::unsigned(&server, route, &upload_id).send_as_is().await;
         assert_eq!(reply.status, 403, "{:?} as nobody", route.operation);
     }
     let kept = server.ask("GET", "/box/key").send_as(&credentials("owner")).await;
@@ -105,14 +101,15 @@ async fn the_one_permission_of_a_route_opens_it_and_no_other() {
             None => allow(action),
         };
         let (server, upload_id) = prepare(&[("right", Some(&right))]).await;
-        let reply = request(&server, route, &upload_id).send_as(&credentials("right")).await;
+        let reply =
+            walk::signed_as(&server, route, &upload_id, &credentials("right")).send_as_is().await;
         assert_ne!(reply.status, 403, "{:?}: {}", route.operation, reply.text());
         assert!(reply.status.as_u16() < 500, "{:?}: {}", route.operation, reply.text());
         for other in ROUTES.iter().filter(|other| self::action(other).is_some()) {
             let shares = right.contains(&format!("\"{}\"", other.action));
             if !shares {
-                let ask = request(&server, other, &upload_id);
-                let reply = ask.send_as(&credentials("right")).await;
+                let ask = walk::signed_as(&server, other, &upload_id, &credentials("right"));
+                let reply = ask.send_as_is().await;
                 let pair = (route.operation, other.operation);
                 let is_gone = reply.status == 404;
                 // A bucket that the right permission deleted denies nothing any more.
@@ -131,7 +128,8 @@ async fn an_explicit_denial_beats_every_permission() {
         let denied =
             format!("{ALL},{{\"Effect\":\"Deny\",\"Action\":\"{action}\",\"Resource\":\"*\"}}");
         let (server, upload_id) = prepare(&[("denied", Some(&denied))]).await;
-        let reply = request(&server, route, &upload_id).send_as(&credentials("denied")).await;
+        let reply =
+            walk::signed_as(&server, route, &upload_id, &credentials("denied")).send_as_is().await;
         assert_eq!(reply.status, 403, "{:?}", route.operation);
     }
 }
@@ -140,9 +138,11 @@ async fn an_explicit_denial_beats_every_permission() {
 async fn what_is_about_the_server_is_for_its_root_alone() {
     let (server, upload_id) = prepare(&[("all", Some(ALL))]).await;
     for route in ROUTES.iter().filter(|route| route.is_admin()) {
-        let reply = request(&server, route, &upload_id).send_as(&credentials("all")).await;
+        let reply =
+            walk::signed_as(&server, route, &upload_id, &credentials("all")).send_as_is().await;
         assert_eq!(reply.status, 403, "{:?}", route.operation);
-        let reply = request(&server, route, &upload_id).send().await;
+        let reply =
+            walk::signed_as(&server, route, &upload_id, &server.credentials).send_as_is().await;
         assert!(reply.status.is_success(), "{:?}", route.operation);
     }
 }
@@ -151,7 +151,8 @@ async fn what_is_about_the_server_is_for_its_root_alone() {
 async fn the_root_may_everything_unless_a_bucket_denies_it() {
     for route in ROUTES {
         let (server, upload_id) = prepare(&[]).await;
-        let reply = request(&server, route, &upload_id).send().await;
+        let reply =
+            walk::signed_as(&server, route, &upload_id, &server.credentials).send_as_is().await;
         assert_ne!(reply.status, 403, "{:?}: {}", route.operation, reply.text());
     }
     let (server, _) = prepare(&[]).await;

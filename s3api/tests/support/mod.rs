@@ -1,5 +1,6 @@
 //! A server on a loopback port and a client that signs, for tests.
 
+pub mod form;
 pub mod memory_store;
 
 use bytes::Bytes;
