@@ -93,7 +93,7 @@ class Server:
     def __init__(self, path, directory, wrapper=(), environment=None, options=(), ca=None):
         self.path, self.directories = path, directories_of(directory)
         self.directory = self.directories[0]
-        self.options, self.ca = tuple(map(str, options)), ca
+        self.options, self.ca, self.environment = tuple(map(str, options)), ca, environment or {}
         self.log_path = self.directory.with_name(self.directory.name + ".log")
         served = [*map(str, self.directories), "--address", "127.0.0.1:0", *self.options]
         command = [*wrapper, str(path), "server", *served]
@@ -104,10 +104,10 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env={**clean, **(environment or {})},
+            env={**clean, **self.environment},
             text=True,
         )
-        self.endpoint, given = None, environment or {}
+        self.endpoint, given = None, self.environment
         is_given = "STAVE_ROOT_USER" in given
         self.given = (given["STAVE_ROOT_USER"], given["STAVE_ROOT_PASSWORD"]) if is_given else None
 

@@ -11,6 +11,7 @@ use s3api::headers::range::ByteRange;
 use s3api::headers::{attributes, checksum, date, lock};
 use s3api::host::Domains;
 use s3api::request::Target;
+use s3api::sse::headers::{self as sse, CUSTOMER, Wish};
 use s3api::tags;
 use s3api::uri::{self, Query, Slash};
 
@@ -19,10 +20,40 @@ fuzz_target!(|text: &str| {
     dates(text);
     uris(text);
     conditions(text);
+    encryption(text);
     if let Ok(source) = CopySource::parse(text) {
         assert!(source.key.as_str().len() <= text.len());
     }
 });
+
+/// Lines of the text are headers of encryption.
+fn encryption(text: &str) {
+    const NAMES: [&str; 8] = [
+        "x-amz-server-side-encryption",
+        "x-amz-server-side-encryption-aws-kms-key-id",
+        "x-amz-server-side-encryption-context",
+        "x-amz-server-side-encryption-bucket-key-enabled",
+        "x-amz-server-side-encryption-customer-algorithm",
+        "x-amz-server-side-encryption-customer-key",
+        "x-amz-server-side-encryption-customer-key-md5",
+        "x-amz-copy-source-server-side-encryption-customer-key",
+    ];
+    let mut headers = HeaderMap::new();
+    for (name, line) in NAMES.into_iter().zip(text.lines()) {
+        if let Ok(value) = HeaderValue::from_bytes(line.as_bytes())
+            && !line.is_empty()
+        {
+            headers.insert(name, value);
+        }
+    }
+    if let Ok(Wish::Customer(_)) = sse::wish(&headers) {
+        let whole = ["algorithm", "key", "key-md5"].map(|end| format!("{CUSTOMER}{end}"));
+        assert!(whole.iter().all(|name| headers.contains_key(name)), "a key in full");
+    }
+    if let Some(name) = sse::key_name(text) {
+        assert!(text.ends_with(name) && sealing::ring::is_name(name));
+    }
+}
 
 fn ranges(text: &str) {
     let Some(range) = ByteRange::parse(text) else { return };

@@ -7,6 +7,7 @@ use s3api::acl::{self, Accounts};
 use s3api::cors::CorsRules;
 use s3api::tags::{self, BUCKET_TAGS_MAX};
 use s3api::xml::bodies::{parse_complete, parse_create_bucket, parse_delete};
+use s3api::xml::encryption::BucketEncryption;
 use s3api::xml::lock::{parse_configuration, parse_legal_hold, parse_retention, write_retention};
 use s3api::xml::settings::{Ownership, PublicAccessBlock, parse_versioning, write_versioning};
 
@@ -71,6 +72,10 @@ fn settings(data: &[u8]) {
     }
     if let Ok(ownership) = Ownership::parse(data) {
         assert_eq!(Ownership::parse(ownership.write().as_bytes()).ok(), Some(ownership));
+    }
+    if let Ok(encryption) = BucketEncryption::parse(data) {
+        let written = encryption.write();
+        assert_eq!(BucketEncryption::parse(written.as_bytes()).ok(), Some(encryption));
     }
     if let Ok(rules) = CorsRules::parse(data) {
         assert_eq!(CorsRules::parse(rules.write().as_bytes()).ok(), Some(rules));

@@ -201,6 +201,10 @@ fn hoist(query: &Query, headers: &mut HeaderMap) -> S3Result<Vec<HeaderName>> {
         if !is_header || headers.contains_key(&name) {
             continue;
         }
+        if name.contains("server-side-encryption-customer-key") {
+            let message = "A customer key is sent in a header: addresses stand in logs.";
+            return Err(S3Error::new(&codes::INVALID_REQUEST, message));
+        }
         let invalid = || S3Error::new(&codes::INVALID_ARGUMENT, "A parameter is no header.");
         if hoisted.len() == HOISTED_MAX {
             return Err(S3Error::new(&codes::INVALID_ARGUMENT, "Too many parameters."));

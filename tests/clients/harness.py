@@ -4,6 +4,7 @@ boto3 is also the referee: what another client stored is read back through it, s
 itself.
 """
 
+import base64
 import concurrent.futures
 import hashlib
 import os
@@ -28,6 +29,9 @@ import support
 MIB = 1 << 20
 # Buckets are also names below this domain. Nobody's resolver knows it, so clients are told where it is.
 DOMAIN = "stave.localhost"
+# What the server seals its keys under, and the name that it gives the first of them.
+KMS_KEY = "suite"
+KMS_SECRET = base64.b64encode(b"the root key of the suite: 32 B.").decode()
 # A client that is silent for so long hangs; it then fails instead of waiting for ever.
 COMMAND_SECONDS_MAX = 300
 CASES = []
@@ -181,7 +185,8 @@ class World:
         """Stops the server as an operator does and starts it on the same data."""
         old = self.server
         old.stop()
-        new = support.Server(old.path, old.directory, options=old.options, ca=old.ca).wait_until_ready()
+        same = {"environment": old.environment, "options": old.options, "ca": old.ca}
+        new = support.Server(old.path, old.directory, **same).wait_until_ready()
         self.__init__(new, self.scratch, self.files)
 
 

@@ -20,7 +20,9 @@ def server_of(half, path, scratch):
     if half == "tls":
         certs_dir, ca = support.make_certificates(scratch / "tls")
         options += ["--certs-dir", certs_dir]
-    server = support.Server(path, scratch / "data", options=options, ca=ca).wait_until_ready()
+    environment = {"STAVE_KMS_SECRET_KEY": f"{harness.KMS_KEY}:{harness.KMS_SECRET}"}
+    server = support.Server(path, scratch / "data", environment=environment, options=options, ca=ca)
+    server.wait_until_ready()
     wanted = "https://" if half == "tls" else "http://"
     if not server.endpoint.startswith(wanted):
         raise SystemExit(f"the server says {server.endpoint}, {wanted} was wanted")

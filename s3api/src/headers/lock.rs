@@ -43,7 +43,9 @@ pub fn of_write(headers: &HeaderMap, now: UnixNanos) -> S3Result<Lock> {
 pub fn retention(mode: RetentionMode, until: &str, now: UnixNanos) -> S3Result<Retention> {
     let seconds = date::parse_http(until)
         .ok_or_else(|| invalid("The retain until date is not a date of ISO 8601."))?;
-    let until = seconds.saturating_mul(NANOS_PER_SECOND);
+    let until = seconds
+        .checked_mul(NANOS_PER_SECOND)
+        .ok_or_else(|| invalid("The retain until date must be before the year 2554."))?;
     if until <= now {
         return Err(invalid("The retain until date must be in the future!"));
     }
@@ -139,6 +141,7 @@ mod tests {
             &[("x-amz-object-lock-legal-hold", "on")],
             &[mode, ("x-amz-object-lock-retain-until-date", "2020-01-01T00:00:00Z")],
             &[mode, ("x-amz-object-lock-retain-until-date", "tomorrow")],
+            &[mode, ("x-amz-object-lock-retain-until-date", "6030-01-01T00:00:00Z")],
             &[
                 ("x-amz-object-lock-mode", "governance"),
                 ("x-amz-object-lock-retain-until-date", "2030-01-01T00:00:00Z"),

@@ -4,7 +4,10 @@
 use crate::support::{Ask, ROOT_KEY, Reply, Server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Request;
+use http_body_util::Full;
 use md5::{Digest, Md5};
+use s3api::S3Config;
 
 const ALGORITHM: &str = "x-amz-server-side-encryption";
 const KEY_ID: &str = "x-amz-server-side-encryption-aws-kms-key-id";
@@ -324,5 +327,32 @@ async fn small_and_empty_bodies_are_sealed_too() {
         let read = get(&server, "/box/key", None).await.expect(200);
         assert!(read.body == content(len), "{len}");
         assert_eq!(read.header("content-length"), Some(len.to_string().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_clients_key_is_never_taken_from_an_address() {
+    let server = Server::with_bucket().await;
+    let key = STANDARD.encode([b'k'; 32]).replace('+', "%2B").replace('=', "%3D");
+    let uri = format!("/box/key?X-Amz-Server-Side-Encryption-Customer-Key={key}");
+    let put = server.ask("PUT", &uri).body("bytes").presign(60).send_as_is().await;
+    put.expect_error(400, "InvalidRequest");
+    assert!(!server.exists("key").await);
+}
+
+#[tokio::test]
+async fn a_clients_key_comes_over_no_network_in_the_clear() {
+    for (allows, status) in [(false, 400), (true, 200)] {
+        let change = |config: &mut S3Config| config.encryption.allows_plain_keys = allows;
+        let server = Server::start_with(change).await;
+        server.ask("PUT", "/box").send().await.expect(200);
+        // Without a peer, it is from anywhere.
+        let put = customer(server.ask("PUT", "/box/key"), OWN, b'k');
+        let put = put.header("content-length", "5").body("bytes").sign();
+        let request = Request::from_parts(put.parts, Full::new(put.body));
+        let response = server.service.clone().handle(request).await;
+        assert_eq!(response.status(), status);
+        let read = customer(server.ask("GET", "/box/key"), OWN, b'k').send().await;
+        assert_eq!(read.status == 200, allows);
     }
 }

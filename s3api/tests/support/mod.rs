@@ -61,6 +61,7 @@ pub struct Server {
     pub clock: Arc<TestClock>,
     pub credentials: Credentials,
     pub store: Arc<MemoryStore>,
+    pub service: Arc<Service>,
     pub stop: watch::Sender<bool>,
     pub served: JoinHandle<std::io::Result<()>>,
 }
@@ -135,14 +136,15 @@ impl Server {
         config.validate().unwrap();
         let store = Arc::new(MemoryStore::new(env.clone()));
         let service = Service::new(config, store.clone(), env);
+        let front = service.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let served = match secure {
-            Some(secure) => tokio::spawn(serve_secure(listener, service, secure, stopped)),
-            None => tokio::spawn(serve(listener, service, stopped)),
+            Some(secure) => tokio::spawn(serve_secure(listener, front, secure, stopped)),
+            None => tokio::spawn(serve(listener, front, stopped)),
         };
-        Self { address, clock, credentials, store, stop, served }
+        Self { address, clock, credentials, store, service, stop, served }
     }
 
     /// A server that has the bucket `box`.

@@ -8,7 +8,7 @@
 import json
 import time
 
-from harness import MIB, case, equal, hashes_of, mixed_tree, random_bytes, real_tree, same_tree
+from harness import KMS_KEY, MIB, case, equal, hashes_of, mixed_tree, random_bytes, real_tree, same_tree
 
 
 def aws(world, *arguments, fails=False, stdin=b""):
@@ -56,6 +56,25 @@ def conditional_writes_are_decided(world):
     aws(world, *put, "--if-match", etag)
     equal(world.body_of(bucket, "k"), b"two")
     assert "PreconditionFailed" in aws(world, *put, "--if-match", etag, fails=True)
+
+
+@case
+def encrypted_objects_come_back(world):
+    source, target, key = (world.scratch / f"cli-sealed-{name}" for name in ("source", "target", "key"))
+    source.write_bytes(random_bytes(13, 20 * MIB))
+    key.write_bytes(random_bytes(14, 32))
+    world.bucket("cli-sealed")
+    own = ("--sse-c", "AES256", "--sse-c-key", f"fileb://{key}")
+    kms = ("--sse", "aws:kms", "--sse-kms-key-id", KMS_KEY)
+    for name, there, back in (("own", own, own), ("kms", kms, ()), ("s3", ("--sse", "AES256"), ())):
+        place = f"s3://cli-sealed/{name}"
+        aws(world, "s3", "cp", "--only-show-errors", *there, source, place)
+        aws(world, "s3", "cp", "--only-show-errors", *back, place, target)
+        equal(target.read_bytes(), source.read_bytes())
+    aws(world, "s3", "cp", "s3://cli-sealed/own", target, fails=True)
+    from_own = ("--sse-c-copy-source", "AES256", "--sse-c-copy-source-key", f"fileb://{key}")
+    aws(world, "s3", "cp", *from_own, *kms, "s3://cli-sealed/own", "s3://cli-sealed/copied")
+    equal(world.body_of("cli-sealed", "copied"), source.read_bytes())
 
 
 @case

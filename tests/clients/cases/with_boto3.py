@@ -5,6 +5,7 @@
 | yes    | yes  | yes   | yes  | yes       | yes               | yes    |
 """
 
+import base64
 import hashlib
 import io
 import re
@@ -13,7 +14,7 @@ import socket
 import boto3.s3.transfer
 import botocore.exceptions
 
-from harness import DOMAIN, MIB, case, case_of_tls, equal, keys_of, raises, random_bytes, refused, support
+from harness import DOMAIN, KMS_KEY, KMS_SECRET, MIB, case, case_of_tls, equal, keys_of, raises, random_bytes, refused, support
 
 
 @case
@@ -339,6 +340,65 @@ def objects_survive_a_restart(world):
     got = world.s3.get_object(Bucket=bucket, Key="large")
     equal((got["Body"].read(), got["Metadata"]), (body, {"m": "1"}))
     equal(world.s3.get_object(Bucket=bucket, Key="small")["Body"].read(), b"small")
+
+
+def expect_hidden(world, texts):
+    """None of the texts is on the disk or in the log."""
+    for path in [*world.server.directory.rglob("*"), world.server.log_path]:
+        content = path.read_bytes() if path.is_file() else b""
+        for text in texts:
+            assert text not in content, f"{text[:24]} is in {path}"
+
+
+@case
+def encrypted_objects_come_back_and_are_plain_nowhere(world):
+    bucket, mark, own = world.bucket("encrypted"), b"a canary sings in the mine; ", bytes(range(100, 132))
+    body = mark * (9 * MIB // len(mark))
+    config = boto3.s3.transfer.TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+    ways = {
+        "own": {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": own},
+        "kms": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KMS_KEY},
+        "s3": {"ServerSideEncryption": "AES256"},
+    }
+    for name, said in ways.items():
+        reading = said if name == "own" else {}
+        for key, size in ((f"{name}-small", 1000), (f"{name}-one", 300_000)):
+            put = world.s3.put_object(Bucket=bucket, Key=key, Body=body[:size], **said)
+            got = world.s3.get_object(Bucket=bucket, Key=key, **reading)
+            equal(got["Body"].read(), body[:size])
+            told = {field: value for field, value in said.items() if field != "SSECustomerKey"}
+            equal({field: put.get(field) for field in told}, told)
+        world.s3.upload_fileobj(io.BytesIO(body), bucket, f"{name}-parts", ExtraArgs=said, Config=config)
+        span = {"Range": f"bytes={5 * MIB - 10}-{5 * MIB + 70_000}", **reading}
+        got = world.s3.get_object(Bucket=bucket, Key=f"{name}-parts", **span)
+        equal(got["Body"].read(), body[5 * MIB - 10 : 5 * MIB + 70_001])
+        head = world.s3.head_object(Bucket=bucket, Key=f"{name}-parts", **reading)
+        equal(head["ContentLength"], len(body))
+    refused("InvalidRequest", world.s3.get_object, Bucket=bucket, Key="own-one")
+    wrong = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(32)}
+    refused("AccessDenied", world.s3.get_object, Bucket=bucket, Key="own-one", **wrong)
+    source = {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": own}
+    copy = {"CopySource": {"Bucket": bucket, "Key": "own-one"}, **source, **ways["kms"]}
+    world.s3.copy_object(Bucket=bucket, Key="copied", **copy)
+    world.restart()
+    equal(world.body_of(bucket, "copied"), body[:300_000])
+    keys = [own, base64.b64encode(own), own.hex().encode()]
+    expect_hidden(world, [mark, KMS_SECRET.encode(), base64.b64decode(KMS_SECRET), *keys])
+
+
+@case
+def a_bucket_encrypts_what_says_nothing(world):
+    bucket = world.bucket("encrypted-by-default")
+    refused("ServerSideEncryptionConfigurationNotFoundError", world.s3.get_bucket_encryption, Bucket=bucket)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KMS_KEY}}
+    world.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    told = world.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    equal(told["ApplyServerSideEncryptionByDefault"], rule["ApplyServerSideEncryptionByDefault"])
+    equal(world.s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ServerSideEncryption"], "aws:kms")
+    got = world.s3.get_object(Bucket=bucket, Key="k")
+    equal((got["Body"].read(), got["SSEKMSKeyId"]), (b"x", KMS_KEY))
+    world.s3.delete_bucket_encryption(Bucket=bucket)
+    equal(world.s3.put_object(Bucket=bucket, Key="k", Body=b"x").get("ServerSideEncryption"), None)
 
 
 @case

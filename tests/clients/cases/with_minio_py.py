@@ -14,9 +14,10 @@ import io
 import minio
 import minio.commonconfig
 import minio.deleteobjects
+import minio.sse
 import urllib3
 
-from harness import MIB, case, equal, raises, random_bytes, support
+from harness import KMS_KEY, MIB, case, case_of_tls, equal, raises, random_bytes, support
 
 CopySource, ComposeSource = minio.commonconfig.CopySource, minio.commonconfig.ComposeSource
 
@@ -131,3 +132,17 @@ def presigned_links_and_wrong_keys(world):
     equal(world.fetch(store.presigned_get_object(bucket, "a b", **answer))[1]["content-type"], "text/x-other")
     wrong = client(world, secret_key="wrong" * 8)
     raises(minio.S3Error, "SignatureDoesNotMatch", wrong.list_buckets)
+
+
+@case_of_tls
+def encrypted_objects_come_back(world):
+    store, bucket, body = client(world), world.bucket("minio-py-sealed"), random_bytes(57, 12 * MIB)
+    own = minio.sse.SseCustomerKey(random_bytes(58, 32))
+    for name, sse in (("own", own), ("kms", minio.sse.SseKMS(KMS_KEY, {"team": "blue"})), ("s3", minio.sse.SseS3())):
+        store.put_object(bucket, name, io.BytesIO(body), len(body), sse=sse, part_size=5 * MIB)
+        reading = {"ssec": own} if name == "own" else {}
+        equal(read(store.get_object(bucket, name, **reading)), body)
+        equal(read(store.get_object(bucket, name, offset=5 * MIB - 3, length=9, **reading)), body[5 * MIB - 3 :][:9])
+    raises(minio.S3Error, "InvalidRequest", store.get_object, bucket, "own")
+    store.copy_object(bucket, "copied", CopySource(bucket, "own", ssec=own), sse=minio.sse.SseS3())
+    equal(world.body_of(bucket, "copied"), body)

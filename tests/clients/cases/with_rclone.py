@@ -8,6 +8,7 @@
 Everything runs with the provider settings that rclone has for MinIO, which are those of AWS with path style.
 """
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -16,7 +17,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import MIB, Skipped, case, equal, hashes_of, mixed_tree, random_bytes, same_tree, support
+from harness import KMS_KEY, MIB, Skipped, case, equal, hashes_of, mixed_tree, random_bytes, same_tree, support
 
 
 def environment(world):
@@ -196,3 +197,20 @@ def wait_until_mounted(listener, process, log):
                 raise Skipped("no FUSE here: this machine permits no mount") from None
             raise AssertionError(f"rclone mount: ended with {process.returncode}\n{said}") from None
     raise AssertionError(f"rclone mount: neither there nor ended\n{log.read_text()}")
+
+
+@case
+def encrypted_trees_come_back(world):
+    tree = mixed_tree(world.scratch / "rclone-sealed", 60)
+    (tree / "large").write_bytes(random_bytes(36, 12 * MIB))
+    wanted = hashes_of(tree)
+    own = ("--s3-sse-customer-algorithm", "AES256", "--s3-sse-customer-key-base64")
+    own = (*own, base64.b64encode(random_bytes(37, 32)).decode())
+    kms = ("--s3-server-side-encryption", "aws:kms", "--s3-sse-kms-key-id", KMS_KEY)
+    for name, said in (("own", own), ("kms", kms), ("s3", ("--s3-server-side-encryption", "AES256"))):
+        place, back = f"stave:rclone-sealed-{name}", world.scratch / f"rclone-sealed-{name}"
+        rclone(world, "mkdir", place)
+        rclone(world, "copy", "--s3-upload-cutoff", "5M", *said, tree, place)
+        rclone(world, "check", "--download", *said, tree, place)
+        rclone(world, "copy", *said, place, back)
+        same_tree(hashes_of(back), wanted)

@@ -9,7 +9,7 @@
 
 import json
 
-from harness import MIB, case, equal, hashes_of, mixed_tree, random_bytes, same_tree
+from harness import KMS_KEY, MIB, case, equal, hashes_of, mixed_tree, random_bytes, same_tree
 
 # Its `sync` joins path and name as a URL: names that mean something there, or a wildcard, are its own trouble.
 NOT_CARRIED = ("star*star", "question?mark")
@@ -115,3 +115,15 @@ def names_survive_a_copy_across(world):
     # It writes a space of the source as a plus sign.
     s5cmd(world, "cp", f"s3://{source}/*", f"s3://{target}/there/")
     same_tree(world.hashes_in(target, "there/"), wanted)
+
+
+@case
+def encrypted_objects_come_back(world):
+    source, target, bucket = world.scratch / "s5-sealed", world.scratch / "s5-opened", world.bucket("s5-sealed")
+    source.write_bytes(random_bytes(26, 12 * MIB))
+    for name, said in (("kms", ("--sse", "aws:kms", "--sse-kms-key-id", KMS_KEY)), ("s3", ("--sse", "AES256"))):
+        s5cmd(world, "cp", "--part-size", "5", *said, source, f"s3://{bucket}/{name}")
+        head = world.s3.head_object(Bucket=bucket, Key=name)
+        equal(head["ServerSideEncryption"], said[1])
+        s5cmd(world, "cp", f"s3://{bucket}/{name}", target)
+        equal(target.read_bytes(), source.read_bytes())
