@@ -6,10 +6,13 @@
 //! whoever looks for the row of a body by what the volume says must look at all versions of the
 //! key; the row of the current one tells whether there are any others.
 //!
+//! An append makes a plain object one of parts: the value that its row had is then that of part 1
+//! under the same write.
+//!
 //! - M1: a body's value is under the row that its volume names, or that of another version of the
-//!   same key, or it is dead.
+//!   same key, or of the first part of one of those, or it is dead.
 
-use crate::rows::{self, ObjectRow};
+use crate::rows::{self, BodyRows, ObjectRow};
 use bytes::Bytes;
 use engine::format::value::Value;
 use engine::meta::MetaStore;
@@ -34,13 +37,13 @@ pub(crate) async fn find(
     if named != current
         && let Some(value) = store.get(&named).await?.filter(is_sought)
     {
-        return Ok(Some((named, value)));
+        return with_bytes(store, named, value).await;
     }
     let Some(value) = store.get(&current).await? else {
         return Ok(None);
     };
     if is_sought(&value) {
-        return Ok(Some((current, value)));
+        return with_bytes(store, current, value).await;
     }
     if !has_older(&value)? {
         return Ok(None);
@@ -50,7 +53,7 @@ pub(crate) async fn find(
         let page = store.scan(&start, &end, SCAN_ROWS).await?;
         let found = page.rows.into_iter().find(|(_, value)| is_sought(value));
         match (found, page.resume) {
-            (Some(found), _) => return Ok(Some(found)),
+            (Some((row, value)), _) => return with_bytes(store, row, value).await,
             (None, Some(resume)) => start = resume,
             (None, None) => return Ok(None),
         }
@@ -58,8 +61,23 @@ pub(crate) async fn find(
     }
 }
 
+/// The row of a write's object, or that of its first part when the bytes are there since an append.
+async fn with_bytes(store: &MetaStore, row: Bytes, value: Value) -> Result<Option<(Bytes, Value)>> {
+    let BodyRows::Parts(id) = object(&value)?.body else {
+        return Ok(Some((row, value)));
+    };
+    let Some(incarnation) = rows::incarnation(&row) else {
+        return Ok(None);
+    };
+    let part = rows::part(incarnation, id, 1);
+    let is_sought = |part: &Value| part.write_id == value.write_id;
+    Ok(store.get(&part).await?.filter(is_sought).map(|value| (part, value)))
+}
+
+fn object(value: &Value) -> Result<ObjectRow> {
+    rows::decode(&value.attributes).map_err(|_| EngineError::corrupt("row", "index", 0))
+}
+
 fn has_older(current: &Value) -> Result<bool> {
-    let object: ObjectRow =
-        rows::decode(&current.attributes).map_err(|_| EngineError::corrupt("row", "index", 0))?;
-    Ok(object.older.may_exist)
+    Ok(object(current)?.older.may_exist)
 }

@@ -153,7 +153,10 @@ impl ObjectReader for Reader {
     fn parts(&self, page: PartPage) -> Reply<'_, (Vec<PartInfo>, bool)> {
         Box::pin(async move {
             match self.body {
-                BodyRows::Parts(id) => self.coordinator.part_page(self.incarnation, id, page).await,
+                BodyRows::Parts(id) => {
+                    let parts = (id, self.info.size);
+                    self.coordinator.part_page(self.incarnation, parts, page).await
+                }
                 BodyRows::Own | BodyRows::Extents => Ok((Vec::new(), false)),
             }
         })
@@ -359,7 +362,8 @@ impl Reader {
             return Ok(None);
         };
         let part: PartRow = attributes(&value)?;
-        Ok(Some(part.place(number)))
+        // What was appended since is not of this state.
+        Ok((part.end() <= self.info.size).then(|| part.place(number)))
     }
 
     /// Number of the part that holds the byte at `position`: the last one that begins at or before

@@ -7,6 +7,7 @@
 //!   alone.
 
 mod amend;
+mod append;
 mod body;
 mod bucket;
 mod budget;
@@ -31,10 +32,10 @@ use engine::format::value::Value;
 use engine::heal::Healer;
 use engine::meta::MetaStore;
 use engine::object::{
-    Address, AmendRequest, Body, BucketChange, BucketInfo, BucketName, BucketRules, BucketState,
-    CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome, DeleteRequest,
-    ListPage, ListRequest, Lock, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo,
-    PartPage, PartRequest, PutOutcome, PutRequest, Reply, Retention, Setting, StoreError,
+    Address, AmendRequest, AppendRequest, Body, BucketChange, BucketInfo, BucketName, BucketRules,
+    BucketState, CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome,
+    DeleteRequest, ListPage, ListRequest, Lock, ObjectInfo, ObjectKey, ObjectReader, ObjectStore,
+    PartInfo, PartPage, PartRequest, PutOutcome, PutRequest, Reply, Retention, Setting, StoreError,
     StoreStatus, UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId,
     VersionListRequest, VersionPage,
 };
@@ -221,6 +222,10 @@ impl ObjectStore for Coordinator {
 
     fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome> {
         Box::pin(self.object_put(request, body))
+    }
+
+    fn append(&self, request: AppendRequest, body: Body) -> Reply<'_, PutOutcome> {
+        Box::pin(self.object_append(request, body))
     }
 
     fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {

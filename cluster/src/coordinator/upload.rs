@@ -105,14 +105,15 @@ impl Coordinator {
     ) -> Result<(Vec<PartInfo>, bool)> {
         self.upload_head(bucket.clone(), key, upload_id).await?;
         let incarnation = self.incarnation(&bucket).await?;
-        self.part_page(incarnation, upload_id, page).await
+        self.part_page(incarnation, (upload_id, u64::MAX), page).await
     }
 
-    /// One page of the parts of an upload, or of the object that came of it.
+    /// One page of the parts of an upload, or of the object that came of it, of which `size` bytes
+    /// are asked about: what was appended later does not count.
     pub(super) async fn part_page(
         &self,
         incarnation: Incarnation,
-        upload_id: UploadId,
+        (upload_id, size): (UploadId, u64),
         page: PartPage,
     ) -> Result<(Vec<PartInfo>, bool)> {
         let first = page.after.saturating_add(1);
@@ -125,6 +126,9 @@ impl Coordinator {
                     return Ok((parts, true));
                 }
                 let part: PartRow = attributes(&value)?;
+                if part.end() > size {
+                    return Ok((parts, false));
+                }
                 parts.push(part.info(rows::part_number(&row).ok_or_else(damaged_row)?));
             }
             match rows.resume {

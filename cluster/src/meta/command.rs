@@ -7,9 +7,9 @@ use engine::format::batch::JournalRecord;
 use engine::format::value::{Extent, VolumeId};
 use engine::format::{Malformed, codec};
 use engine::object::{
-    Amendment, BucketChange, BucketName, BucketRules, Bypass, Checksum, ChecksumAlgorithm,
-    ChecksumKind, CompletedPart, DeleteOutcome, ETag, Lock, ObjectAttributes, ObjectKey, Retention,
-    Setting, UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
+    Amendment, AppendBase, BucketChange, BucketName, BucketRules, Bypass, Checksum,
+    ChecksumAlgorithm, ChecksumKind, CompletedPart, DeleteOutcome, ETag, Lock, ObjectAttributes,
+    ObjectKey, Retention, Setting, UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
 };
 
 const WHAT: &str = "command";
@@ -236,6 +236,23 @@ pub enum Command {
     FenceVolume {
         /// Which.
         volume: VolumeId,
+    },
+    /// Appends to an object.
+    Append {
+        /// Which.
+        target: Target,
+        /// Now.
+        time: UnixNanos,
+        /// What it must still be.
+        base: AppendBase,
+        /// Whose part the body becomes, and by which number.
+        part: (UploadId, u16),
+        /// Entity tag of the object then.
+        etag: ETag,
+        /// Checksum of the object then.
+        checksum: Option<Checksum>,
+        /// What is appended.
+        body: CommittedBody,
     },
 }
 

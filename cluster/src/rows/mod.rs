@@ -188,6 +188,12 @@ pub fn current_version(row: &[u8]) -> Option<Bytes> {
     Some([&row[..prefix], &[0; ORDER_LEN]].concat().into())
 }
 
+/// Life of the bucket that the row of an object belongs to.
+pub fn incarnation(row: &[u8]) -> Option<Incarnation> {
+    let bytes = row.get(3..11).filter(|_| row.get(2) == Some(&OBJECT))?;
+    Some(Incarnation(u64::from_be_bytes(bytes.try_into().ok()?)))
+}
+
 /// Range of the older versions, newest first, by the row of the current one.
 pub fn older_versions(current: &[u8]) -> (Bytes, Bytes) {
     (older_of(current, u64::MAX - 1), older_of(current, 0))
@@ -418,6 +424,8 @@ mod tests {
         assert!(versions_after(BUCKET_LIFE, &key("k"), 9) <= older(8));
         assert!(versions_after(BUCKET_LIFE, &key("k"), 9) > older(9));
         assert_eq!(current_version(&older(9)), Some(current.clone()));
+        assert_eq!(incarnation(&older(9)), Some(BUCKET_LIFE));
+        assert_eq!(incarnation(&part(BUCKET_LIFE, UploadId(3), 1)), None);
         assert_eq!(current_version(&current), Some(current));
         assert_eq!(current_version(&bucket(&BucketName::new("box").unwrap())), None);
     }

@@ -177,6 +177,11 @@ pub struct PartRow {
 }
 
 impl PartRow {
+    /// Where the part ends in what clients see of the object.
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.size)
+    }
+
     /// The part as the store's users see it.
     pub fn info(self, number: u16) -> PartInfo {
         let Self { size, stored_len, etag, modified, checksum, .. } = self;

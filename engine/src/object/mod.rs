@@ -11,6 +11,7 @@
 //!   error, never a short body (P3).
 //! - O4: a write whose [`BodySource`] fails leaves no trace that a reader could see.
 
+pub mod append;
 pub mod bucket;
 pub mod list;
 pub mod name;
@@ -19,6 +20,7 @@ pub mod upload;
 pub mod version;
 
 pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
+pub use append::{AppendBase, AppendRequest, Join};
 pub use bucket::{
     BucketChange, BucketInfo, BucketRules, BucketState, CreateBucketRequest, DefaultRetention,
     Period, Setting,
@@ -336,6 +338,11 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// Writes an object. Fails with `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` (for
     /// `Matches`), `BucketConflict` (for a lock where there can be none), `Body`, `OutOfSpace`.
     fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome>;
+    /// Appends to the current object, which stays the same version, in a bucket that keeps no
+    /// versions now. Fails with `NoSuchBucket`, `NoSuchKey`, `PreconditionFailed` (it is not the
+    /// base any more), `InvalidPart` (there is such a part), `BucketConflict` (it is a version that
+    /// never changes), `Locked`, `Body`, `OutOfSpace`.
+    fn append(&self, request: AppendRequest, body: Body) -> Reply<'_, PutOutcome>;
     /// Opens an object for reading. Fails with `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`,
     /// `DeleteMarker`.
     fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>>;

@@ -1,16 +1,19 @@
-//! The bytes of one object as the body of another: what a copy writes.
+//! The bytes of one object as the body of another: what a copy writes; with a body behind them,
+//! what an append writes where versions are kept.
 
 use super::digests::{Digests, Promises};
 use crate::error::S3Error;
 use crate::headers::checksum::Promise;
 use bytes::Bytes;
-use engine::object::{BodyDigest, BodyError, BodySource, ByteStream, ChecksumAlgorithm};
+use engine::object::{Body, BodyDigest, BodyError, BodySource, ByteStream, ChecksumAlgorithm};
 use std::task::{Context, Poll, ready};
 
 /// A stored object's bytes on their way into another object.
 pub struct RelayBody {
     stream: ByteStream,
     left: u64,
+    /// What follows those bytes.
+    rest: Option<Body>,
     digests: Option<Digests>,
     digest: Option<BodyDigest>,
 }
@@ -20,7 +23,29 @@ impl RelayBody {
     pub fn new(stream: ByteStream, len: u64, checksum: Option<ChecksumAlgorithm>) -> Self {
         let checksum = checksum.map(|algorithm| (algorithm, Promise::None));
         let promises = Promises { checksum, ..Promises::default() };
-        Self { stream, left: len, digests: Some(Digests::new(promises)), digest: None }
+        Self { stream, left: len, rest: None, digests: Some(Digests::new(promises)), digest: None }
+    }
+
+    /// Goes on with a body, whose own promises it keeps.
+    pub fn followed_by(self, rest: Body) -> Self {
+        Self { rest: Some(rest), ..self }
+    }
+
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let result = match ready!(rest.poll_chunk(context)) {
+            Some(Ok(piece)) => {
+                if let Some(digests) = &mut self.digests {
+                    digests.update(&piece);
+                }
+                Some(Ok(piece))
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None => self.end().err().map(|error| Err(error.into_body_error())),
+        };
+        Poll::Ready(result)
     }
 
     fn end(&mut self) -> Result<(), S3Error> {
@@ -46,6 +71,7 @@ impl BodySource for RelayBody {
                 Some(Ok(piece))
             }
             Some(Err(error)) => Some(Err(S3Error::from(error).into_body_error())),
+            None if self.left == 0 && self.rest.is_some() => return self.poll_rest(context),
             None => self.end().err().map(|error| Err(error.into_body_error())),
         };
         Poll::Ready(result)

@@ -74,6 +74,11 @@ codes! {
     MISSING_SECURITY_HEADER = 400 "MissingSecurityHeader"
         "Your request was missing a required header.";
     UNEXPECTED_CONTENT = 400 "UnexpectedContent" "This request does not support content.";
+    TOO_MANY_PARTS = 400 "TooManyParts"
+        "You have attempted to add more parts than the maximum of 10000 that are allowed for this \
+         object. Copy it to another object and append to that.";
+    INVALID_WRITE_OFFSET = 400 "InvalidWriteOffset"
+        "The write offset value that you specified does not match the current object size.";
     METADATA_TOO_LARGE = 400 "MetadataTooLarge" "The metadata headers exceed the maximum size.";
     METHOD_NOT_ALLOWED = 405 "MethodNotAllowed"
         "The method is not allowed against this resource.";

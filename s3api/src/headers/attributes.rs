@@ -23,7 +23,10 @@ const STORED: [&str; 6] = [
 ];
 
 /// Headers, by prefix, that ask for what does not exist yet.
-const REFUSED_PREFIXES: [&str; 2] = ["x-amz-write-offset-bytes", "x-amz-if-match-"];
+const REFUSED_PREFIXES: [&str; 2] = [WRITE_OFFSET, "x-amz-if-match-"];
+
+/// Asks for an append; only PutObject knows it (S3 API reference, PutObject).
+pub const WRITE_OFFSET: &str = "x-amz-write-offset-bytes";
 
 /// Storage classes that are labels here: every object is read at once, as they promise. What must
 /// be restored before it is read is refused.
@@ -104,7 +107,15 @@ fn check_redirect(redirect: &str) -> S3Result<()> {
 /// # Errors
 /// `NotImplemented`.
 pub fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
-    for name in headers.keys() {
+    refuse_unsupported_but(headers, None)
+}
+
+/// The same for a request that knows one of those headers.
+///
+/// # Errors
+/// `NotImplemented`.
+pub fn refuse_unsupported_but(headers: &HeaderMap, known: Option<&str>) -> S3Result<()> {
+    for name in headers.keys().filter(|name| Some(name.as_str()) != known) {
         if REFUSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
             let message = format!("The header {name} asks for what is not implemented.");
             return Err(

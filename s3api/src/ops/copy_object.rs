@@ -59,7 +59,7 @@ async fn copy(call: Done) -> S3Result<Document> {
     let seal = new_object::seal(&call.authorized, &mut attributes).await?;
     let source = sse::read(reader, source_seal.as_ref(), 0..size).await?;
     let body = Box::new(RelayBody::new(source, size, wanted));
-    let (body, len) = sse::wrap(seal.as_ref(), &call.authorized, body, (0, Some(size)));
+    let (body, len) = sse::wrap(seal.as_ref(), &call.authorized, body, (sse::WHOLE, Some(size)));
     if let Some(seal) = seal {
         seal.describe(&mut answer_headers);
     }

@@ -6,6 +6,7 @@ mod absent;
 mod acls;
 mod admin_keys;
 mod admin_status;
+mod append;
 mod bucket_documents;
 mod bucket_policy;
 mod bucket_versioning;

@@ -6,7 +6,9 @@ use crate::auth::Authorized;
 use crate::auth::settings::BucketSettings;
 use crate::config::S3Config;
 use crate::error::{S3Error, S3Result, codes};
-use crate::headers::{attributes, lock, text};
+use crate::headers::attributes::{self, WRITE_OFFSET};
+use crate::headers::{lock, text};
+use crate::route::Operation;
 use crate::sse::{self, Seal};
 use crate::xml::settings::Ownership;
 use crate::{notes, tags};
@@ -15,7 +17,8 @@ use engine::object::{Lock, ObjectAttributes, StoreError};
 /// What the headers say of the object, its tags and grants included.
 pub(super) fn describe(authorized: &Authorized, config: &S3Config) -> S3Result<ObjectAttributes> {
     let headers = &authorized.head().headers;
-    attributes::refuse_unsupported(headers)?;
+    let appends = authorized.route().operation == Operation::PutObject;
+    attributes::refuse_unsupported_but(headers, appends.then_some(WRITE_OFFSET))?;
     let mut described = attributes::parse(headers, config.limits.metadata_len_max)?;
     if let Some(tagging) = text(headers, "x-amz-tagging")? {
         described.tags = tags::parse_header(tagging)?;

@@ -1,24 +1,37 @@
 //! PutObject: `PUT /bucket/key`.
 
-use super::{Call, new_object};
-use crate::error::S3Result;
+use super::{Call, append, new_object};
+use crate::error::{S3Result, codes};
 use crate::headers::{checksum, conditional};
 use crate::response::{self, S3Response, add_version, etag_value, text_value};
+use crate::route::Operation;
 use crate::sse;
-use engine::object::{Checksum, ChecksumAlgorithm, ChecksumKind, PutRequest};
+use engine::object::{Checksum, ChecksumAlgorithm, ChecksumKind, PutRequest, WriteCondition};
 use http::{HeaderMap, StatusCode};
 
 pub(super) async fn answer(call: Call) -> S3Result<S3Response> {
+    let headers = &call.authorized.head().headers;
+    let condition = conditional::of_write(headers)?;
+    let is_put = call.authorized.route().operation == Operation::PutObject;
+    match append::offset(headers)? {
+        Some(offset) if is_put => append::answer(call, offset).await,
+        Some(_) => Err((&codes::NOT_IMPLEMENTED).into()),
+        None => write(call, condition).await,
+    }
+}
+
+/// Writes a whole object.
+pub(super) async fn write(call: Call, condition: WriteCondition) -> S3Result<S3Response> {
     let Call { authorized, config, plan, open, .. } = call;
     let mut attributes = new_object::describe(&authorized, &config)?;
     let len = plan.announced_len(config.limits.object_len_max)?;
     let seal = new_object::seal(&authorized, &mut attributes).await?;
-    let (body, len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (0, len));
+    let (body, len) = sse::wrap(seal.as_ref(), &authorized, open(plan), (sse::WHOLE, len));
     let request = PutRequest {
         bucket: authorized.bucket(),
         key: authorized.key(),
         attributes,
-        condition: conditional::of_write(&authorized.head().headers)?,
+        condition,
         lock: new_object::lock(&authorized)?,
         len,
     };

@@ -189,7 +189,12 @@ pub enum Bearer {
     Part,
     /// Those of the source of a copy.
     CopySource,
+    /// Those of an append: the key is that of the object.
+    Append,
 }
+
+/// The part that a whole object is sealed as: an append makes it that.
+pub const WHOLE: u16 = 1;
 
 /// How a stored object is told and opened.
 ///
@@ -230,7 +235,7 @@ fn prefix(bearer: Bearer) -> &'static str {
 
 fn without_key(bearer: Bearer) -> S3Error {
     let message = match bearer {
-        Bearer::Read | Bearer::CopySource => {
+        Bearer::Read | Bearer::CopySource | Bearer::Append => {
             "The object was stored using a form of Server Side Encryption. The correct parameters \
              must be provided to retrieve the object."
         }
@@ -287,6 +292,23 @@ pub fn check_read(authorized: &Authorized, attributes: &ObjectAttributes) -> S3R
     check_key(authorized, attributes, Bearer::Read).map(|_| ())
 }
 
+/// Refuses to encrypt what is appended otherwise than the object.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub fn check_same(request: &HeaderMap, attributes: &ObjectAttributes) -> S3Result<()> {
+    let mut stored = HeaderMap::new();
+    describe_stored(attributes, &mut stored);
+    for name in [ENCRYPTION, KEY_ID] {
+        let asked = text(request, name)?;
+        if asked.is_some() && asked != text(&stored, name)? {
+            let message = "What is appended is encrypted as the object is.";
+            return Err(S3Error::new(&codes::INVALID_REQUEST, message));
+        }
+    }
+    Ok(())
+}
+
 /// Tells how a stored object is encrypted.
 pub fn describe_stored(attributes: &ObjectAttributes, answer: &mut HeaderMap) {
     // A note that cannot be read is an error where the object is opened.
@@ -329,7 +351,7 @@ impl Seal {
         }
     }
 
-    /// A body that reaches the store sealed (E1): of part `part`, 0 for a whole object.
+    /// A body that reaches the store sealed (E1): of part `part`, [`WHOLE`] for a whole object.
     fn seal_body(&self, body: Body, part: u16, rng: &dyn Rng) -> Body {
         let mut prefix = [0; 8];
         rng.fill(&mut prefix);
@@ -393,7 +415,7 @@ struct PlainPlace {
 async fn place(reader: &dyn ObjectReader, position: u64) -> Result<PlainPlace, StoreError> {
     let info = reader.info();
     if info.part_count == 0 {
-        return Ok(PlainPlace { part: 0, len: info.size, start: 0, stored_start: 0 });
+        return Ok(PlainPlace { part: WHOLE, len: info.size, start: 0, stored_start: 0 });
     }
     let found = reader.part_at(position).await?;
     let Some(PartPlace { info, start, stored_start }) = found else {

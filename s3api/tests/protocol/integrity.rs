@@ -72,7 +72,8 @@ async fn what_is_not_there_is_refused_not_ignored() {
     for (name, value, code) in [
         ("x-amz-server-side-encryption", "aws:fsx", "InvalidArgument"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256", "InvalidArgument"),
-        ("x-amz-write-offset-bytes", "0", "NotImplemented"),
+        ("x-amz-if-match-size", "0", "NotImplemented"),
+        ("x-amz-write-offset-bytes", "1", "NoSuchKey"),
         ("x-amz-object-lock-mode", "COMPLIANCE", "InvalidArgument"),
         ("x-amz-object-lock-legal-hold", "ON", "InvalidRequest"),
         ("x-amz-tagging", "a=b&a=c", "InvalidTag"),

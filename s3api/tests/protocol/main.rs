@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod append;
 mod auth;
 mod chunked;
 mod compat;

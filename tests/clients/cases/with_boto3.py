@@ -402,6 +402,23 @@ def a_bucket_encrypts_what_says_nothing(world):
 
 
 @case
+def objects_grow_by_offset(world):
+    bucket, pieces = world.bucket("grows"), [random_bytes(90 + number, 1000 * number) for number in range(1, 40)]
+    at = 0
+    for piece in pieces:
+        put = world.s3.put_object(Bucket=bucket, Key="log", Body=piece, WriteOffsetBytes=at)
+        at += len(piece)
+        equal(put.get("Size", at), at)
+    equal(world.body_of(bucket, "log"), b"".join(pieces))
+    refused("InvalidWriteOffset", world.s3.put_object, Bucket=bucket, Key="log", Body=b"x", WriteOffsetBytes=at - 1)
+    world.restart()
+    got = world.s3.get_object(Bucket=bucket, Key="log", Range=f"bytes=500-{at - 501}")
+    equal(got["Body"].read(), b"".join(pieces)[500 : at - 500])
+    world.s3.put_object(Bucket=bucket, Key="log", Body=b"anew")
+    equal(world.body_of(bucket, "log"), b"anew")
+
+
+@case
 def buckets_are_found_by_their_host_name(world):
     real, port = socket.getaddrinfo, world.server.endpoint.rpartition(":")[2]
 

@@ -9,8 +9,9 @@
 //! - A4: a command that followed older rules of its bucket than apply finds is refused as stale.
 //!
 //! In reading order: `bucket`, `versions` (where the versions of a key lie, and how they move),
-//! `object`, `upload`, `background`.
+//! `object`, `upload`, `append`, `background`.
 
+mod append;
 mod background;
 mod bucket;
 mod object;
@@ -60,6 +61,7 @@ pub async fn apply(
         Command::Relocate { moves } => rows.relocate(moves).await,
         Command::LockClock { time } => rows.note_lock_clock(time).await,
         Command::PutSetting { name, setting } => rows.put_setting(&name, setting).await,
+        Command::Append { .. } => rows.append(command, inline).await,
         Command::FenceVolume { volume } => {
             store.index().fence(volume);
             return Ok(Success::Done);

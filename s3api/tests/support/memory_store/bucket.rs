@@ -2,11 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use engine::object::{
-    Address, AmendRequest, Amendment, BucketChange, BucketState, CompleteRequest, DeleteOutcome,
-    DeleteRequest, ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, PartPlace,
-    PutOutcome, Standing, StoreError, UnixNanos, UploadId, UploadInfo, UploadListRequest,
-    UploadPage, VersionEntry, VersionId, VersionListRequest, VersionPage, Versioning,
-    WriteCondition,
+    Address, AmendRequest, Amendment, AppendBase, AppendRequest, BodyDigest, BucketChange,
+    BucketState, CompleteRequest, DeleteOutcome, DeleteRequest, ETag, Lock, ObjectAttributes,
+    ObjectInfo, ObjectKey, PartInfo, PartPlace, PutOutcome, Standing, StoreError, UnixNanos,
+    UploadId, UploadInfo, UploadListRequest, UploadPage, VersionEntry, VersionId,
+    VersionListRequest, VersionPage, Versioning, WriteCondition,
 };
 use std::collections::BTreeMap;
 
@@ -97,6 +97,64 @@ impl Bucket {
             modified: info.modified,
             version: info.version,
         }
+    }
+
+    pub(super) fn append(
+        &mut self,
+        request: &AppendRequest,
+        (bytes, digest): (Bytes, BodyDigest),
+        now: UnixNanos,
+    ) -> Result<PutOutcome, StoreError> {
+        let versions = self.objects.get_mut(request.key.as_str());
+        let object = versions.and_then(|versions| versions.first_mut());
+        let object = object.filter(|it| !it.info.is_marker).ok_or(StoreError::NoSuchKey)?;
+        if matches!(object.info.version, Some(VersionId::Id(_)))
+            || self.state.rules.versioning == Versioning::Enabled
+        {
+            return Err(StoreError::BucketConflict);
+        }
+        if AppendBase::of(&object.info) != request.base {
+            return Err(StoreError::PreconditionFailed);
+        }
+        let part = |number, info: &ObjectInfo| PartInfo {
+            number,
+            size: info.size,
+            stored_len: info.stored_len,
+            etag: info.etag.clone(),
+            modified: info.modified,
+            checksum: info.checksum.clone(),
+        };
+        if object.parts.is_empty() {
+            let info = part(1, &object.info);
+            object.parts.push(PartPlace { info, start: 0, stored_start: 0 });
+        }
+        if object.parts.last().is_some_and(|last| last.info.number >= request.number) {
+            return Err(StoreError::InvalidPart { number: request.number });
+        }
+        let stored_len = bytes.len() as u64;
+        let size = digest.plain_len.unwrap_or(stored_len);
+        let info = &mut object.info;
+        let appended = ObjectInfo {
+            size,
+            stored_len,
+            etag: digest.etag.clone(),
+            checksum: digest.checksum.clone(),
+            ..empty_info(info.key.clone(), now)
+        };
+        let place = PartPlace {
+            info: part(request.number, &appended),
+            start: info.size,
+            stored_start: info.stored_len,
+        };
+        object.parts.push(place);
+        (info.etag, info.checksum) = (request.join)(&digest.etag, digest.checksum.as_ref(), size);
+        info.size += size;
+        info.stored_len += stored_len;
+        info.part_count = object.parts.len() as u32;
+        info.modified = now;
+        object.bytes = [&object.bytes[..], &bytes].concat().into();
+        let ObjectInfo { etag, checksum, size, modified, version, .. } = info.clone();
+        Ok(PutOutcome { etag, checksum, size, modified, version })
     }
 
     pub(super) fn delete(

@@ -8,12 +8,12 @@ use bucket::{
 };
 use bytes::{Bytes, BytesMut};
 use engine::object::{
-    Address, AmendRequest, Body, BodyDigest, BucketChange, BucketInfo, BucketName, BucketState,
-    ByteStream, CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome,
-    DeleteRequest, DiskSpace, Env, ListEntry, ListPage, ListRequest, Lock, ObjectInfo, ObjectKey,
-    ObjectReader, ObjectStore, PartInfo, PartPage, PartPlace, PartRequest, PutOutcome, PutRequest,
-    Reply, Setting, StoreError, StoreStatus, UnixNanos, UploadId, UploadInfo, UploadListRequest,
-    UploadPage, VersionListRequest, VersionPage, random_u128,
+    Address, AmendRequest, AppendRequest, Body, BodyDigest, BucketChange, BucketInfo, BucketName,
+    BucketState, ByteStream, CompleteRequest, CreateBucketRequest, CreateUploadRequest,
+    DeleteOutcome, DeleteRequest, DiskSpace, Env, ListEntry, ListPage, ListRequest, Lock,
+    ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage, PartPlace, PartRequest,
+    PutOutcome, PutRequest, Reply, Setting, StoreError, StoreStatus, UnixNanos, UploadId,
+    UploadInfo, UploadListRequest, UploadPage, VersionListRequest, VersionPage, random_u128,
 };
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -311,6 +311,14 @@ impl ObjectStore for MemoryStore {
 
     fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome> {
         Box::pin(self.put_now(request, body))
+    }
+
+    fn append(&self, request: AppendRequest, body: Body) -> Reply<'_, PutOutcome> {
+        Box::pin(async move {
+            let (bytes, digest) = take(body).await?;
+            let now = self.now();
+            self.with(&request.bucket, |bucket| bucket.append(&request, (bytes, digest), now))
+        })
     }
 
     fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {

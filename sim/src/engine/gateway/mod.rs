@@ -5,6 +5,7 @@
 //! - G1: a body that broke off is never acknowledged.
 //! - G2: times of modification are not told: S3 has them in seconds, and not for every answer.
 
+mod append;
 mod door;
 mod tags;
 mod uploads;
@@ -22,10 +23,10 @@ use crate::socket::Network;
 use bytes::{Bytes, BytesMut};
 use door::{AnswerBody, Door};
 use engine::object::{
-    Address, AmendRequest, Body, BodyError, BodySource, BucketChange, BucketInfo, BucketName,
-    BucketState, ByteStream, Clock, CompleteRequest, CreateBucketRequest, CreateUploadRequest,
-    DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest, Lock,
-    ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
+    Address, AmendRequest, AppendRequest, Body, BodyError, BodySource, BucketChange, BucketInfo,
+    BucketName, BucketState, ByteStream, Clock, CompleteRequest, CreateBucketRequest,
+    CreateUploadRequest, DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest,
+    Lock, ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
     PartPlace, PartRequest, PutOutcome, PutRequest, Reply, Setting, StoreError, StoreStatus,
     UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId, VersionListRequest,
     VersionPage,
@@ -406,6 +407,10 @@ impl ObjectStore for Gateway {
         Box::pin(self.put_object(request, body))
     }
 
+    fn append(&self, request: AppendRequest, body: Body) -> Reply<'_, PutOutcome> {
+        Box::pin(self.append_object(request, body))
+    }
+
     fn get(&self, address: Address) -> Reply<'_, Box<dyn ObjectReader>> {
         Box::pin(self.get_object(address))
     }
@@ -440,12 +445,7 @@ impl ObjectStore for Gateway {
         key: ObjectKey,
         upload_id: UploadId,
     ) -> Reply<'_, UploadInfo> {
-        Box::pin(async move {
-            let page = PartPage { after: 0, limit: 1 };
-            self.parts((bucket, key.clone(), upload_id), page).await?;
-            let attributes = ObjectAttributes::default();
-            Ok(UploadInfo { key, upload_id, created: 0, checksum: None, attributes })
-        })
+        Box::pin(self.upload(bucket, key, upload_id))
     }
 
     fn put_part(&self, request: PartRequest, body: Body) -> Reply<'_, PartInfo> {

@@ -24,6 +24,18 @@ impl Gateway {
         UploadId::parse(&id).map_err(|error| unreadable(&error))
     }
 
+    pub(super) async fn upload(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload_id: UploadId,
+    ) -> Result<UploadInfo, StoreError> {
+        let page = PartPage { after: 0, limit: 1 };
+        self.parts((bucket, key.clone(), upload_id), page).await?;
+        let attributes = ObjectAttributes::default();
+        Ok(UploadInfo { key, upload_id, created: 0, checksum: None, attributes })
+    }
+
     pub(super) async fn upload_part(
         &self,
         request: PartRequest,
