@@ -4,7 +4,7 @@ use crate::principals::{credentials, directory};
 use crate::support::Server;
 use crate::support::form::Form;
 
-fn covered(names: &[&str]) -> String {
+pub fn covered(names: &[&str]) -> String {
     let condition = |name: &&str| format!("[\"starts-with\",\"${name}\",\"\"]");
     names.iter().map(condition).collect::<Vec<_>>().join(",")
 }

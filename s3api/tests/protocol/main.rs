@@ -6,6 +6,7 @@
 mod support;
 
 mod auth;
+mod checksums;
 mod chunked;
 mod compat;
 mod encryption;
