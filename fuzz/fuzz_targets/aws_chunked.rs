@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use s3api::body::chunked::{ChunkDecoder, ChunkedPlan};
 use s3api::body::encode;
 use s3api::sigv4::key::SigningKey;
-use s3api::sigv4::{ChunkChain, Scope};
+use s3api::sigv4::{ChunkChain, Scope, SigningService};
 
 const TRAILER: (&str, &str) = ("x-amz-checksum-crc32", "AAAAAA==");
 
@@ -32,7 +32,7 @@ impl Plan {
 }
 
 fn chain() -> ChunkChain {
-    let scope = Scope { day: "20130524", region: "us-east-1" };
+    let scope = Scope { day: "20130524", region: "us-east-1", service: SigningService::S3 };
     let key = SigningKey::derive("secret", &scope);
     ChunkChain::new(key, "20130524T000000Z", &scope, &"0".repeat(64))
 }

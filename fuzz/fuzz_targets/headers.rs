@@ -118,7 +118,9 @@ fn conditions(text: &str) {
         let _ = conditional::evaluate(&headers, &READ, &etag, 1 << 60);
         let _ = conditional::of_write(&headers);
     }
-    for name in ["content-md5", "x-amz-checksum-crc32", "x-amz-checksum-sha256", "x-amz-trailer"] {
+    let sums = checksum::ALGORITHMS.map(|algorithm| checksum::names(algorithm).header);
+    let others = ["content-md5", "x-amz-trailer", "x-amz-sdk-checksum-algorithm"];
+    for name in sums.into_iter().chain(others) {
         headers.clear();
         headers.insert(name, value.clone());
         let _ = checksum::promised(&headers);

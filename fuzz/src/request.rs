@@ -2,8 +2,8 @@
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
-use s3api::sigv4::Signer;
 use s3api::sigv4::verify::Verifier;
+use s3api::sigv4::{Signer, SigningService};
 use s3api::{Credentials, S3Config};
 use std::sync::LazyLock;
 
@@ -30,7 +30,12 @@ pub fn verifier(allows_sigv2: bool) -> Verifier {
 
 /// Signs as that user, now.
 pub fn signer() -> Signer<'static> {
-    Signer { credentials: credentials(), region: "us-east-1", now: NOW }
+    Signer {
+        credentials: credentials(),
+        region: "us-east-1",
+        service: SigningService::S3,
+        now: NOW,
+    }
 }
 
 /// A request head: path and query in the first line, a header in each other one. It always has a

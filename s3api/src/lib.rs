@@ -22,8 +22,8 @@
 //!
 //! In reading order: [`config`], [`host`], [`listener`], [`service`], [`access`], [`admission`],
 //! [`request`], [`uri`], [`route`], [`auth`], [`acl`], [`cors`], [`sigv4`], [`headers`], [`body`],
-//! [`form`], [`sse`], [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`], [`json`],
-//! [`status`], [`health`], [`metrics`].
+//! [`form`], [`sts`], [`sse`], [`tags`], [`notes`], [`ops`], [`xml`], [`response`], [`error`],
+//! [`json`], [`status`], [`health`], [`metrics`].
 
 pub mod access;
 pub mod acl;
@@ -50,6 +50,7 @@ pub mod sigv2;
 pub mod sigv4;
 pub mod sse;
 pub mod status;
+pub mod sts;
 pub mod tags;
 pub mod uri;
 pub mod xml;

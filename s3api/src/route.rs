@@ -55,6 +55,8 @@ pub enum AuthModes {
     Header,
     /// By fields of the form in its body, or not at all.
     Form,
+    /// By the `Authorization` header, for the service of sessions.
+    Session,
 }
 
 /// What body a route takes.
@@ -66,13 +68,15 @@ pub enum BodyKind {
     Xml(usize),
     /// The bytes of an object or part.
     Object,
+    /// Parameters, as a query has them, of at most so many bytes.
+    Parameters(usize),
 }
 
 macro_rules! operations {
     ($($name:ident)*) => {
         /// S3's names of the operations.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[expect(missing_docs, reason = "the names are those of the S3 API reference, and Admin*")]
+        #[expect(missing_docs, reason = "the names are those of AWS, and Admin*")]
         pub enum Operation {
             $($name,)*
         }
@@ -113,6 +117,7 @@ operations! {
     GetObjectAcl PutObjectAcl
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload
     ListParts ListMultipartUploads
+    SecurityTokenService
     AdminStatus AdminListKeys AdminCreateKey AdminRotateKey
 }
 
@@ -293,6 +298,8 @@ mod tests {
         check("GET", "/box/key?tagging", false, Ok(GetObjectTagging));
         check("GET", "/box/key?versionId=null", false, Ok(GetObject));
         check("GET", "/_stave/admin/v1/status", false, Ok(AdminStatus));
+        check("POST", "/", false, Ok(SecurityTokenService));
+        check("POST", "/?acl", false, Err("NotImplemented"));
     }
 
     #[test]

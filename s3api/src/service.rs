@@ -3,13 +3,15 @@
 //! ```text
 //! hyper -> Service::handle -> health router
 //!              |  RequestHead::parse -> route::find -> authenticate -> authorize
-//!              |                       \-> a form: its fields are the head (post_form)
+//!              |                       |-> a form: its fields are the head (post_form)
+//!              |                       \-> a session is asked for (session)
 //!              |    -> ops::dispatch -> store                 any S3Error -> XML
 //!              +-> common headers
 //!                    -> AccessRecord: log line and metrics, when the answer's body has ended
 //! ```
 
 mod post_form;
+mod session;
 
 use crate::access::{AccessRecord, Facts, RecordedBody};
 use crate::admission::Admission;
@@ -185,8 +187,13 @@ impl Service {
             let arrival = Arrival { head, route, peer, http_len };
             return self.run_form(arrival, body, record, (facts, ids)).await;
         }
+        if route.auth == AuthModes::Session {
+            let arrival = Arrival { head, route, peer, http_len };
+            return self.run_session(arrival, body, record, ids).await;
+        }
         let now = self.env.clock.unix_nanos();
-        let authenticated = Unauthenticated { head, route, peer }.authenticate(&self.gate, now)?;
+        let request = Unauthenticated { head, route, peer };
+        let authenticated = request.authenticate(&self.gate, now).await?;
         let (authorized, signed) = authenticated.authorize(&self.gate).await?;
         let scope = match route.operation {
             Operation::CompleteMultipartUpload => ChecksumScope::Object,
@@ -264,6 +271,9 @@ impl Service {
     fn error_response(&self, error: &S3Error, facts: &Facts, request_id: &str) -> S3Response {
         if error.code.status >= 500 && error.code != &codes::NOT_IMPLEMENTED {
             tracing::warn!(%error, "request failed");
+        }
+        if facts.route.is_some_and(|route| route.auth == AuthModes::Session) {
+            return session::error_response(error, request_id);
         }
         let context = ErrorContext {
             bucket: facts.target.as_ref().and_then(|target| target.bucket()).map(|b| b.as_str()),

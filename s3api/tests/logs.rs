@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "the protocol's tests use the rest")]
 mod support;
 
+use s3api::Credentials;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use support::Server;
@@ -48,6 +49,14 @@ async fn logs_tell_requests_and_no_secrets() {
     ask.send().await.expect(400);
     let ask = server.ask("GET", "/box").sign().header("x-amz-meta-late", "canary-late");
     ask.send_as_is().await.expect(403);
+    let ask = server.ask_session("Action=AssumeRole&RoleSessionName=canary&Policy=canary");
+    ask.send().await.expect(400);
+    let reply = server.ask_session("Action=AssumeRole&RoleSessionName=canary").send().await;
+    let texts = ["AccessKeyId", "SecretAccessKey", "SessionToken"];
+    let [access_key, secret_key, token] = texts.map(|name| reply.element(name).unwrap().to_owned());
+    let session = Credentials { access_key, secret_key };
+    let ask = server.ask("GET", "/box").header("x-amz-security-token", &token);
+    ask.send_as(&session).await.expect(200);
     drop(guard);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let line = text.lines().find(|line| line.contains("PutObject")).unwrap();
@@ -66,7 +75,7 @@ async fn logs_tell_requests_and_no_secrets() {
     assert!(text.contains("key=\"\\u{1b}[2J\\r\\n\\u{202e}forged\\0\""), "{text}");
     let is_plain = |letter: char| letter == '\n' || !(letter.is_control() || letter == '\u{202e}');
     assert!(text.chars().all(is_plain));
-    for secret in ["canary", "Signature", "signature=", "AWS4"] {
+    for secret in ["canary", "Signature", "signature=", "AWS4", &session.secret_key, &token] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
 }

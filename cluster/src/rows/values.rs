@@ -194,3 +194,33 @@ impl PartRow {
         PartPlace { info: self.info(number), start, stored_start }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::format::codec;
+
+    /// Rows of every age have these numbers.
+    #[test]
+    fn checksums_are_kept_as_they_always_were() {
+        let kept = [
+            (ChecksumAlgorithm::Crc32, 0),
+            (ChecksumAlgorithm::Crc32c, 1),
+            (ChecksumAlgorithm::Crc64Nvme, 2),
+            (ChecksumAlgorithm::Sha1, 3),
+            (ChecksumAlgorithm::Sha256, 4),
+            (ChecksumAlgorithm::Sha512, 5),
+            (ChecksumAlgorithm::Md5, 6),
+            (ChecksumAlgorithm::XxHash64, 7),
+            (ChecksumAlgorithm::XxHash3, 8),
+            (ChecksumAlgorithm::XxHash128, 9),
+        ];
+        for (algorithm, number) in kept {
+            let value = "AA==".to_owned();
+            let sum = Checksum { algorithm, kind: ChecksumKind::Composite, value };
+            let row = [&[number, 1, 4][..], b"AA=="].concat();
+            assert_eq!(codec::encode(&sum), row);
+            assert_eq!(codec::decode::<Checksum>(&row, "a checksum").unwrap(), sum);
+        }
+    }
+}

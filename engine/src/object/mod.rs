@@ -96,7 +96,7 @@ pub struct Checksum {
     pub value: String,
 }
 
-/// Checksum functions of S3.
+/// Checksum functions of S3. Rows keep the number of a variant: new ones go to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum ChecksumAlgorithm {
     /// CRC-32 (IEEE 802.3), big-endian.
@@ -109,6 +109,16 @@ pub enum ChecksumAlgorithm {
     Sha1,
     /// SHA-256.
     Sha256,
+    /// SHA-512.
+    Sha512,
+    /// MD5.
+    Md5,
+    /// XXH64 with seed 0, big-endian.
+    XxHash64,
+    /// XXH3 of 64 bits with seed 0, big-endian.
+    XxHash3,
+    /// XXH3 of 128 bits with seed 0, big-endian.
+    XxHash128,
 }
 
 /// What a checksum covers.

@@ -24,8 +24,23 @@ pub struct Caller {
     pub display_name: String,
     /// Its credentials.
     pub credentials: Credentials,
-    /// Whether it runs the store.
+    /// Whether it runs the store, or is a session of whoever does.
     pub role: Role,
+    /// The session that it comes in; `None` for whoever signs with a secret of their own.
+    pub session: Option<Session>,
+}
+
+/// What a session is besides whom it is of.
+#[derive(Debug)]
+pub struct Session {
+    /// What its client calls it.
+    pub name: String,
+    /// Policies that narrow it; `None` where it has none.
+    pub policies: Option<Vec<Arc<Policy>>>,
+    /// When it began, in seconds since 1970.
+    pub issued: u64,
+    /// When it ends, in seconds since 1970.
+    pub ends: u64,
 }
 
 /// What a caller is to the store.
@@ -44,6 +59,16 @@ impl Caller {
             Principal::Anonymous => None,
             Principal::User(identity) => Some(identity),
         }
+    }
+
+    /// Policies of its session, where those narrow what it may.
+    pub fn session_policies(&self) -> Option<&[Arc<Policy>]> {
+        self.session.as_ref()?.policies.as_deref()
+    }
+
+    /// Whether it may less than whom its session is of.
+    pub fn is_narrowed(&self) -> bool {
+        self.session_policies().is_some()
     }
 
     /// Canonical id of its account.
@@ -120,6 +145,7 @@ fn root_caller(credentials: &Credentials) -> Caller {
         display_name: credentials.access_key.clone(),
         credentials: credentials.clone(),
         role: Role::Operator,
+        session: None,
     }
 }
 
@@ -134,6 +160,7 @@ fn declared(user: &User) -> Caller {
         display_name: user.display_name.clone(),
         credentials,
         role: Role::User,
+        session: None,
     }
 }
 

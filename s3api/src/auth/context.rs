@@ -68,6 +68,10 @@ pub fn keys_of(head: &RequestHead, caller: Option<&Caller>, facts: &Circumstance
     context.insert("aws:SecureTransport", if head.is_secure { "true" } else { "false" });
     context.insert("aws:CurrentTime", format_iso(facts.now));
     context.insert("aws:EpochTime", (facts.now / 1_000_000_000).to_string());
+    if let Some(session) = caller.and_then(|caller| caller.session.as_ref()) {
+        let issued = format_iso(session.issued.saturating_mul(1_000_000_000));
+        context.insert("aws:TokenIssueTime", issued);
+    }
     let (version, kind) = match facts.mechanism {
         None => (None, None),
         Some(Mechanism::Header) => (Some("AWS4-HMAC-SHA256"), Some("REST-HEADER")),

@@ -21,11 +21,13 @@ use crate::headers::text;
 use crate::request::{RequestHead, Target};
 use crate::route::{AuthModes, Route};
 use crate::sigv4::Payload;
-use crate::sigv4::verify::{Identity, Mechanism, Signed, Verifier};
+use crate::sigv4::verify::{Identity, Mechanism, Signed, Verifier, token};
 use crate::sse::Encryption;
+use crate::sts::token::MasterKey;
 use accounts::{Accounts, Caller, Role};
-use context::Circumstances;
+use context::{Circumstances, keys_of};
 use engine::object::{Address, BucketName, ObjectKey, ObjectStore, UnixNanos, VersionId};
+use iam::{AccessRequest, Verdict};
 use settings::{BucketSettings, SettingsCache};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,6 +50,20 @@ impl Gate {
     /// Everybody who can sign.
     pub fn accounts(&self) -> &Accounts {
         self.verifier.accounts()
+    }
+
+    async fn load_sessions(&self) -> S3Result<()> {
+        let root = &self.accounts().root().credentials;
+        self.verifier.sessions().load(&*self.store, root).await
+    }
+
+    /// The key of sessions, made where there is none.
+    ///
+    /// # Errors
+    /// What the store fails with.
+    pub async fn session_key(&self) -> S3Result<MasterKey> {
+        let root = &self.accounts().root().credentials;
+        self.verifier.sessions().make(&*self.store, root, &*self.encryption.rng).await
     }
 
     /// The settings of a bucket.
@@ -93,8 +109,11 @@ impl Unauthenticated {
     ///
     /// # Errors
     /// Whatever is wrong with its signature.
-    pub fn authenticate(self, gate: &Gate, now: UnixNanos) -> S3Result<Authenticated> {
+    pub async fn authenticate(self, gate: &Gate, now: UnixNanos) -> S3Result<Authenticated> {
         let Self { head, route, peer } = self;
+        if token::is_there(&head) {
+            gate.load_sessions().await?;
+        }
         let (caller, signed, mechanism) = match gate.verifier.identify(&head, now)? {
             Identity::Anonymous => (None, unsigned(&head)?, None),
             Identity::Known(caller, signed) => {
@@ -113,13 +132,16 @@ impl Unauthenticated {
     ///
     /// # Errors
     /// Whatever is wrong with its signature; `InvalidPolicyDocument`, `AccessDenied`.
-    pub fn authenticate_form(
+    pub async fn authenticate_form(
         self,
         gate: &Gate,
         now: UnixNanos,
         fields: &FormFields,
     ) -> S3Result<(Authenticated, LenRange)> {
         let Self { head, route, peer } = self;
+        if fields.get("x-amz-security-token").is_some() {
+            gate.load_sessions().await?;
+        }
         let (caller, signed) = match gate.verifier.identify_form(fields, now)? {
             Identity::Anonymous => (None, unsigned(&head)?),
             Identity::Known(caller, signed) => (Some(caller), signed),
@@ -134,6 +156,59 @@ impl Unauthenticated {
         let mechanism = caller.as_ref().map(|_| signed.mechanism);
         let circumstances = Circumstances { peer, now, mechanism };
         Ok((Authenticated { head, route, caller, signed, circumstances }, len_range))
+    }
+}
+
+impl Unauthenticated {
+    /// Finds out who a request for a session is from, and whether a policy denies it to them;
+    /// nobody needs a permission for it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its signature; `AccessDenied`.
+    pub async fn authenticate_for_session(
+        self,
+        gate: &Gate,
+        now: UnixNanos,
+        body_hash: &str,
+    ) -> S3Result<Requester> {
+        let Self { head, peer, .. } = self;
+        if token::is_there(&head) {
+            gate.load_sessions().await?;
+        }
+        let caller = gate.verifier.identify_for_session(&head, body_hash, now)?;
+        let mechanism = Some(Mechanism::Header);
+        Ok(Requester { head, caller, circumstances: Circumstances { peer, now, mechanism } })
+    }
+}
+
+/// Somebody who asks for a session, or who they are.
+pub struct Requester {
+    head: RequestHead,
+    caller: Arc<Caller>,
+    circumstances: Circumstances,
+}
+
+impl Requester {
+    /// Who it is.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Decides whether the caller may begin a session: unless it is one (J3), or a policy of its
+    /// own denies it.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn authorize_session(&self, action: &str) -> S3Result<()> {
+        let context = keys_of(&self.head, Some(&self.caller), &self.circumstances);
+        let (principal, resource) = (&self.caller.principal, iam::EVERY_BUCKET);
+        let request = AccessRequest { principal, action, resource, context: &context };
+        let is_denied =
+            self.caller.policies.iter().any(|policy| policy.judge(&request) == Verdict::Deny);
+        if is_denied || self.caller.session.is_some() {
+            return Err((&codes::ACCESS_DENIED).into());
+        }
+        Ok(())
     }
 }
 
@@ -186,7 +261,9 @@ impl Authenticated {
 fn check_mode(route: &Route, caller: Option<&Caller>, signed: &Signed) -> S3Result<()> {
     let Some(caller) = caller else {
         return match route.auth {
-            AuthModes::Header | AuthModes::Signed => Err((&codes::ACCESS_DENIED).into()),
+            AuthModes::Header | AuthModes::Signed | AuthModes::Session => {
+                Err((&codes::ACCESS_DENIED).into())
+            }
             AuthModes::Anybody | AuthModes::Form => Ok(()),
         };
     };
@@ -194,8 +271,8 @@ fn check_mode(route: &Route, caller: Option<&Caller>, signed: &Signed) -> S3Resu
         return Ok(());
     }
     match (signed.mechanism, caller.role) {
-        (Mechanism::Header, Role::Operator) => Ok(()),
-        (Mechanism::Header, Role::User) => Err((&codes::ACCESS_DENIED).into()),
+        (Mechanism::Header, Role::Operator) if !caller.is_narrowed() => Ok(()),
+        (Mechanism::Header, _) => Err((&codes::ACCESS_DENIED).into()),
         (_, _) => Err(wants_header()),
     }
 }

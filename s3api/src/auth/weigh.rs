@@ -2,7 +2,7 @@
 //! together ([`iam::decide`]).
 
 use super::Authorized;
-use super::accounts::{ROOT_ACCOUNT, Role};
+use super::accounts::{Caller, ROOT_ACCOUNT, Role};
 use super::context::{insert_existing_tags, keys_of};
 use super::permission::{self, Subject};
 use super::settings::BucketSettings;
@@ -59,7 +59,8 @@ pub(super) async fn weigh(
 ) -> S3Result<bool> {
     let caller = authorized.caller();
     let is_operator = caller.is_some_and(|caller| caller.role == Role::Operator);
-    if is_operator && settings.is_none_or(|settings| settings.policy.is_none()) {
+    let is_narrowed = caller.is_some_and(Caller::is_narrowed);
+    if is_operator && !is_narrowed && settings.is_none_or(|settings| settings.policy.is_none()) {
         return Ok(true);
     }
     let mut context = keys_of(&authorized.head, caller, &authorized.circumstances);
@@ -85,7 +86,7 @@ pub(super) async fn weigh(
     let policies = Policies {
         identity: caller.map_or(&[], |caller| &caller.policies),
         boundary: None,
-        session: None,
+        session: caller.and_then(Caller::session_policies),
         bucket,
         acl,
         owner_account,

@@ -267,12 +267,12 @@ fn parse_header(text: &str) -> Option<(u64, &str)> {
 mod tests {
     use super::*;
     use crate::body::encode;
-    use crate::sigv4::Scope;
     use crate::sigv4::key::SigningKey;
+    use crate::sigv4::{Scope, SigningService};
     use proptest::prelude::*;
 
     fn chain() -> ChunkChain {
-        let scope = Scope { day: "20130524", region: "us-east-1" };
+        let scope = Scope { day: "20130524", region: "us-east-1", service: SigningService::S3 };
         let key = SigningKey::derive("secret", &scope);
         ChunkChain::new(key, "20130524T000000Z", &scope, &"0".repeat(64))
     }

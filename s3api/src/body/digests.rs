@@ -69,13 +69,17 @@ impl Digests {
     /// Begins.
     pub fn new(promises: Promises) -> Self {
         let algorithm = promises.checksum.as_ref().map(|(algorithm, _)| *algorithm);
-        // The hash that the signature asks for may be the one that the checksum asks for: computed
-        // once.
-        let is_shared = promises.sha256.is_some() && algorithm == Some(ChecksumAlgorithm::Sha256);
+        // The hash that the entity tag or the signature asks for may be the one that the checksum
+        // asks for: computed once.
+        let is_shared = |algorithm: &ChecksumAlgorithm| match algorithm {
+            ChecksumAlgorithm::Md5 => true,
+            ChecksumAlgorithm::Sha256 => promises.sha256.is_some(),
+            _ => false,
+        };
         Self {
             md5: Md5::new(),
             sha256: promises.sha256.map(|_| Sha256::new()),
-            checksum: algorithm.filter(|_| !is_shared).map(ChecksumHasher::new),
+            checksum: algorithm.filter(|algorithm| !is_shared(algorithm)).map(ChecksumHasher::new),
             promises,
         }
     }
@@ -108,12 +112,13 @@ impl Digests {
                 "The Content-MD5 you specified did not match what we received.",
             ));
         }
-        let value = match self.checksum {
-            Some(hasher) => Some(hasher.finish()),
-            None => sha256.map(|sha256| sha256.to_vec()),
-        };
-        let checksum = match (self.promises.checksum, value) {
-            (Some((algorithm, promise)), Some(value)) => {
+        let checksum = match self.promises.checksum {
+            Some((algorithm, promise)) => {
+                let value = match (self.checksum, sha256, algorithm) {
+                    (Some(hasher), ..) => hasher.finish(),
+                    (None, Some(sha256), ChecksumAlgorithm::Sha256) => sha256.to_vec(),
+                    (None, ..) => md5.to_vec(),
+                };
                 check_promise(algorithm, &promise, &value, trailer)?;
                 Some(Checksum {
                     algorithm,
@@ -121,7 +126,7 @@ impl Digests {
                     value: checksum::encode_value(&value),
                 })
             }
-            _ => None,
+            None => None,
         };
         Ok(BodyDigest { etag: ETag(hex::encode(md5)), checksum, plain_len: None })
     }

@@ -58,6 +58,8 @@ codes! {
         "The website redirect location is not valid.";
     INVALID_REQUEST = 400 "InvalidRequest" "The request is not valid.";
     INVALID_STORAGE_CLASS = 400 "InvalidStorageClass" "The storage class is not valid.";
+    EXPIRED_TOKEN = 400 "ExpiredToken" "The provided token has expired.";
+    INVALID_ACTION = 400 "InvalidAction" "The action is not valid for this endpoint.";
     INVALID_TOKEN = 400 "InvalidToken" "The provided security token is not valid.";
     INVALID_URI = 400 "InvalidURI" "The URI of the request could not be parsed.";
     KMS_KEY_EXISTS = 409 "KMS.AlreadyExistsException" "The key exists already.";
@@ -119,6 +121,11 @@ codes! {
     INVALID_TAG = 400 "InvalidTag" "The tag provided was not a valid tag.";
     MALFORMED_ACL = 400 "MalformedACLError"
         "The ACL you provided is malformed or not as published.";
+    MALFORMED_POLICY_DOCUMENT = 400 "MalformedPolicyDocument" "The policy is malformed.";
+    MISSING_ACTION = 400 "MissingAction" "The request names no action.";
+    PACKED_POLICY_TOO_LARGE = 400 "PackedPolicyTooLarge"
+        "The policy of a session has 2048 bytes at most.";
+    VALIDATION_ERROR = 400 "ValidationError" "A parameter is not valid.";
     MALFORMED_POLICY = 400 "MalformedPolicy" "The policy is malformed.";
     NO_SUCH_BUCKET_POLICY = 404 "NoSuchBucketPolicy" "The bucket policy does not exist";
     NO_SUCH_CORS = 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist";

@@ -9,15 +9,24 @@ use engine::object::{ChecksumAlgorithm, ChecksumKind};
 use http::HeaderMap;
 
 /// Every algorithm, in the order in which AWS names them.
-pub const ALGORITHMS: [ChecksumAlgorithm; 5] = [
+pub const ALGORITHMS: [ChecksumAlgorithm; 10] = [
     ChecksumAlgorithm::Crc32,
     ChecksumAlgorithm::Crc32c,
     ChecksumAlgorithm::Crc64Nvme,
     ChecksumAlgorithm::Sha1,
     ChecksumAlgorithm::Sha256,
+    ChecksumAlgorithm::Sha512,
+    ChecksumAlgorithm::Md5,
+    ChecksumAlgorithm::XxHash64,
+    ChecksumAlgorithm::XxHash3,
+    ChecksumAlgorithm::XxHash128,
 ];
 
-/// How an algorithm is called where, and how long its value is.
+/// Headers that speak of checksums and carry none.
+const NO_VALUES: [&str; 3] =
+    ["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
+
+/// How an algorithm is called where, how long its value is, and what it may cover.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
     /// Header or trailer that carries a value.
@@ -28,38 +37,42 @@ pub struct Names {
     pub name: &'static str,
     /// Bytes of a value.
     pub len: usize,
+    /// What it may cover of an object that is uploaded in parts; the first where nobody says
+    /// (S3 user guide, "Full object and composite checksum types").
+    pub kinds: &'static [ChecksumKind],
+}
+
+/// Only what can be joined arithmetically covers a whole object.
+const EITHER: &[ChecksumKind] = &[ChecksumKind::Composite, ChecksumKind::FullObject];
+const WHOLE: &[ChecksumKind] = &[ChecksumKind::FullObject];
+const PARTS: &[ChecksumKind] = &[ChecksumKind::Composite];
+
+/// The entry of an algorithm; all its names are made of the one.
+macro_rules! entry {
+    ($name:literal, $header:literal, $len:literal, $kinds:ident) => {
+        &Names {
+            header: concat!("x-amz-checksum-", $header),
+            element: concat!("Checksum", $name),
+            name: $name,
+            len: $len,
+            kinds: $kinds,
+        }
+    };
 }
 
 /// The names of an algorithm.
 pub fn names(algorithm: ChecksumAlgorithm) -> &'static Names {
-    const TABLE: [Names; 5] = [
-        Names { header: "x-amz-checksum-crc32", element: "ChecksumCRC32", name: "CRC32", len: 4 },
-        Names {
-            header: "x-amz-checksum-crc32c",
-            element: "ChecksumCRC32C",
-            name: "CRC32C",
-            len: 4,
-        },
-        Names {
-            header: "x-amz-checksum-crc64nvme",
-            element: "ChecksumCRC64NVME",
-            name: "CRC64NVME",
-            len: 8,
-        },
-        Names { header: "x-amz-checksum-sha1", element: "ChecksumSHA1", name: "SHA1", len: 20 },
-        Names {
-            header: "x-amz-checksum-sha256",
-            element: "ChecksumSHA256",
-            name: "SHA256",
-            len: 32,
-        },
-    ];
     match algorithm {
-        ChecksumAlgorithm::Crc32 => &TABLE[0],
-        ChecksumAlgorithm::Crc32c => &TABLE[1],
-        ChecksumAlgorithm::Crc64Nvme => &TABLE[2],
-        ChecksumAlgorithm::Sha1 => &TABLE[3],
-        ChecksumAlgorithm::Sha256 => &TABLE[4],
+        ChecksumAlgorithm::Crc32 => entry!("CRC32", "crc32", 4, EITHER),
+        ChecksumAlgorithm::Crc32c => entry!("CRC32C", "crc32c", 4, EITHER),
+        ChecksumAlgorithm::Crc64Nvme => entry!("CRC64NVME", "crc64nvme", 8, WHOLE),
+        ChecksumAlgorithm::Sha1 => entry!("SHA1", "sha1", 20, PARTS),
+        ChecksumAlgorithm::Sha256 => entry!("SHA256", "sha256", 32, PARTS),
+        ChecksumAlgorithm::Sha512 => entry!("SHA512", "sha512", 64, PARTS),
+        ChecksumAlgorithm::Md5 => entry!("MD5", "md5", 16, PARTS),
+        ChecksumAlgorithm::XxHash64 => entry!("XXHASH64", "xxhash64", 8, PARTS),
+        ChecksumAlgorithm::XxHash3 => entry!("XXHASH3", "xxhash3", 8, PARTS),
+        ChecksumAlgorithm::XxHash128 => entry!("XXHASH128", "xxhash128", 16, PARTS),
     }
 }
 
@@ -108,6 +121,7 @@ pub enum Promise {
 /// `InvalidRequest` for several of them, an unknown one or a malformed value.
 pub fn promised(headers: &HeaderMap) -> S3Result<Option<(ChecksumAlgorithm, Promise)>> {
     let invalid = |message: String| S3Error::new(&codes::INVALID_REQUEST, message);
+    check_names(headers)?;
     let mut found = None;
     for algorithm in ALGORITHMS {
         let name = names(algorithm).header;
@@ -141,6 +155,20 @@ pub fn promised(headers: &HeaderMap) -> S3Result<Option<(ChecksumAlgorithm, Prom
         Some(found) => Ok(Some(found)),
         None => Ok(Some((chosen, Promise::None))),
     }
+}
+
+/// A checksum that nobody here can hold against a body is refused, not taken for granted.
+fn check_names(headers: &HeaderMap) -> S3Result<()> {
+    for name in headers.keys().map(|name| name.as_str()) {
+        let is_value = name.starts_with("x-amz-checksum-") && !NO_VALUES.contains(&name);
+        if is_value && by_header(name).is_none() {
+            return Err(S3Error::new(
+                &codes::INVALID_REQUEST,
+                "The algorithm type you specified in x-amz-checksum- header is invalid.",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The MD5 that a request promises of its body.
@@ -192,6 +220,22 @@ mod tests {
             check(&[("x-amz-sdk-checksum-algorithm", "CRC64NVME")]),
             Ok(Some((ChecksumAlgorithm::Crc64Nvme, Promise::None)))
         );
+        assert_eq!(check(&[("x-amz-checksum-type", "COMPOSITE")]), Ok(None));
+    }
+
+    #[test]
+    fn every_algorithm_is_found_by_each_of_its_names() {
+        for algorithm in ALGORITHMS {
+            let names = names(algorithm);
+            assert_eq!(by_name(&names.name.to_lowercase()), Some(algorithm));
+            assert_eq!(by_header(names.header), Some(algorithm));
+            assert_eq!(by_element(names.element), Some(algorithm));
+            let value = encode_value(&vec![7; names.len]);
+            let expected = Promise::Value(vec![7; names.len]);
+            assert_eq!(check(&[(names.header, &value)]), Ok(Some((algorithm, expected))));
+            let short = encode_value(&vec![7; names.len - 1]);
+            assert_eq!(check(&[(names.header, &short)]), Err("InvalidRequest"));
+        }
     }
 
     #[test]
@@ -204,6 +248,12 @@ mod tests {
             &[("x-amz-trailer", "x-amz-meta-a"), ("host", "h")],
             &[("x-amz-checksum-crc32", "AAAAAA=="), ("x-amz-sdk-checksum-algorithm", "SHA1")],
             &[("x-amz-sdk-checksum-algorithm", "MD4"), ("host", "h")],
+            &[("x-amz-checksum-md4", "AAAAAA=="), ("host", "h")],
+            &[("x-amz-checksum-", "AAAAAA=="), ("host", "h")],
+            &[
+                ("x-amz-checksum-xxhash3", "AAAAAAAAAAA="),
+                ("x-amz-checksum-xxhash64", "AAAAAAAAAAA="),
+            ],
         ] {
             assert_eq!(check(pairs), Err("InvalidRequest"), "{pairs:?}");
         }

@@ -37,8 +37,7 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
     Ok(response)
 }
 
-/// The checksum of the parts and of the object. CRC64NVME covers the whole object; the others the
-/// parts, unless asked.
+/// The checksum of the parts and of the object.
 fn chosen_checksum(headers: &HeaderMap) -> S3Result<Option<(ChecksumAlgorithm, ChecksumKind)>> {
     let invalid = |message: &'static str| S3Error::new(&codes::INVALID_REQUEST, message);
     let kind = match text(headers, "x-amz-checksum-type")? {
@@ -58,17 +57,13 @@ fn chosen_checksum(headers: &HeaderMap) -> S3Result<Option<(ChecksumAlgorithm, C
     };
     let algorithm = checksum::by_name(name)
         .ok_or_else(|| invalid("Checksum algorithm provided is unsupported."))?;
-    let is_sha = matches!(algorithm, ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256);
-    let is_crc64 = algorithm == ChecksumAlgorithm::Crc64Nvme;
-    match kind {
-        None if is_crc64 => Ok(Some((algorithm, ChecksumKind::FullObject))),
-        None => Ok(Some((algorithm, ChecksumKind::Composite))),
-        Some(ChecksumKind::FullObject) if is_sha => {
-            Err(invalid("The FULL_OBJECT checksum type cannot be used with this algorithm."))
-        }
-        Some(ChecksumKind::Composite) if is_crc64 => {
-            Err(invalid("The COMPOSITE checksum type cannot be used with this algorithm."))
-        }
-        Some(kind) => Ok(Some((algorithm, kind))),
+    let kinds = checksum::names(algorithm).kinds;
+    let chosen = kind.unwrap_or(kinds[0]);
+    if !kinds.contains(&chosen) {
+        let (kind, name) = (checksum::kind_name(chosen), name.to_lowercase());
+        let message =
+            format!("The {kind} checksum type cannot be used with the {name} checksum algorithm.");
+        return Err(S3Error::new(&codes::INVALID_REQUEST, message));
     }
+    Ok(Some((algorithm, chosen)))
 }

@@ -98,7 +98,7 @@ pub async fn dispatch(call: Call) -> S3Result<S3Response> {
     let len_max = match route.body {
         BodyKind::Object => return upload(operation, call).await,
         BodyKind::Empty => 0,
-        BodyKind::Xml(len_max) => len_max,
+        BodyKind::Xml(len_max) | BodyKind::Parameters(len_max) => len_max,
     };
     let (mut call, document) = call.document(len_max).await?;
     if route.is_scan() {
@@ -197,6 +197,7 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::PutObject | Operation::PostObject | Operation::UploadPart => {
             unreachable!("their bodies are streams: see upload")
         }
+        Operation::SecurityTokenService => unreachable!("it is answered where its body is read"),
         operation => configure(operation, call, document),
     }
 }

@@ -1,6 +1,7 @@
 //! The rows of the table.
 
 use super::{AuthModes, BodyKind, Level, Operation, Parameters, Route};
+use crate::sts::form::BODY_LEN_MAX;
 use http::Method;
 
 const NONE: Parameters = &[];
@@ -30,6 +31,12 @@ const fn by_header(mut route: Route) -> Route {
 /// A form says in its body who signed it, and which object it is about.
 const fn by_form(mut route: Route) -> Route {
     route.auth = AuthModes::Form;
+    route
+}
+
+/// A session is asked for with a signature of its own service, over the body.
+const fn by_session(mut route: Route) -> Route {
+    route.auth = AuthModes::Session;
     route
 }
 
@@ -92,6 +99,7 @@ pub static ROUTES: &[Route] = {
     const STATUS: Level = Level::Admin("admin/v1/status");
     const KEYS: Level = Level::Admin("admin/v1/keys");
     const KEY: Parameters = &[("key", None)];
+    const SESSION: BodyKind = BodyKind::Parameters(BODY_LEN_MAX);
     const ACL: Parameters = &[("acl", None)];
     const ATTRIBUTES: Parameters = &[("attributes", None)];
     const BLOCK: Parameters = &[("publicAccessBlock", None)];
@@ -206,6 +214,9 @@ pub static ROUTES: &[Route] = {
         row(CompleteMultipartUpload, Method::POST, Object, UPLOAD, PUT, Xml(8 << 20)),
         remove(AbortMultipartUpload, Object, UPLOAD, "s3:AbortMultipartUpload"),
         versioned(remove(DeleteObject, Object, NONE, "s3:DeleteObject"), "s3:DeleteObjectVersion"),
+
+        // Nobody needs a permission for it, but a policy can deny it.
+        by_session(row(SecurityTokenService, Method::POST, Service, NONE, "", SESSION)),
 
         by_header(row(AdminStatus, Method::GET, STATUS, NONE, "admin:Status", Empty)),
         by_header(row(AdminListKeys, Method::GET, KEYS, NONE, "admin:ListKeys", Empty)),

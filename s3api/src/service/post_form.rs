@@ -58,7 +58,8 @@ impl Service {
         facts.target = Some(head.target.clone());
         let now = self.env.clock.unix_nanos();
         let request = Unauthenticated { head, route, peer };
-        let (authenticated, mut range) = request.authenticate_form(&self.gate, now, &fields)?;
+        let (authenticated, mut range) =
+            request.authenticate_form(&self.gate, now, &fields).await?;
         let (authorized, _) = authenticated.authorize(&self.gate).await?;
         range.max = range.max.min(self.config.limits.object_len_max);
         check_max(reader.file_len_min(http_len), range)?;

@@ -91,6 +91,7 @@ pub fn string_to_sign(timestamp: &str, scope: &Scope<'_>, canonical_request: &st
 
 #[cfg(test)]
 mod tests {
+    use super::super::SigningService;
     use super::*;
 
     #[test]
@@ -108,7 +109,7 @@ mod tests {
             signed_headers: "host;range;x-amz-content-sha256;x-amz-date",
             payload_hash: super::super::EMPTY_SHA256,
         };
-        let scope = Scope { day: "20130524", region: "us-east-1" };
+        let scope = Scope { day: "20130524", region: "us-east-1", service: SigningService::S3 };
         let text = string_to_sign("20130524T000000Z", &scope, &canonical.text().unwrap());
         assert_eq!(
             text,

@@ -50,13 +50,14 @@ impl ChunkChain {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SigningService;
     use super::super::sha256_hex;
     use super::*;
 
     /// The example of AWS's documentation: 65 KiB of `a` in chunks of 64 KiB.
     #[test]
     fn chain_of_aws_documentation() {
-        let scope = Scope { day: "20130524", region: "us-east-1" };
+        let scope = Scope { day: "20130524", region: "us-east-1", service: SigningService::S3 };
         let key = SigningKey::derive("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", &scope);
         let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
         let mut chain = ChunkChain::new(key, "20130524T000000Z", &scope, seed);

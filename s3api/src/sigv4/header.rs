@@ -1,6 +1,6 @@
 //! The header `Authorization: AWS4-HMAC-SHA256 Credential=.., SignedHeaders=.., Signature=..`.
 
-use super::{ALGORITHM, Credential, are_signed_headers, is_signature};
+use super::{ALGORITHM, Credential, SigningService, are_signed_headers, is_signature};
 use crate::error::{S3Error, S3Result, codes};
 
 /// The parts of the header.
@@ -21,6 +21,14 @@ impl<'a> Authorization<'a> {
     /// `AuthorizationHeaderMalformed`; `InvalidRequest` for another mechanism than Signature
     /// Version 4.
     pub fn parse(text: &'a str) -> S3Result<Self> {
+        Self::parse_for(SigningService::S3, text)
+    }
+
+    /// Reads the header of a request for this service.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_for(service: SigningService, text: &'a str) -> S3Result<Self> {
         let rest = match text.trim().split_once(' ') {
             Some((ALGORITHM, rest)) => rest,
             // Signature Version 2: `AWS key:signature`.
@@ -41,7 +49,9 @@ impl<'a> Authorization<'a> {
             }
         }
         let parsed = Self {
-            credential: credential.and_then(Credential::parse).ok_or_else(malformed)?,
+            credential: credential
+                .and_then(|text| Credential::parse_for(service, text))
+                .ok_or_else(malformed)?,
             signed_headers: signed_headers.ok_or_else(malformed)?,
             signature: signature.ok_or_else(malformed)?,
         };

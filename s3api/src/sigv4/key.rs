@@ -1,6 +1,6 @@
 //! Signing keys: derived by four HMACs from the secret, kept for a while.
 
-use super::{HmacSha256, Scope, hmac, hmac_key};
+use super::{HmacSha256, Scope, SigningService, hmac, hmac_key};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Keys that are kept: one a day, region and access key in use, and that of unknown access keys.
@@ -15,7 +15,7 @@ impl SigningKey {
     pub fn derive(secret: &str, scope: &Scope<'_>) -> Self {
         let day = hmac(&hmac_key(format!("AWS4{secret}").as_bytes()), scope.day.as_bytes());
         let region = hmac(&hmac_key(&day), scope.region.as_bytes());
-        let service = hmac(&hmac_key(&region), b"s3");
+        let service = hmac(&hmac_key(&region), scope.service.name().as_bytes());
         let key = hmac(&hmac_key(&service), b"aws4_request");
         Self(Arc::new(hmac_key(&key)))
     }
@@ -30,12 +30,14 @@ struct Entry {
     access_key: String,
     day: String,
     region: String,
+    service: SigningService,
     key: SigningKey,
 }
 
 impl Entry {
     fn is_of(&self, access_key: &str, scope: &Scope<'_>) -> bool {
-        self.access_key == access_key && self.day == scope.day && self.region == scope.region
+        let is_scope = self.day == scope.day && self.region == scope.region;
+        self.access_key == access_key && is_scope && self.service == scope.service
     }
 }
 
@@ -69,6 +71,7 @@ impl KeyCache {
             access_key: access_key.to_owned(),
             day: scope.day.to_owned(),
             region: scope.region.to_owned(),
+            service: scope.service,
             key: key.clone(),
         });
         true
@@ -81,7 +84,8 @@ mod tests {
 
     #[test]
     fn key_of_aws_documentation_signs_its_example() {
-        let scope = Scope { day: "20130524", region: "us-east-1" };
+        let service = SigningService::S3;
+        let scope = Scope { day: "20130524", region: "us-east-1", service };
         let key = SigningKey::derive("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", &scope);
         let text = "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
                     7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972";
@@ -97,7 +101,7 @@ mod tests {
         for round in 0..3 {
             for day in 0..CACHE_KEYS_MAX + 10 {
                 let day = format!("{:08}", 20_130_000 + day);
-                let scope = Scope { day: &day, region: "r" };
+                let scope = Scope { day: &day, region: "r", service: SigningService::S3 };
                 let key = cache.get("A", "secret", &scope);
                 let fresh = SigningKey::derive("secret", &scope);
                 assert_eq!(key.sign("x"), fresh.sign("x"), "round {round}");

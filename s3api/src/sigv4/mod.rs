@@ -14,6 +14,7 @@
 //! - V3: the day of the scope is the day of the date; the date lies within
 //!   [`verify::SKEW_SECONDS_MAX`] of the clock.
 //! - V4: a payload is one of the closed set of [`payload::Payload`].
+//! - V6: a signature is for one [`SigningService`].
 
 pub mod canonical;
 pub mod chunks;
@@ -57,18 +58,40 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// What a signature is bound to besides the request: `day/region/s3/aws4_request`.
+/// What a request is signed for; a signature for the one means nothing to the other (V6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningService {
+    /// Objects.
+    S3,
+    /// Sessions.
+    Sts,
+}
+
+impl SigningService {
+    /// Its name in a scope.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// What a signature is bound to besides the request: `day/region/service/aws4_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope<'a> {
     /// `YYYYMMDD`.
     pub day: &'a str,
     /// Region.
     pub region: &'a str,
+    /// What for.
+    pub service: SigningService,
 }
 
 impl Scope<'_> {
     fn push(&self, out: &mut String) {
-        for part in [self.day, "/", self.region, "/s3/aws4_request"] {
+        let service = self.service.name();
+        for part in [self.day, "/", self.region, "/", service, "/aws4_request"] {
             out.push_str(part);
         }
     }
@@ -86,13 +109,20 @@ pub struct Credential<'a> {
 impl<'a> Credential<'a> {
     /// Reads `key/day/region/s3/aws4_request`.
     pub fn parse(text: &'a str) -> Option<Self> {
+        Self::parse_for(SigningService::S3, text)
+    }
+
+    /// Reads `key/day/region/service/aws4_request`, for this service only (V6).
+    pub fn parse_for(service: SigningService, text: &'a str) -> Option<Self> {
         let mut parts = text.rsplitn(5, '/');
-        let (terminator, service) = (parts.next()?, parts.next()?);
+        let (terminator, name) = (parts.next()?, parts.next()?);
         let (region, day, access_key) = (parts.next()?, parts.next()?, parts.next()?);
         let is_day = day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit());
-        let is_legal = terminator == "aws4_request" && service == "s3" && is_day;
-        let is_named = !access_key.is_empty() && !region.is_empty();
-        (is_legal && is_named).then_some(Self { access_key, scope: Scope { day, region } })
+        let is_legal = terminator == "aws4_request" && name == service.name() && is_day;
+        // minio-py signs for no region where it asks for a session.
+        let has_region = !region.is_empty() || service == SigningService::Sts;
+        let is_named = !access_key.is_empty() && has_region;
+        (is_legal && is_named).then_some(Self { access_key, scope: Scope { day, region, service } })
     }
 }
 
@@ -124,12 +154,17 @@ mod tests {
     fn credential_is_read_from_the_right() {
         let credential = Credential::parse("A/B/20130524/us-east-1/s3/aws4_request").unwrap();
         assert_eq!(credential.access_key, "A/B");
-        assert_eq!(credential.scope, Scope { day: "20130524", region: "us-east-1" });
+        let (day, region, service) = ("20130524", "us-east-1", SigningService::S3);
+        assert_eq!(credential.scope, Scope { day, region, service });
+        let for_sessions = "A/20130524/us-east-1/sts/aws4_request";
+        let parsed = Credential::parse_for(SigningService::Sts, for_sessions).unwrap();
+        assert_eq!(parsed.scope.service, SigningService::Sts);
         for text in [
             "",
             "A/20130524/us-east-1/s3",
             "A/2013052/us-east-1/s3/aws4_request",
             "A/20130524/us-east-1/ec2/aws4_request",
+            "A/20130524/us-east-1/sts/aws4_request",
             "/20130524/us-east-1/s3/aws4_request",
             "A/20130524//s3/aws4_request",
         ] {

@@ -2,7 +2,7 @@
 
 use super::canonical::{CanonicalRequest, string_to_sign};
 use super::key::SigningKey;
-use super::{ALGORITHM, ChunkChain, Scope};
+use super::{ALGORITHM, ChunkChain, Scope, SigningService};
 use crate::config::Credentials;
 use crate::error::S3Result;
 use crate::headers::date;
@@ -19,13 +19,16 @@ pub struct Signer<'a> {
     pub credentials: &'a Credentials,
     /// Region of the endpoint.
     pub region: &'a str,
+    /// What the request is for.
+    pub service: SigningService,
     /// The time of the request.
     pub now: UnixNanos,
 }
 
 impl Signer<'_> {
     fn credential(&self, day: &str) -> String {
-        format!("{}/{day}/{}/s3/aws4_request", self.credentials.access_key, self.region)
+        let (access_key, service) = (&self.credentials.access_key, self.service.name());
+        format!("{access_key}/{day}/{}/{service}/aws4_request", self.region)
     }
 
     fn seal(
@@ -35,7 +38,7 @@ impl Signer<'_> {
         hash: &str,
     ) -> S3Result<(String, ChunkChain)> {
         let timestamp = date::format_amz(self.now);
-        let scope = Scope { day: &timestamp[..8], region: self.region };
+        let scope = Scope { day: &timestamp[..8], region: self.region, service: self.service };
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
         let canonical = CanonicalRequest {
             method: &parts.method,
@@ -134,6 +137,10 @@ mod tests {
         }
     }
 
+    fn signer(credentials: &Credentials) -> Signer<'_> {
+        Signer { credentials, region: "us-east-1", service: SigningService::S3, now: NOW }
+    }
+
     fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder()
             .method(method)
@@ -147,7 +154,7 @@ mod tests {
 
     fn check(mut parts: Parts, hash: &str, expected: &str) {
         let credentials = credentials();
-        let signer = Signer { credentials: &credentials, region: "us-east-1", now: NOW };
+        let signer = signer(&credentials);
         sign(&mut parts, &signer, hash).unwrap();
         let value = parts.headers[AUTHORIZATION].to_str().unwrap();
         assert!(value.ends_with(expected), "{value}");
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn presigned_url_of_aws_documentation() {
         let credentials = credentials();
-        let signer = Signer { credentials: &credentials, region: "us-east-1", now: NOW };
+        let signer = signer(&credentials);
         let mut parts = parts("GET", "/test.txt", &[]);
         presign(&mut parts, &signer, 86_400).unwrap();
         assert!(parts.uri.query().unwrap().ends_with(

@@ -1,12 +1,14 @@
-//! Decides who a request is from: its signature against the credential we know.
+//! Decides who a request is from: its signature against the credential we know, or that of a
+//! session, which comes with a token.
 
 mod form;
+pub mod token;
 
 use super::canonical::{CanonicalRequest, string_to_sign};
 use super::header::Authorization;
 use super::key::{KeyCache, SigningKey};
 use super::presign::{self, PresignedQuery};
-use super::{ChunkChain, Credential, Payload, Scope};
+use super::{ChunkChain, Credential, Payload, Scope, SigningService};
 use crate::auth::accounts::{Accounts, Caller};
 use crate::config::{S3Config, is_region};
 use crate::error::codes::ErrorCode;
@@ -14,6 +16,7 @@ use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{self, date};
 use crate::request::RequestHead;
 use crate::sigv2;
+use crate::sts::sessions::{Sessions, check_life};
 use engine::object::UnixNanos;
 use http::header::{AUTHORIZATION, DATE, HOST};
 use std::sync::Arc;
@@ -73,6 +76,7 @@ pub struct Verifier {
     region: Option<String>,
     allows_sigv2: bool,
     keys: KeyCache,
+    sessions: Sessions,
 }
 
 impl Verifier {
@@ -83,7 +87,13 @@ impl Verifier {
             region: config.region.clone(),
             allows_sigv2: config.allows_sigv2,
             keys: KeyCache::default(),
+            sessions: Sessions::default(),
         }
+    }
+
+    /// The sessions that tokens stand for.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Everybody who can sign.
@@ -113,11 +123,39 @@ impl Verifier {
                 ));
             }
             (Some(text), false) => {
-                (Mechanism::Header, header_claim(head, text, now / 1_000_000_000)?)
+                let authorization = Authorization::parse(text)?;
+                let claim = header_claim(head, authorization, body_hash(head)?, now)?;
+                (Mechanism::Header, claim)
             }
             (None, true) => (Mechanism::Query, presigned_claim(head, now / 1_000_000_000)?),
         };
-        self.verify(head, &claim, mechanism)
+        self.verify(head, &claim, mechanism, now)
+    }
+
+    /// Who a request for a session is from. Its clients sign the hash of the body and name it
+    /// nowhere, so that the body is read before.
+    ///
+    /// # Errors
+    /// As [`Self::identify`]; `AccessDenied` for a request without a signature in the header.
+    pub fn identify_for_session(
+        &self,
+        head: &RequestHead,
+        body_hash: &str,
+        now: UnixNanos,
+    ) -> S3Result<Arc<Caller>> {
+        let authorization = single_header(head, AUTHORIZATION.as_str())?;
+        let (Some(text), false) = (authorization, presign::is_signed(&head.query)) else {
+            return Err((&codes::ACCESS_DENIED).into());
+        };
+        if single_header(head, "x-amz-content-sha256")?.is_some_and(|named| named != body_hash) {
+            return Err((&codes::X_AMZ_CONTENT_SHA256_MISMATCH).into());
+        }
+        let authorization = Authorization::parse_for(SigningService::Sts, text)?;
+        let claim = header_claim(head, authorization, body_hash, now)?;
+        match self.verify(head, &claim, Mechanism::Header, now)? {
+            Identity::Anonymous => Err((&codes::ACCESS_DENIED).into()),
+            Identity::Known(caller, _) => Ok(caller),
+        }
     }
 
     fn verify(
@@ -125,6 +163,7 @@ impl Verifier {
         head: &RequestHead,
         claim: &Claim<'_>,
         mechanism: Mechanism,
+        now: UnixNanos,
     ) -> S3Result<Identity> {
         let code = match mechanism {
             Mechanism::Header => &codes::AUTHORIZATION_HEADER_MALFORMED,
@@ -143,10 +182,11 @@ impl Verifier {
         };
         let scope = &claim.credential.scope;
         let text = string_to_sign(&claim.timestamp, scope, &canonical.text()?);
-        let caller = self.accounts.by_access_key(claim.credential.access_key);
-        let key = self.key(caller, scope);
+        let caller = self.caller(claim.credential.access_key, token::of(head, mechanism)?)?;
+        let key = self.key(caller.as_ref(), scope);
         let signature = key.sign(&text);
-        let caller = check_signature(caller, &signature, claim.signature)?;
+        let caller = check_signature(caller.as_ref(), &signature, claim.signature)?;
+        check_life(&caller, now)?;
         self.keep_keys(&caller, scope, &key);
         let has_chain = matches!(payload, Payload::SignedChunks | Payload::SignedChunksTrailer);
         let chain = has_chain.then(|| ChunkChain::new(key, &claim.timestamp, scope, &signature));
@@ -169,7 +209,7 @@ impl Verifier {
         let checked =
             signatures.map(|signature| check_signature(caller, &signature, claim.signature));
         let caller = checked.reduce(S3Result::or).ok_or(&codes::SIGNATURE_DOES_NOT_MATCH)??;
-        refuse_session_token(head)?;
+        token::refuse(head)?;
         let hash = single_header(head, "x-amz-content-sha256")?.unwrap_or("UNSIGNED-PAYLOAD");
         match Payload::parse(hash)? {
             Payload::SignedChunks | Payload::SignedChunksTrailer => {
@@ -183,19 +223,34 @@ impl Verifier {
         }
     }
 
+    /// Who an access key is of: with a token that of the session that it stands for, and of nobody
+    /// else.
+    fn caller(&self, access_key: &str, token: Option<&str>) -> S3Result<Option<Arc<Caller>>> {
+        match token {
+            None => Ok(self.accounts.by_access_key(access_key).cloned()),
+            Some(token) => self.sessions.caller(&self.accounts, access_key, token).map(Some),
+        }
+    }
+
     /// V2: an unknown access key costs the same as a known one.
     fn key(&self, caller: Option<&Arc<Caller>>, scope: &Scope<'_>) -> SigningKey {
-        let (name, secret) = match caller.map(|caller| &caller.credentials) {
-            Some(known) => (known.access_key.as_str(), known.secret_key.as_str()),
-            None => ("", DUMMY_SECRET),
-        };
-        self.keys.get(name, secret, scope)
+        match caller {
+            // A session's is not kept, and must not be another one's that has the same name.
+            Some(caller) if caller.session.is_some() => {
+                SigningKey::derive(&caller.credentials.secret_key, scope)
+            }
+            Some(caller) => {
+                let known = &caller.credentials;
+                self.keys.get(&known.access_key, &known.secret_key, scope)
+            }
+            None => self.keys.get("", DUMMY_SECRET, scope),
+        }
     }
 
     /// Keys are kept for scopes that somebody with the right secret used, so that nobody else can
-    /// crowd them out; the dummy's beside the real one (V2).
+    /// crowd them out; the dummy's beside the real one (V2). Sessions are many and short.
     fn keep_keys(&self, caller: &Caller, scope: &Scope<'_>, key: &SigningKey) {
-        if self.keys.keep(&caller.credentials.access_key, scope, key) {
+        if caller.session.is_none() && self.keys.keep(&caller.credentials.access_key, scope, key) {
             self.keys.keep("", scope, &SigningKey::derive(DUMMY_SECRET, scope));
         }
     }
@@ -212,6 +267,7 @@ impl Verifier {
                 let message = format!("The region is wrong; expecting '{region}'.");
                 return Err(S3Error::new(code, message).with("Region", region));
             }
+            None if scope.region.is_empty() && scope.service == SigningService::Sts => {}
             None if !is_region(scope.region) => {
                 return Err(S3Error::new(code, "The credential names no region."));
             }
@@ -239,8 +295,21 @@ fn check_signature(
     }
 }
 
-fn header_claim<'a>(head: &'a RequestHead, text: &'a str, now: u64) -> S3Result<Claim<'a>> {
-    let authorization = Authorization::parse(text)?;
+fn body_hash(head: &RequestHead) -> S3Result<&str> {
+    single_header(head, "x-amz-content-sha256")?.ok_or_else(|| {
+        S3Error::new(
+            &codes::INVALID_REQUEST,
+            "Missing required header for this request: x-amz-content-sha256",
+        )
+    })
+}
+
+fn header_claim<'a>(
+    head: &'a RequestHead,
+    authorization: Authorization<'a>,
+    payload_hash: &'a str,
+    now: UnixNanos,
+) -> S3Result<Claim<'a>> {
     let missing_date = || {
         S3Error::new(
             &codes::ACCESS_DENIED,
@@ -254,15 +323,9 @@ fn header_claim<'a>(head: &'a RequestHead, text: &'a str, now: u64) -> S3Result<
     let date = date.ok_or_else(missing_date)?;
     let seconds =
         date::parse_amz(date).or_else(|| date::parse_http(date)).ok_or_else(missing_date)?;
-    if now.abs_diff(seconds) > SKEW_SECONDS_MAX {
+    if (now / 1_000_000_000).abs_diff(seconds) > SKEW_SECONDS_MAX {
         return Err((&codes::REQUEST_TIME_TOO_SKEWED).into());
     }
-    let payload_hash = single_header(head, "x-amz-content-sha256")?.ok_or_else(|| {
-        S3Error::new(
-            &codes::INVALID_REQUEST,
-            "Missing required header for this request: x-amz-content-sha256",
-        )
-    })?;
     Ok(Claim {
         credential: authorization.credential,
         timestamp: date::format_amz(seconds.saturating_mul(1_000_000_000)),
@@ -293,8 +356,7 @@ fn presigned_claim(head: &RequestHead, now: u64) -> S3Result<Claim<'_>> {
     })
 }
 
-/// V1: what is there and could change the meaning of the request is signed; the root has no session
-/// token.
+/// V1: what is there and could change the meaning of the request is signed.
 fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
     single_header(head, HOST.as_str())?;
     for header in head.headers.keys() {
@@ -309,13 +371,7 @@ fn check_signed_headers(head: &RequestHead, signed: &str) -> S3Result<()> {
             .with("HeadersNotSigned", name));
         }
     }
-    refuse_session_token(head)
-}
-
-fn refuse_session_token(head: &RequestHead) -> S3Result<()> {
-    let has_token =
-        head.headers.contains_key("x-amz-security-token") || head.query.has("X-Amz-Security-Token");
-    if has_token { Err((&codes::INVALID_TOKEN).into()) } else { Ok(()) }
+    Ok(())
 }
 
 /// What a request signs by Version 2; one that signs by both versions is left to Version 4, which

@@ -6,7 +6,7 @@ use crate::support::{Ask, Reply, Server};
 use bytes::Bytes;
 use s3api::sigv4::canonical::{CanonicalRequest, string_to_sign};
 use s3api::sigv4::key::SigningKey;
-use s3api::sigv4::{self, Scope, Signer, sha256_hex};
+use s3api::sigv4::{self, Scope, Signer, SigningService, sha256_hex};
 use s3api::uri::Query;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,7 +29,8 @@ fn seal(ask: &Ask<'_>, scope: &Scope<'_>, signed_headers: &str, hash: &str) -> S
     key.sign(&string_to_sign(TIMESTAMP, scope, &canonical.text().unwrap()))
 }
 
-const SCOPE: Scope<'_> = Scope { day: "20260102", region: "us-east-1" };
+const SCOPE: Scope<'_> =
+    Scope { day: "20260102", region: "us-east-1", service: SigningService::S3 };
 
 /// Presigns over these headers and this hash, with more parameters.
 fn presign<'a>(mut ask: Ask<'a>, signed_headers: &str, hash: &str, more: &str) -> Ask<'a> {
@@ -160,7 +161,7 @@ async fn keys_of_another_scope_do_not_fit() {
         assert_eq!(code(&reply), (400, "AuthorizationHeaderMalformed"), "{to}");
     }
     // A key of yesterday, which leaked, signs for yesterday only.
-    let yesterday = Scope { day: "20260101", region: "us-east-1" };
+    let yesterday = Scope { day: "20260101", ..SCOPE };
     let ask = server.ask("GET", "/box").sign();
     let signed_headers = "host;x-amz-content-sha256;x-amz-date";
     let right = signature_of(&ask);

@@ -5,8 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use s3api::Credentials;
 use s3api::sigv2;
-use s3api::sigv4::Scope;
 use s3api::sigv4::key::SigningKey;
+use s3api::sigv4::{Scope, SigningService};
 
 /// The moment of the tests' clock, as Signature Version 4 writes it.
 pub const DATE: &str = "20260102T030405Z";
@@ -86,7 +86,7 @@ impl Form {
 
     /// Signs a policy by Version 4.
     pub fn sign_policy(self, credentials: &Credentials, policy: &str) -> Self {
-        let scope = Scope { day: &DATE[..8], region: "us-east-1" };
+        let scope = Scope { day: &DATE[..8], region: "us-east-1", service: SigningService::S3 };
         let signature = SigningKey::derive(&credentials.secret_key, &scope).sign(policy);
         self.field("policy", policy)
             .field("x-amz-algorithm", "AWS4-HMAC-SHA256")

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use memory_store::MemoryStore;
 use s3api::listener::secure::Secure;
-use s3api::sigv4::{self, ChunkChain, Signer};
+use s3api::sigv4::{self, ChunkChain, Signer, SigningService};
 use s3api::{Credentials, S3Config, Service, serve, serve_secure};
 use sealing::RootKey;
 use std::net::SocketAddr;
@@ -125,6 +125,21 @@ impl Server {
     ) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
         let env = Env { clock: clock.clone(), rng: Arc::new(TestRng(AtomicU64::new(1))) };
+        let store = Arc::new(MemoryStore::new(env.clone()));
+        Self::start_on((store, clock, env), secure, change).await
+    }
+
+    /// Starts another server on the same store: another node, or the same one later.
+    pub async fn again(&self, change: impl FnOnce(&mut S3Config)) -> Self {
+        let env = Env { clock: self.clock.clone(), rng: Arc::new(TestRng(AtomicU64::new(2))) };
+        Self::start_on((self.store.clone(), self.clock.clone(), env), None, change).await
+    }
+
+    async fn start_on(
+        (store, clock, env): (Arc<MemoryStore>, Arc<TestClock>, Env),
+        secure: Option<Arc<dyn Secure>>,
+        change: impl FnOnce(&mut S3Config),
+    ) -> Self {
         let credentials = Credentials {
             access_key: "test-key".to_owned(),
             secret_key: "canary-secret".to_owned(),
@@ -134,7 +149,7 @@ impl Server {
         config.encryption.root_key = Some(RootKey::parse(ROOT_KEY).unwrap());
         change(&mut config);
         config.validate().unwrap();
-        let store = Arc::new(MemoryStore::new(env.clone()));
+        let credentials = config.credentials.clone();
         let service = Service::new(config, store.clone(), env);
         let front = service.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -155,7 +170,8 @@ impl Server {
     }
 
     pub fn signer(&self) -> Signer<'_> {
-        Signer { credentials: &self.credentials, region: "us-east-1", now: self.clock.unix_nanos() }
+        let (credentials, now) = (&self.credentials, self.clock.unix_nanos());
+        Signer { credentials, region: "us-east-1", service: SigningService::S3, now }
     }
 
     /// A request, to be signed and sent.
@@ -163,7 +179,13 @@ impl Server {
         let mut request = Request::builder().method(method).uri(uri);
         request = request.header(HOST, self.address.to_string());
         let parts = request.body(()).unwrap().into_parts().0;
-        Ask { server: self, parts, body: Bytes::new() }
+        Ask { server: self, parts, body: Bytes::new(), service: SigningService::S3 }
+    }
+
+    /// A request to the service of sessions, in version 2011-06-15.
+    pub fn ask_session(&self, parameters: &str) -> Ask<'_> {
+        let body = format!("Version=2011-06-15&{parameters}");
+        Ask { service: SigningService::Sts, ..self.ask("POST", "/").body(body) }
     }
 
     /// Writes an object.
@@ -200,6 +222,7 @@ pub struct Ask<'a> {
     pub server: &'a Server,
     pub parts: request::Parts,
     pub body: Bytes,
+    pub service: SigningService,
 }
 
 impl Ask<'_> {
@@ -229,7 +252,7 @@ impl Ask<'_> {
     /// Signs as somebody else than the root, with the hash of the body.
     pub fn sign_as(mut self, credentials: &Credentials) -> Self {
         let hash = sigv4::sha256_hex(&self.body);
-        let signer = Signer { credentials, ..self.server.signer() };
+        let signer = Signer { credentials, service: self.service, ..self.server.signer() };
         sigv4::sign(&mut self.parts, &signer, &hash).unwrap();
         self
     }
@@ -242,20 +265,29 @@ impl Ask<'_> {
     /// Signs for another region.
     pub fn sign_for(mut self, region: &str) -> Self {
         let hash = sigv4::sha256_hex(&self.body);
-        let signer = Signer { region, ..self.server.signer() };
+        let signer = Signer { region, service: self.service, ..self.server.signer() };
         sigv4::sign(&mut self.parts, &signer, &hash).unwrap();
         self
     }
 
     /// Signs with this value of `x-amz-content-sha256`.
     pub fn sign_payload(mut self, hash: &str) -> (Self, ChunkChain) {
-        let chain = sigv4::sign(&mut self.parts, &self.server.signer(), hash).unwrap();
+        let signer = Signer { service: self.service, ..self.server.signer() };
+        let chain = sigv4::sign(&mut self.parts, &signer, hash).unwrap();
         (self, chain)
     }
 
     /// Signs by query.
     pub fn presign(mut self, expires: u64) -> Self {
-        sigv4::presign(&mut self.parts, &self.server.signer(), expires).unwrap();
+        let signer = Signer { service: self.service, ..self.server.signer() };
+        sigv4::presign(&mut self.parts, &signer, expires).unwrap();
+        self
+    }
+
+    /// Signs by query, as somebody else.
+    pub fn presign_as(mut self, credentials: &Credentials, expires: u64) -> Self {
+        let signer = Signer { credentials, ..self.server.signer() };
+        sigv4::presign(&mut self.parts, &signer, expires).unwrap();
         self
     }
 

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use s3api::Credentials;
 use s3api::config::{REGION_DEFAULT, is_region};
-use s3api::sigv4::{EMPTY_SHA256, Signer, sign};
+use s3api::sigv4::{EMPTY_SHA256, Signer, SigningService, sign};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,8 +105,12 @@ fn request(
     let request = request.header(HOST, server.authority.as_str()).body(Empty::new());
     let (mut parts, body) = request.map_err(|error| format!("cannot ask: {error}"))?.into_parts();
     let now = real::env().clock.unix_nanos();
-    sign(&mut parts, &Signer { credentials, region, now }, EMPTY_SHA256)
-        .map_err(|error| format!("cannot sign: {error}"))?;
+    sign(
+        &mut parts,
+        &Signer { credentials, region, service: SigningService::S3, now },
+        EMPTY_SHA256,
+    )
+    .map_err(|error| format!("cannot sign: {error}"))?;
     Ok(Request::from_parts(parts, body))
 }
 

@@ -174,9 +174,12 @@ pub struct ServerArguments {
 /// # Errors
 /// One line.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
-    let help = match arguments.get(1).and_then(|argument| argument.to_str()) {
-        Some("admin") => "stave admin --help",
-        Some("inspect") => "stave inspect --help",
+    let word = |index: usize| arguments.get(index).and_then(|argument| argument.to_str());
+    let help = match (word(1), word(2)) {
+        (Some("admin"), Some("status")) => "stave admin status --help",
+        (Some("admin"), Some("keys")) => "stave admin keys --help",
+        (Some("admin"), _) => "stave admin --help",
+        (Some("inspect"), _) => "stave inspect --help",
         _ => "stave server --help",
     };
     match Cli::try_parse_from(arguments) {

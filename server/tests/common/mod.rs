@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 use s3api::Credentials;
-use s3api::sigv4::{Signer, sign};
+use s3api::sigv4::{Signer, SigningService, sign};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -103,7 +103,12 @@ impl Stave {
     pub fn signed(&self, method: &str, path: &str) -> HeaderMap {
         let credentials = self.credentials();
         let now = engine::env::real::env().clock.unix_nanos();
-        let signer = Signer { credentials: &credentials, region: "us-east-1", now };
+        let signer = Signer {
+            credentials: &credentials,
+            region: "us-east-1",
+            service: SigningService::S3,
+            now,
+        };
         let request =
             http::Request::builder().method(method).uri(path).header("host", &self.address);
         let (mut parts, ()) = request.body(()).expect("a request").into_parts();

@@ -4,7 +4,8 @@
 //! - V5: what signs is there as a whole or not at all, and in one version.
 
 use super::{
-    DUMMY_SECRET, Identity, Mechanism, SKEW_SECONDS_MAX, Signed, Verifier, check_signature,
+    DUMMY_SECRET, Identity, Mechanism, SKEW_SECONDS_MAX, Signed, Verifier, check_life,
+    check_signature,
 };
 use crate::error::{S3Error, S3Result, codes};
 use crate::form::fields::FormFields;
@@ -34,7 +35,7 @@ impl Verifier {
                 let message = "Only one auth mechanism is allowed in a form.";
                 Err(S3Error::new(&codes::INVALID_REQUEST, message))
             }
-            (true, false) => self.verify_form(fields, now / 1_000_000_000),
+            (true, false) => self.verify_form(fields, now),
             (false, true) if !self.allows_sigv2 => Err(header::unsupported_mechanism()),
             (false, true) => self.verify_legacy_form(fields),
             // A policy, or a token, is signed.
@@ -45,7 +46,7 @@ impl Verifier {
         }
     }
 
-    fn verify_form(&self, fields: &FormFields, now: u64) -> S3Result<Identity> {
+    fn verify_form(&self, fields: &FormFields, now: UnixNanos) -> S3Result<Identity> {
         let [algorithm, credential, timestamp, claimed] = VERSION_4;
         let policy = fields.required("policy")?;
         if fields.required(algorithm)? != ALGORITHM {
@@ -61,12 +62,13 @@ impl Verifier {
             return Err(invalid("The X-Amz-Signature is malformed."));
         }
         self.check_scope(&credential.scope, timestamp, &codes::INVALID_ARGUMENT)?;
-        check_age(signed_at, now)?;
-        let caller = self.accounts.by_access_key(credential.access_key);
-        let key = self.key(caller, &credential.scope);
-        let caller = check_signature(caller, &key.sign(policy), claimed)?;
+        check_age(signed_at, now / 1_000_000_000)?;
+        let token = fields.get("x-amz-security-token");
+        let caller = self.caller(credential.access_key, token)?;
+        let key = self.key(caller.as_ref(), &credential.scope);
+        let caller = check_signature(caller.as_ref(), &key.sign(policy), claimed)?;
+        check_life(&caller, now)?;
         self.keep_keys(&caller, &credential.scope, &key);
-        refuse_token(fields)?;
         Ok(Identity::Known(caller, signed(Mechanism::Form)))
     }
 
