@@ -44,6 +44,9 @@ use std::sync::Arc;
 /// How often a write is proposed again because the rules of its bucket changed.
 const STALE_COUNT_MAX: usize = 16;
 
+/// How often a version is looked for because another one became the current one meanwhile.
+const MOVED_COUNT_MAX: usize = 16;
+
 /// Result of an operation of the store.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
@@ -139,7 +142,8 @@ impl Coordinator {
         self.row(&key).await?.as_ref().map(attributes).transpose()
     }
 
-    /// The row of a version, and what lies there.
+    /// The row of a version, and what lies there. While it is looked for, what was current may go,
+    /// and the version may take its place: then it is looked for again.
     async fn version_row(
         &self,
         target: &Target,
@@ -150,18 +154,29 @@ impl Coordinator {
             None => StoreError::NoSuchKey,
             Some(_) => StoreError::NoSuchVersion,
         };
-        let current = self.object_row(target).await?.ok_or_else(absent)?;
-        let order = match version {
-            None => return visible(key, current, version, target),
-            Some(id) if current.version == id => return visible(key, current, version, target),
-            Some(VersionId::Null) => current.older.null,
-            Some(VersionId::Id(id)) => Some((id >> 64) as u64),
-        };
-        let key = rows::older_version(target.incarnation, &target.key, order.ok_or_else(absent)?);
-        let found: Option<ObjectRow> =
-            self.row(&key).await?.as_ref().map(attributes).transpose()?;
-        let found = found.filter(|object| Some(object.version) == version);
-        visible(key, found.ok_or_else(absent)?, version, target)
+        let mut before = None;
+        for _ in 0..MOVED_COUNT_MAX {
+            let current = self.object_row(target).await?.ok_or_else(absent)?;
+            let order = match version {
+                None => return visible(key, current, version, target),
+                Some(id) if current.version == id => return visible(key, current, version, target),
+                Some(VersionId::Null) => current.older.null,
+                Some(VersionId::Id(id)) => Some((id >> 64) as u64),
+            };
+            let order = order.ok_or_else(absent)?;
+            let older = rows::older_version(target.incarnation, &target.key, order);
+            let found: Option<ObjectRow> =
+                self.row(&older).await?.as_ref().map(attributes).transpose()?;
+            if let Some(found) = found.filter(|object| Some(object.version) == version) {
+                return visible(older, found, version, target);
+            }
+            let now = Some((current.version, current.order));
+            if before == now {
+                return Err(absent());
+            }
+            before = now;
+        }
+        Err(StoreError::Unavailable("the versions of the key change all the time".into()))
     }
 
     fn now(&self) -> u64 {
