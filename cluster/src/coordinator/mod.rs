@@ -30,6 +30,7 @@ use bytes::Bytes;
 use engine::env::{Env, random_u128};
 use engine::format::value::Value;
 use engine::heal::Healer;
+use engine::mark::{self, Mark};
 use engine::meta::MetaStore;
 use engine::object::{
     Address, AmendRequest, AppendRequest, Body, BucketChange, BucketInfo, BucketName, BucketRules,
@@ -116,7 +117,7 @@ impl Coordinator {
         for _ in 0..STALE_COUNT_MAX {
             let (target, rules) = self.target_and_rules(bucket.clone(), key.clone()).await?;
             match self.log.propose(command(target, rules)?, body.clone()).await {
-                Err(LogError::Refused(Refusal::Stale)) => {}
+                Err(LogError::Refused(Refusal::Stale)) => mark::hit(Mark::RulesChanged),
                 outcome => return Ok((outcome.map_err(from_log)?, rules)),
             }
         }
@@ -157,6 +158,10 @@ impl Coordinator {
         let mut before = None;
         for _ in 0..MOVED_COUNT_MAX {
             let current = self.object_row(target).await?.ok_or_else(absent)?;
+            let now = Some((current.version, current.order));
+            if before.is_some() && before != now {
+                mark::hit(Mark::VersionMoved);
+            }
             let order = match version {
                 None => return visible(key, current, version, target),
                 Some(id) if current.version == id => return visible(key, current, version, target),
@@ -170,7 +175,6 @@ impl Coordinator {
             if let Some(found) = found.filter(|object| Some(object.version) == version) {
                 return visible(older, found, version, target);
             }
-            let now = Some((current.version, current.order));
             if before == now {
                 return Err(absent());
             }
