@@ -10,6 +10,7 @@
 //!
 //! [`Command::LockClock`]: crate::meta::command::Command::LockClock
 
+use engine::mutant::{self, Mutant};
 use engine::object::{Clock, UnixNanos};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,13 +58,15 @@ impl Count {
 impl LockClock {
     /// Goes on from where the last process left the count, else from the wall clock.
     pub fn new(wall: Arc<dyn Clock>, noted: Option<UnixNanos>) -> Self {
+        let noted = noted.filter(|_| !mutant::is(Mutant::ForgetLockTime));
         let count = Count(noted.unwrap_or_else(|| wall.unix_nanos()));
         Self { wall, state: Mutex::new((count, Instant::now())) }
     }
 
     /// The time by which a retention ends.
     pub fn now(&self) -> UnixNanos {
-        self.count().now(self.wall.unix_nanos())
+        let (count, wall) = (self.count(), self.wall.unix_nanos());
+        if mutant::is(Mutant::TrustWallClock) { wall } else { count.now(wall) }
     }
 
     /// The time from which a retention counts.

@@ -99,6 +99,10 @@ pub enum Mark {
     StartWanted,
     /// Appends to a full ring waited once more: there was room again.
     RoomReturned,
+    /// The rules of a bucket changed while something that follows them was on its way.
+    RulesChanged,
+    /// A version became the current one while it was looked for.
+    VersionMoved,
 }
 
 /// A mark and how often it was hit.
@@ -114,7 +118,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 45] = [
+    pub const ALL: [(Self, &'static str, bool); 47] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -160,6 +164,8 @@ impl Mark {
         (Self::HandlesAwaited, "handles-awaited", true),
         (Self::StartWanted, "start-wanted", true),
         (Self::RoomReturned, "room-returned", false),
+        (Self::RulesChanged, "rules-changed", false),
+        (Self::VersionMoved, "version-moved", true),
     ];
 }
 

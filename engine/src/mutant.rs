@@ -79,11 +79,19 @@ pub enum Mutant {
     MissRoom = 36,
     /// The healer asks every disk for its room, for every volume that waits for a disk.
     AskForEach = 37,
+    /// What is written follows the rules that its bucket had when the request began.
+    IgnoreFence = 38,
+    /// A new null version leaves the older one where it is.
+    KeepOldNull = 39,
+    /// A retention ends when the wall clock says so.
+    TrustWallClock = 40,
+    /// A process counts the time of locks from the wall clock on, whatever was noted.
+    ForgetLockTime = 41,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 37] = [
+    pub const ALL: [(Self, &'static str); 41] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -121,6 +129,10 @@ impl Mutant {
         (Self::RefuseInSilence, "refuse-in-silence"),
         (Self::MissRoom, "miss-room"),
         (Self::AskForEach, "ask-for-each"),
+        (Self::IgnoreFence, "ignore-fence"),
+        (Self::KeepOldNull, "keep-old-null"),
+        (Self::TrustWallClock, "trust-wall-clock"),
+        (Self::ForgetLockTime, "forget-lock-time"),
     ];
 }
 

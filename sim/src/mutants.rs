@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 29] = [
+const NOT_HERE: [Mutant; 33] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -39,6 +39,10 @@ const NOT_HERE: [Mutant; 29] = [
     Mutant::RefuseInSilence,
     Mutant::MissRoom,
     Mutant::AskForEach,
+    Mutant::IgnoreFence,
+    Mutant::KeepOldNull,
+    Mutant::TrustWallClock,
+    Mutant::ForgetLockTime,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

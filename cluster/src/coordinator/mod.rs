@@ -30,6 +30,7 @@ use bytes::Bytes;
 use engine::env::{Env, random_u128};
 use engine::format::value::Value;
 use engine::heal::Healer;
+use engine::mark::{self, Mark};
 use engine::meta::MetaStore;
 use engine::object::{
     Address, AmendRequest, AppendRequest, Body, BucketChange, BucketInfo, BucketName, BucketRules,
@@ -43,6 +44,9 @@ use std::sync::Arc;
 
 /// How often a write is proposed again because the rules of its bucket changed.
 const STALE_COUNT_MAX: usize = 16;
+
+/// How often a version is looked for because another one became the current one meanwhile.
+const MOVED_COUNT_MAX: usize = 16;
 
 /// Result of an operation of the store.
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
@@ -113,7 +117,7 @@ impl Coordinator {
         for _ in 0..STALE_COUNT_MAX {
             let (target, rules) = self.target_and_rules(bucket.clone(), key.clone()).await?;
             match self.log.propose(command(target, rules)?, body.clone()).await {
-                Err(LogError::Refused(Refusal::Stale)) => {}
+                Err(LogError::Refused(Refusal::Stale)) => mark::hit(Mark::RulesChanged),
                 outcome => return Ok((outcome.map_err(from_log)?, rules)),
             }
         }
@@ -139,7 +143,8 @@ impl Coordinator {
         self.row(&key).await?.as_ref().map(attributes).transpose()
     }
 
-    /// The row of a version, and what lies there.
+    /// The row of a version, and what lies there. While it is looked for, what was current may go,
+    /// and the version may take its place: then it is looked for again.
     async fn version_row(
         &self,
         target: &Target,
@@ -150,18 +155,32 @@ impl Coordinator {
             None => StoreError::NoSuchKey,
             Some(_) => StoreError::NoSuchVersion,
         };
-        let current = self.object_row(target).await?.ok_or_else(absent)?;
-        let order = match version {
-            None => return visible(key, current, version, target),
-            Some(id) if current.version == id => return visible(key, current, version, target),
-            Some(VersionId::Null) => current.older.null,
-            Some(VersionId::Id(id)) => Some((id >> 64) as u64),
-        };
-        let key = rows::older_version(target.incarnation, &target.key, order.ok_or_else(absent)?);
-        let found: Option<ObjectRow> =
-            self.row(&key).await?.as_ref().map(attributes).transpose()?;
-        let found = found.filter(|object| Some(object.version) == version);
-        visible(key, found.ok_or_else(absent)?, version, target)
+        let mut before = None;
+        for _ in 0..MOVED_COUNT_MAX {
+            let current = self.object_row(target).await?.ok_or_else(absent)?;
+            let now = Some((current.version, current.order));
+            if before.is_some() && before != now {
+                mark::hit(Mark::VersionMoved);
+            }
+            let order = match version {
+                None => return visible(key, current, version, target),
+                Some(id) if current.version == id => return visible(key, current, version, target),
+                Some(VersionId::Null) => current.older.null,
+                Some(VersionId::Id(id)) => Some((id >> 64) as u64),
+            };
+            let order = order.ok_or_else(absent)?;
+            let older = rows::older_version(target.incarnation, &target.key, order);
+            let found: Option<ObjectRow> =
+                self.row(&older).await?.as_ref().map(attributes).transpose()?;
+            if let Some(found) = found.filter(|object| Some(object.version) == version) {
+                return visible(older, found, version, target);
+            }
+            if before == now {
+                return Err(absent());
+            }
+            before = now;
+        }
+        Err(StoreError::Unavailable("the versions of the key change all the time".into()))
     }
 
     fn now(&self) -> u64 {

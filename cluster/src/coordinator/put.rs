@@ -4,6 +4,7 @@ use super::body::BodyOwner;
 use super::{Coordinator, Result};
 use crate::meta::command::{Command, Success, Target};
 use crate::rows::{self, ObjectRow};
+use engine::mutant::{self, Mutant};
 use engine::object::{
     Body, BucketRules, ETag, PutOutcome, PutRequest, StoreError, Versioning, WriteCondition,
 };
@@ -18,7 +19,10 @@ impl Coordinator {
         let taken = self.take_body(BodyOwner { target: &target, row, len }, body).await?;
         let (time, incarnation) = (self.now(), target.incarnation);
         let inline = taken.inline.clone();
+        let first = (target.clone(), rules);
         let command = |target: Target, rules: BucketRules| {
+            let is_fenced = !mutant::is(Mutant::IgnoreFence);
+            let (target, rules) = if is_fenced { (target, rules) } else { first.clone() };
             if target.incarnation != incarnation {
                 return Err(StoreError::NoSuchBucket);
             }

@@ -4,12 +4,13 @@ use super::body::{Delivery, Piece, Source, etag};
 use super::gateway::is_lost;
 use super::model::{Existence, Model};
 use super::plan::{BucketNumber, Condition, Request, Slot};
+use super::retention::Kept;
 use bytes::{Bytes, BytesMut};
 use engine::object::{
-    Address, BucketName, BucketRules, CompleteRequest, CompletedPart, CreateBucketRequest,
-    CreateUploadRequest, DeleteOutcome, DeleteRequest, ListEntry, ListRequest, Lock,
-    ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
-    PartRequest, PutOutcome, PutRequest, Standing, StoreError, UploadId, UploadInfo,
+    Address, BucketChange, BucketName, BucketRules, Bypass, CompleteRequest, CompletedPart,
+    CreateBucketRequest, CreateUploadRequest, DeleteOutcome, DeleteRequest, ListEntry, ListRequest,
+    Lock, ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
+    PartRequest, PutOutcome, PutRequest, Standing, StoreError, UnixNanos, UploadId, UploadInfo,
     UploadListRequest, VersionId, Versioning, WriteCondition,
 };
 use futures_util::StreamExt;
@@ -61,6 +62,32 @@ pub enum Answer {
     Hung,
 }
 
+impl Answer {
+    /// Numbers of an answer, for the hash.
+    pub fn digest(&self) -> [u64; 3] {
+        match self {
+            Self::Done => [1, 0, 0],
+            Self::Written(outcome) => [2, outcome.size, outcome.modified],
+            Self::Upload(id) => [3, id.0 as u64, (id.0 >> 64) as u64],
+            Self::Part(part) => [4, part.size, part.modified],
+            Self::Object(info, offset, bytes) => [5, info.modified ^ offset, bytes.len() as u64],
+            Self::Info(info) => [6, info.size, info.modified],
+            Self::Listed(entries) => [7, entries.len() as u64, 0],
+            Self::Buckets(names) => [8, names.len() as u64, 0],
+            Self::Parts(parts) => [9, parts.len() as u64, 0],
+            Self::Uploads(uploads) => [10, uploads.len() as u64, 0],
+            Self::Held(reader) => [11, reader.info().modified, 0],
+            Self::Error(error) => [12, error.to_string().len() as u64, 0],
+            Self::Dropped => [13, 0, 0],
+            Self::Died => [14, 0, 0],
+            Self::Lost => [16, 0, 0],
+            Self::Hung => [15, 0, 0],
+            Self::Deleted(outcome) => [1, u64::from(outcome.is_marker), 0],
+            Self::Versions(versions) => [17, versions.len() as u64, 0],
+        }
+    }
+}
+
 /// A request with all that it needs of the model.
 pub struct Call {
     /// What is asked for.
@@ -70,12 +97,16 @@ pub struct Call {
     upload: Option<(UploadId, Slot)>,
     version: Option<(usize, VersionId)>,
     completion: Option<(u32, Vec<(u16, Piece)>)>,
+    until: u64,
+    bypass: Bypass,
 }
 
 impl Call {
     /// Takes what the request needs; `None` when it makes no sense any more.
     pub fn new(request: Request, patience: Option<u32>, model: &Model) -> Option<Self> {
-        let mut call = Self { request, patience, upload: None, version: None, completion: None };
+        let (upload, version, completion) = (None, None, None);
+        let (until, bypass) = (0, Bypass::Governance);
+        let mut call = Self { request, patience, upload, version, completion, until, bypass };
         match call.request {
             Request::PutPart { upload, .. }
             | Request::Abort(upload)
@@ -96,8 +127,10 @@ impl Call {
             }
             Request::GetVersion(slot, pick)
             | Request::DeleteVersion(slot, pick)
+            | Request::Retain { slot, pick, .. }
             | Request::Protect { slot, pick, .. } => {
                 call.version = Some(model.pick_version(slot, pick)?);
+                call.lock(model);
             }
             _ => {}
         }
@@ -107,6 +140,28 @@ impl Call {
     /// The version that the request names: its place in the model, and its identity.
     pub fn version(&self) -> Option<(usize, VersionId)> {
         self.version
+    }
+
+    /// Takes what it needs to know of locks.
+    fn lock(&mut self, model: &Model) {
+        if let Request::Retain { ms, .. } = self.request {
+            self.until = model.versions.times.now.wall + ms * 1_000_000;
+        }
+        let kept = self.version.map(|(index, _)| model.versions.all[index].kept);
+        if kept.is_some_and(Kept::is_asked) {
+            self.bypass = Bypass::No;
+        }
+    }
+
+    /// Until when a version is to be kept.
+    pub fn until(&self) -> UnixNanos {
+        self.until
+    }
+
+    /// Whether a deletion bypasses retentions: where there is none, nobody who may bypass one
+    /// deletes what is held; where there may be one, it must hold.
+    pub fn bypass(&self) -> Bypass {
+        self.bypass
     }
 
     /// The value and the parts that a Complete names.
@@ -184,9 +239,16 @@ async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, St
             let request = CreateBucketRequest { rules, ..plain };
             store.create_bucket(request).await.map(|()| Answer::Done)?
         }
+        Request::SetVersioning { bucket, is_on } => {
+            let versioning = if *is_on { Versioning::Enabled } else { Versioning::Suspended };
+            let change = BucketChange::Versioning(versioning);
+            let changed = store.configure_bucket(bucket_name(*bucket), change).await;
+            changed.map(|()| Answer::Done)?
+        }
         Request::ListVersions(bucket) => super::versions::list(store, *bucket).await?,
         Request::GetVersion(slot, _)
         | Request::DeleteVersion(slot, _)
+        | Request::Retain { slot, .. }
         | Request::Protect { slot, .. } => super::versions::perform(store, *slot, call).await?,
         Request::Head(slot) => Answer::Info(
             store.head(Address::current(bucket_name(slot.bucket), key_name(slot.key))).await?,

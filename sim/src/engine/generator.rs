@@ -13,6 +13,12 @@ const PARTS_MAX: u64 = 4;
 /// Bytes that a body has at least where no two may be the same.
 const S3_BODY_LEN_MIN: u32 = 16;
 
+/// Weight of changes of a bucket in the midst of requests, where there are any.
+const CHANGE_WEIGHT: u32 = 8;
+
+/// Longest time for which a version is kept: a sequence lasts about a minute.
+const RETENTION_MS_MAX: u64 = 60_000;
+
 /// The source of steps.
 pub struct Generator {
     random: Random,
@@ -59,6 +65,7 @@ impl Generator {
             profile.short,
             profile.storm,
             profile.replay,
+            if profile.change_per_mille > 0 { CHANGE_WEIGHT } else { 0 },
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(Step::Requests(self.burst(profile, model))),
@@ -75,6 +82,7 @@ impl Generator {
             7 => Drawn::Step(Step::Jump(self.random.below(2000) as i64 - 1000)),
             8 => Drawn::Step(Step::Verify),
             9 => Drawn::Step(Step::Rest),
+            15 => Drawn::Step(self.change(profile, model)),
             14 => {
                 let loss = self.random.chance(500).then_some(PowerLoss::Nothing);
                 Drawn::Step(Step::Replay { loss })
@@ -126,9 +134,7 @@ impl Generator {
                 continue;
             }
             taken.extend(place);
-            let is_impatient = self.random.chance(profile.impatient_per_mille);
-            let patience = is_impatient.then(|| self.random.below(20) as u32);
-            requests.push((request, patience));
+            requests.push((request, self.patience(profile)));
         }
         requests
     }
@@ -147,6 +153,10 @@ impl Generator {
         let mut racers = Vec::new();
         let (mut is_completed, mut is_dropped) = (false, false);
         for _ in 0..self.random.size(2..6) {
+            if let Some(request) = self.version_in_race(model, slot) {
+                racers.push((request, self.patience(profile)));
+                continue;
+            }
             let request = match (self.random.below(10), upload) {
                 (0 | 1, Some(upload)) if !is_completed => {
                     is_completed = true;
@@ -172,8 +182,7 @@ impl Generator {
                 (8, _) => Request::List { bucket: slot.bucket, limit: 1000, is_rolled: false },
                 _ => Request::Get { slot, range: None },
             };
-            let is_impatient = self.random.chance(profile.impatient_per_mille);
-            racers.push((request, is_impatient.then(|| self.random.below(20) as u32)));
+            racers.push((request, self.patience(profile)));
         }
         racers
     }
@@ -263,8 +272,12 @@ impl Generator {
             weights.hold,
         ];
         let slot = self.slot(profile);
-        if slot.bucket == 0 && self.random.chance(profile.versions_per_mille) {
-            return self.version(slot);
+        if slot.bucket == 0 && self.random.chance(profile.change_per_mille) {
+            return self.setting();
+        }
+        let has_versions = model.versions.rules.contains_key(&slot.bucket);
+        if has_versions && self.random.chance(profile.versions_per_mille) {
+            return self.version(slot, model);
         }
         match self.random.weighted(&weights) {
             0 => {
@@ -299,12 +312,86 @@ impl Generator {
         }
     }
 
-    fn version(&mut self, slot: Slot) -> Request {
+    fn setting(&mut self) -> Request {
+        Request::SetVersioning { bucket: 0, is_on: self.random.chance(500) }
+    }
+
+    /// A change of the first bucket, slow writes to one of its keys at the same time, and others
+    /// after it.
+    fn change(&mut self, profile: &Profile, model: &Model) -> Step {
+        let slot = Slot { bucket: 0, ..self.slot(profile) };
+        let some = |generator: &mut Self, count: usize, is_slow: bool| {
+            let mut requests = Vec::new();
+            for _ in 0..count {
+                let mut request = generator.racer(profile, model, slot);
+                if let Request::Put { delivery, piece, .. } = &mut request
+                    && is_slow
+                {
+                    let chunk_len = piece.len.div_ceil(1 + generator.random.skewed(64) as u32);
+                    *delivery = Delivery { chunk_len, is_halting: true, ..*delivery };
+                }
+                requests.push((request, generator.patience(profile)));
+            }
+            requests
+        };
+        let (first, second) = (1 + self.random.index(2), self.random.index(3));
+        let before = some(self, first, true);
+        let after = some(self, second, false);
+        let change = (self.setting(), self.patience(profile));
+        Step::Change { before, change, after }
+    }
+
+    /// A request that may meet others on its key.
+    fn racer(&mut self, profile: &Profile, model: &Model, slot: Slot) -> Request {
+        if let Some(request) = self.version_in_race(model, slot) {
+            return request;
+        }
+        match self.random.below(10) {
+            0..6 => {
+                let piece = self.piece(profile);
+                let condition = self.condition_in_race(model, slot);
+                let delivery = self.delivery(profile, piece.len);
+                Request::Put { slot, piece, condition, delivery }
+            }
+            6 | 7 => match self.condition_in_race(model, slot) {
+                Condition::Absent => Request::Delete { slot, condition: Condition::None },
+                condition => Request::Delete { slot, condition },
+            },
+            8 => Request::Head(slot),
+            _ => Request::Get { slot, range: None },
+        }
+    }
+
+    /// Now and then a racer is about one version of the key, where versions are known.
+    fn version_in_race(&mut self, model: &Model, slot: Slot) -> Option<Request> {
+        let has_versions = model.versions.rules.contains_key(&slot.bucket);
+        if !has_versions || !self.random.chance(250) {
+            return None;
+        }
+        // The newest ones are the last.
+        let known = model.versions.count_of(slot).max(1);
+        let pick = known - 1 - self.random.index(known.min(3));
+        Some(match self.random.chance(300) {
+            true => Request::GetVersion(slot, pick),
+            false => Request::DeleteVersion(slot, pick),
+        })
+    }
+
+    fn patience(&mut self, profile: &Profile) -> Option<u32> {
+        let is_impatient = self.random.chance(profile.impatient_per_mille);
+        is_impatient.then(|| self.random.below(20) as u32)
+    }
+
+    fn version(&mut self, slot: Slot, model: &Model) -> Request {
         let pick = self.random.below(12) as usize;
+        let can_lock = model.versions.lockable.contains(&slot.bucket);
         match self.random.below(10) {
             0 => Request::ListVersions(slot.bucket),
-            1..4 => Request::GetVersion(slot, pick),
-            4 => Request::Protect { slot, pick, is_on: self.random.chance(600) },
+            1 | 2 => Request::GetVersion(slot, pick),
+            3 | 4 if can_lock => {
+                Request::Retain { slot, pick, ms: self.random.skewed(RETENTION_MS_MAX) }
+            }
+            5 if can_lock => Request::Protect { slot, pick, is_on: self.random.chance(600) },
             _ => Request::DeleteVersion(slot, pick),
         }
     }
@@ -364,7 +451,10 @@ fn place_of(request: &Request, model: &Model) -> Option<Slot> {
         | Request::Delete { slot, .. }
         | Request::GetVersion(slot, _)
         | Request::DeleteVersion(slot, _)
+        | Request::Retain { slot, .. }
         | Request::Protect { slot, .. } => Some(*slot),
+        // One change of a bucket at once.
+        Request::SetVersioning { bucket, .. } => Some(Slot { bucket: *bucket, key: u16::MAX }),
         Request::PutPart { upload, .. } | Request::Complete { upload, .. } => {
             Some(model.uploads[*upload].slot)
         }

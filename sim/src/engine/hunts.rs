@@ -28,7 +28,7 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 26] = [
+pub const ENGINE_HUNTS: [EngineHunt; 28] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -39,7 +39,6 @@ pub const ENGINE_HUNTS: [EngineHunt; 26] = [
     hunt_of(Mutant::KeepFailedLeg, 2, Budget::Strict, 200),
     hunt_of(Mutant::ServeUnverified, 2, Budget::Strict, 1000),
     hunt_of(Mutant::DropTombstones, 2, Budget::Strict, 2000),
-    hunt_of(Mutant::CutAtBadBatch, 1, Budget::Over, 20_000),
     hunt_of(Mutant::AckLoneCopy, 2, Budget::Strict, 20_000),
     hunt_of(Mutant::CountUnsyncedMember, 4, Budget::Strict, 4000),
     hunt_of(Mutant::MixGathered, 4, Budget::Strict, 500),
@@ -55,4 +54,7 @@ pub const ENGINE_HUNTS: [EngineHunt; 26] = [
     hunt_of(Mutant::LoseReplaced, 1, Budget::Strict, 200),
     hunt_of(Mutant::IgnoreLocks, 1, Budget::Strict, 500),
     hunt_of(Mutant::PromoteNothing, 1, Budget::Strict, 200),
+    hunt_of(Mutant::IgnoreFence, 1, Budget::Strict, 1000),
+    hunt_of(Mutant::KeepOldNull, 1, Budget::Strict, 500),
+    hunt_of(Mutant::TrustWallClock, 1, Budget::Strict, 1000),
 ];

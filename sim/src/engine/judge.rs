@@ -1,9 +1,11 @@
 //! The judge: holds answers against the model. Every broken promise is one sentence.
 
+use super::asked::{bucket_of, is_breaking_off, is_write, takes_room};
 use super::body::{etag, is_at};
 use super::client::{Answer, Call, attributes, key_name};
 use super::model::{Effect, Existence, Model, ObjectState, ObjectValue, UploadModel};
 use super::plan::{BucketNumber, Condition, Request, Slot};
+use super::rules::{Rule, RuleModel};
 use engine::object::{ObjectInfo, PutOutcome, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,6 +73,7 @@ impl Judge<'_> {
         self.note_value(call);
         self.model.loosen();
         if !self.tolerance.is_forgetful {
+            self.note_rule(call, answer)?;
             self.note_version(call, answer)?;
         }
         match answer {
@@ -98,7 +101,10 @@ impl Judge<'_> {
     /// Values are known before anybody can see them.
     pub(super) fn note_value(&mut self, call: &Call) {
         if let Request::CreateVersioned(bucket) = call.request {
-            self.model.versions.buckets.insert(bucket);
+            let rules = self.model.versions.rules.entry(bucket);
+            rules.or_insert_with(|| RuleModel::of(Rule::Kept));
+            self.model.versions.lockable.insert(bucket);
+            self.model.versions.times.note(false);
         }
         let value = match &call.request {
             Request::Put { piece, .. } => {
@@ -118,7 +124,7 @@ impl Judge<'_> {
 
     /// Nobody knows what came of a request.
     fn leave_open(&mut self, call: &Call, is_late: bool) {
-        self.leave_version_open(call);
+        self.leave_version_open(call, is_late);
         if let Some((slot, effect)) = effect_of(call, self.model) {
             self.model.object(slot).leave_open(effect, is_late);
         }
@@ -127,9 +133,19 @@ impl Judge<'_> {
                 if self.model.bucket(*bucket) == Existence::Gone =>
             {
                 self.model.set_bucket(*bucket, Existence::Unsure);
+                self.model.begin_anew(&call.request);
+            }
+            Request::CreateBucket(bucket) if self.model.bucket(*bucket) == Existence::Unsure => {
+                let rules = self.model.versions.rules.get_mut(bucket);
+                rules.into_iter().for_each(|rules| rules.leave_open(Rule::Off, true));
             }
             Request::DeleteBucket(bucket) if self.model.bucket(*bucket) == Existence::Live => {
                 self.model.set_bucket(*bucket, Existence::Unsure);
+            }
+            Request::SetVersioning { bucket, is_on } => {
+                if let Some(rules) = self.model.versions.rules.get_mut(bucket) {
+                    rules.leave_open(Rule::made_by(*is_on), is_late);
+                }
             }
             Request::CreateUpload(slot) => {
                 if let Some(bucket) = self.model.buckets.get_mut(&slot.bucket) {
@@ -277,10 +293,15 @@ impl Judge<'_> {
             (Request::ListVersions(bucket), Answer::Versions(found)) => {
                 self.version_listing(*bucket, found)
             }
+            (Request::SetVersioning { bucket, is_on }, _) => self.changed(*bucket, *is_on),
             (Request::CreateBucket(bucket) | Request::CreateVersioned(bucket), _) => {
                 self.is_bucket_state(*bucket, Existence::Gone)?;
                 self.model.set_bucket(*bucket, Existence::Gone);
                 self.model.set_bucket(*bucket, Existence::Live);
+                self.model.begin_anew(&call.request);
+                if matches!(call.request, Request::CreateVersioned(_)) {
+                    self.model.versions.times.note(true);
+                }
                 Ok(())
             }
             (Request::DeleteBucket(bucket), _) => {
@@ -430,60 +451,5 @@ impl Judge<'_> {
         }
         let (key, etag, len) = (&info.key, &info.etag.0, bytes.len());
         broken(format!("K5: {len} bytes at {offset} of value {etag} of {key} are wrong"))
-    }
-}
-
-/// Whether a request changes something.
-pub fn is_write(request: &Request) -> bool {
-    !matches!(
-        request,
-        Request::ListBuckets
-            | Request::Get { .. }
-            | Request::Head(_)
-            | Request::List { .. }
-            | Request::ListParts(_)
-            | Request::ListUploads(_)
-            | Request::Hold(_)
-            | Request::ReadHeld
-    )
-}
-
-/// Whether a request may be refused for want of room: what makes room never is.
-fn takes_room(request: &Request) -> bool {
-    is_write(request)
-        && !matches!(request, Request::Delete { .. } | Request::Abort(_) | Request::DeleteBucket(_))
-}
-
-fn is_breaking_off(request: &Request) -> bool {
-    match request {
-        Request::Put { delivery, .. } | Request::PutPart { delivery, .. } => {
-            delivery.broken_at.is_some()
-        }
-        _ => false,
-    }
-}
-
-fn bucket_of(request: &Request, model: &Model) -> Option<BucketNumber> {
-    match request {
-        Request::CreateBucket(bucket)
-        | Request::CreateVersioned(bucket)
-        | Request::ListVersions(bucket)
-        | Request::DeleteBucket(bucket)
-        | Request::List { bucket, .. }
-        | Request::ListUploads(bucket) => Some(*bucket),
-        Request::Put { slot, .. }
-        | Request::Get { slot, .. }
-        | Request::Head(slot)
-        | Request::Delete { slot, .. }
-        | Request::CreateUpload(slot)
-        | Request::Hold(slot)
-        | Request::GetVersion(slot, _)
-        | Request::DeleteVersion(slot, _)
-        | Request::Protect { slot, .. } => Some(slot.bucket),
-        Request::PutPart { upload, .. }
-        | Request::Complete { upload, .. }
-        | Request::Abort(upload)
-        | Request::ListParts(upload) => model.uploads.get(*upload).map(|it| it.slot.bucket),
-        Request::ListBuckets | Request::ReadHeld => None,
     }
 }

@@ -1,12 +1,15 @@
 //! The judge of races: requests that met on one key are judged together, by whether any order of
 //! them explains every answer (K2).
 
+use super::asked::is_write;
 use super::body::{Piece, etag};
 use super::client::{Answer, Call, key_name};
-use super::judge::{Judge, Verdict, broken, effect_of, is_write};
+use super::judge::{Judge, Verdict, broken, effect_of};
+use super::judge_chains::{Chain, names_versions, perhaps_sets, untold};
 use super::model::{Effect, Existence, ObjectModel, ObjectState};
 use super::plan::{Condition, Request, Slot};
-use super::race::{Needs, RACE_MAX, RaceState, Raced, UploadPart, outcomes, second_opinion};
+use super::race::{Makes, Needs, RACE_MAX, RaceState, Raced, UploadPart, outcomes, second_opinion};
+use super::rules::Rule;
 use engine::object::{ListEntry, ObjectInfo, StoreError};
 use std::collections::BTreeSet;
 
@@ -24,7 +27,7 @@ pub struct Racer<'a> {
 
 /// What an answer says of the key.
 #[derive(Clone, Copy)]
-enum Said {
+pub(super) enum Said {
     /// Nothing.
     Nothing,
     /// That much.
@@ -44,15 +47,66 @@ impl Judge<'_> {
         if self.tolerance.is_forgetful {
             return racers.iter().try_for_each(|racer| self.judge(racer.call, racer.answer));
         }
-        racers.iter().try_for_each(|racer| self.note_version(racer.call, racer.answer))?;
+        // A race that cannot be searched through tells of versions one by one.
+        let (_, changes) = self.rules_of(slot.bucket);
+        let is_small = racers.len() + changes.len() <= RACE_MAX && !self.tolerance.is_undecided;
+        let chain = self.chain_of(slot).filter(|_| is_small);
+        self.note_told_versions(racers)?;
         let upload = racers.iter().find_map(|racer| upload_of(&racer.call.request));
         let mut said = Vec::with_capacity(racers.len());
         for racer in racers {
-            said.push(self.said(slot, racer, racers)?);
+            said.push(match racer.call.version() {
+                Some(_) => self.said_of_version(racer, chain.is_some())?,
+                None => self.said(slot, racer, racers)?,
+            });
         }
-        let (now, pending) = self.model.object(slot).parts();
+        self.leave_untold_versions(racers)?;
+        let race = self.entries(slot, racers, &said);
+        let initial = self.initial(slot, upload, racers, chain.as_ref());
+        let is_lenient = self.tolerance.is_undecided
+            || race.len() > RACE_MAX
+            || chain.is_none() && names_versions(racers);
+        let after = match is_lenient {
+            true => self.anything(slot, &initial, &race),
+            false => outcomes(&initial, &race),
+        };
+        if after.is_empty() {
+            let (check, told) = (check_of(&initial, &race), told(slot, racers));
+            return broken(format!("{check}: no order explains what met on {told}"));
+        }
+        if !is_lenient && second_opinion(&initial, &race) == Some(false) {
+            return broken(format!("K2: two searches disagree on {}", told(slot, racers)));
+        }
+        self.conclude(slot, upload, &after, (racers, &said));
+        if chain.is_some() && !is_lenient {
+            self.settle_chains(slot, &after);
+        }
+        Ok(())
+    }
+
+    /// Everything that may take effect in a race.
+    fn entries(&mut self, slot: Slot, racers: &[Racer<'_>], said: &[Said]) -> Vec<Raced> {
+        let (_, pending) = self.model.object(slot).parts();
+        let (_, changes) = self.rules_of(slot.bucket);
         let mut race: Vec<Raced> = pending.iter().map(|effect| perhaps(*effect, 0)).collect();
-        race.extend(racers.iter().zip(&said).filter_map(|(racer, said)| raced(racer, *said)));
+        race.extend(changes.into_iter().map(perhaps_sets));
+        for (racer, said) in racers.iter().zip(said) {
+            let makes = self.makes_of(racer);
+            race.extend(raced(racer, *said).map(|raced| Raced { makes, ..raced }));
+        }
+        race
+    }
+
+    /// Everything that there may be before a race.
+    fn initial(
+        &mut self,
+        slot: Slot,
+        upload: Option<usize>,
+        racers: &[Racer<'_>],
+        chain: Option<&Chain>,
+    ) -> BTreeSet<RaceState> {
+        let (now, _) = self.model.object(slot).parts();
+        let (rules, _) = self.rules_of(slot.bucket);
         let part = raced_part(racers);
         let known = part.and_then(|number| self.known_part(upload, number));
         let known = known.map_or(0, |piece| piece.body);
@@ -62,21 +116,51 @@ impl Judge<'_> {
             Existence::Gone => &[None],
             Existence::Unsure => &[None, Some(known)],
         };
-        let initial: BTreeSet<RaceState> =
-            now.iter().flat_map(|state| alive.iter().map(|alive| (*state, *alive))).collect();
-        let is_lenient = self.tolerance.is_undecided || race.len() > RACE_MAX;
-        let after = match is_lenient {
-            true => anything(&initial, &race),
-            false => outcomes(&initial, &race),
-        };
-        if after.is_empty() {
-            return broken(format!("K2: no order explains what met on {}", told(slot, racers)));
+        let mut initial = BTreeSet::new();
+        for part in alive {
+            for rule in &rules {
+                initial.extend(match chain {
+                    Some(chain) => {
+                        vec![RaceState { chain: chain.clone(), part: *part, rule: *rule }]
+                    }
+                    None => now.iter().map(|it| RaceState::of(*it, *part, *rule)).collect(),
+                });
+            }
         }
-        if !is_lenient && second_opinion(&initial, &race) == Some(false) {
-            return broken(format!("K2: two searches disagree on {}", told(slot, racers)));
+        initial
+    }
+
+    /// Every state that there may be when nothing is certain.
+    fn anything(
+        &self,
+        slot: Slot,
+        initial: &BTreeSet<RaceState>,
+        race: &[Raced],
+    ) -> BTreeSet<RaceState> {
+        let mut states: BTreeSet<ObjectState> = initial.iter().map(RaceState::object).collect();
+        states.extend(race.iter().filter_map(|raced| raced.leaves));
+        let mut alive: BTreeSet<Option<u32>> = initial.iter().map(|state| state.part).collect();
+        let mut rules: BTreeSet<Rule> = initial.iter().map(|state| state.rule).collect();
+        for raced in race {
+            match raced.upload {
+                UploadPart::Ends | UploadPart::EndsWith(_) => alive.insert(None),
+                UploadPart::Sets(body) => alive.insert(Some(body)),
+                _ => false,
+            };
+            match raced.makes {
+                Makes::Sets(rule) => rules.insert(rule),
+                Makes::Drops(_) => {
+                    states.extend(self.model.states_of(slot));
+                    false
+                }
+                _ => false,
+            };
         }
-        self.conclude(slot, upload, &after, (racers, &said));
-        Ok(())
+        let mut all = BTreeSet::new();
+        for (part, rule) in alive.iter().flat_map(|part| rules.iter().map(move |it| (part, it))) {
+            all.extend(states.iter().map(|state| RaceState::of(*state, *part, *rule)));
+        }
+        all
     }
 
     /// Brings the model up to date.
@@ -90,15 +174,15 @@ impl Judge<'_> {
         let is_acknowledged = !self.tolerance.is_undecided
             && said.iter().any(|said| matches!(said, Said::This(_, Some(_), _)));
         let object = self.model.object(slot);
-        object.settle(after.iter().map(|(state, _)| *state).collect(), is_acknowledged);
+        object.settle(after.iter().map(RaceState::object).collect(), is_acknowledged);
         for (racer, said) in racers.iter().zip(said) {
             if let Said::Perhaps(effect, _) = said {
                 object.leave_open(*effect, matches!(racer.answer, Answer::Dropped));
             }
         }
         if let Some(index) = upload {
-            let parts: BTreeSet<u32> = after.iter().filter_map(|(_, part)| *part).collect();
-            let is_gone = after.iter().any(|(_, part)| part.is_none());
+            let parts: BTreeSet<u32> = after.iter().filter_map(|state| state.part).collect();
+            let is_gone = after.iter().any(|state| state.part.is_none());
             self.model.uploads[index].existence = match (parts.is_empty(), is_gone) {
                 (true, _) => Existence::Gone,
                 (false, false) => Existence::Live,
@@ -106,6 +190,7 @@ impl Judge<'_> {
             };
             self.settle_part(index, &parts, racers);
         }
+        self.settle_rules(slot, after, (racers, said));
     }
 
     /// What an answer says of the key, once everything else about it is judged.
@@ -149,6 +234,9 @@ impl Judge<'_> {
                 Said::This(Needs::Nothing, None, UploadPart::Sets(piece.body))
             }
             (Request::Abort(_), _) => Said::This(Needs::Nothing, None, UploadPart::Ends),
+            (Request::SetVersioning { .. }, _) => {
+                Said::This(Needs::Nothing, None, UploadPart::None)
+            }
             (Request::Get { .. }, Answer::Object(info, offset, bytes)) => {
                 self.bytes(info, *offset, bytes)?;
                 seen(Some(self.value_of(slot, info, request)?))
@@ -175,7 +263,9 @@ impl Judge<'_> {
         match (effect_of(call, self.model), &call.request) {
             (Some((_, effect)), _) => Said::Perhaps(effect, upload),
             // It leaves the object alone.
-            (None, Request::Abort(_) | Request::PutPart { .. }) => Said::Perhaps(NO_EFFECT, upload),
+            (None, Request::Abort(_) | Request::PutPart { .. } | Request::SetVersioning { .. }) => {
+                Said::Perhaps(NO_EFFECT, upload)
+            }
             (None, _) => Said::Nothing,
         }
     }
@@ -295,6 +385,9 @@ impl Judge<'_> {
         let mut states: BTreeSet<ObjectState> = before.possible();
         states.extend(results.map(|(_, effect)| effect.result));
         states.insert(None);
+        if names_versions(racers) {
+            states.extend(self.model.states_of(slot));
+        }
         self.model.objects.insert(slot, ObjectModel::of(states));
         let verdict = self.listing(bucket, false, entries);
         self.model.objects.insert(slot, before);
@@ -303,7 +396,8 @@ impl Judge<'_> {
 }
 
 /// What a request that never writes leaves open.
-const NO_EFFECT: Effect = Effect { result: None, condition: Condition::Matches(u32::MAX) };
+pub(super) const NO_EFFECT: Effect =
+    Effect { result: None, condition: Condition::Matches(u32::MAX) };
 
 fn seen(state: ObjectState) -> Said {
     Said::This(Needs::Is(state), None, UploadPart::None)
@@ -346,36 +440,28 @@ fn end_of(call: &Call, racers: &[Racer<'_>]) -> UploadPart {
 
 fn perhaps(effect: Effect, begin: u64) -> Raced {
     let (needs, leaves) = (Needs::Holds(effect.condition), Some(effect.result));
-    Raced { begin, end: None, needs, leaves, upload: UploadPart::None }
+    Raced { begin, end: None, needs, leaves, upload: UploadPart::None, makes: Makes::Unknown }
 }
 
 fn raced(racer: &Racer<'_>, said: Said) -> Option<Raced> {
     match said {
         Said::Nothing => None,
         Said::This(needs, leaves, upload) => {
-            Some(Raced { begin: racer.begin, end: Some(racer.end), needs, leaves, upload })
+            let (begin, end, makes) = (racer.begin, Some(racer.end), Makes::Unknown);
+            Some(Raced { begin, end, needs, leaves, upload, makes })
         }
         Said::Perhaps(NO_EFFECT, upload) => {
-            let (needs, leaves) = (Needs::Nothing, None);
-            Some(Raced { begin: racer.begin, end: None, needs, leaves, upload })
+            let (needs, leaves, makes) = (Needs::Nothing, None, Makes::Unknown);
+            Some(Raced { begin: racer.begin, end: None, needs, leaves, upload, makes })
         }
         Said::Perhaps(effect, upload) => Some(Raced { upload, ..perhaps(effect, racer.begin) }),
     }
 }
 
-/// Every state that there may be when nothing is certain.
-fn anything(initial: &BTreeSet<RaceState>, race: &[Raced]) -> BTreeSet<RaceState> {
-    let mut states: BTreeSet<ObjectState> = initial.iter().map(|(state, _)| *state).collect();
-    states.extend(race.iter().filter_map(|raced| raced.leaves));
-    let mut alive: BTreeSet<Option<u32>> = initial.iter().map(|(_, upload)| *upload).collect();
-    for raced in race {
-        match raced.upload {
-            UploadPart::Ends | UploadPart::EndsWith(_) => alive.insert(None),
-            UploadPart::Sets(body) => alive.insert(Some(body)),
-            _ => false,
-        };
-    }
-    states.iter().flat_map(|state| alive.iter().map(|alive| (*state, *alive))).collect()
+/// The promise that is broken when no order explains a race: K24 when one would, if the versions
+/// that were written followed other rules.
+fn check_of(initial: &BTreeSet<RaceState>, race: &[Raced]) -> &'static str {
+    if outcomes(initial, &untold(race)).is_empty() { "K2" } else { "K24" }
 }
 
 fn told(slot: Slot, racers: &[Racer<'_>]) -> String {

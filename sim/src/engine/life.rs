@@ -1,25 +1,16 @@
 //! One life of the store: it starts, serves steps, and dies or stops.
 
-use super::client::{Answer, Call, Store, perform, read};
+use super::client::{Answer, Call, Store, read};
 use super::gateway::Gateway;
 use super::generator::Drawn;
-use super::judge::is_write;
-use super::model::{Existence, Model};
+use super::model::Existence;
 use super::plan::{Condition, PlannedStep, Request, Slot, Step};
 use super::profile::Budget;
-use super::race::RACE_MAX;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
-use crate::disk::Fault;
 use crate::random::{Random, mix};
 use cluster::Node;
 use engine::object::StoreError;
-use futures_util::future::join_all;
-use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// Virtual time after which an answer is missing.
@@ -54,6 +45,7 @@ impl Run {
             self.world.machine.kill_after(Some(cut.steps));
             self.log.event(&[cut.steps], || format!("the start is cut off: {cut}"));
         }
+        let (wall, _) = self.world.clock.show();
         let opening = tokio::time::timeout(ANSWER_MAX, self.world.open(&self.profile)).await;
         let node = match opening {
             Err(_) => return Err("K9: the store does not start".to_owned()),
@@ -61,6 +53,7 @@ impl Run {
             Ok(Ok(node)) => node,
         };
         self.log.event(&[2], || "started".to_owned());
+        self.begin_clocks(wall);
         if self.profile.is_s3 {
             let (env, network) = (self.world.env(), self.network.clone());
             network.iter().for_each(|network| network.reseed(Random::new(0, "calm"), false));
@@ -163,7 +156,11 @@ impl Run {
     async fn step(&mut self, node: &Node, step: Step) -> Result<Option<End>, String> {
         match step {
             Step::Requests(requests) => self.requests(node, requests).await?,
-            Step::Race(requests) => self.race(node, requests).await?,
+            Step::Race(requests) => self.race(node, (requests, Vec::new())).await?,
+            Step::Change { before, change, after } => {
+                let first = before.into_iter().chain([change]).collect();
+                self.race(node, (first, after)).await?;
+            }
             Step::Pause(ms) => self.pause(ms).await,
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             Step::Crash { cut, restarts } => {
@@ -267,68 +264,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Asks all at once, on one key, and judges the answers together.
-    async fn race(
-        &mut self,
-        node: &Node,
-        requests: Vec<(Request, Option<u32>)>,
-    ) -> Result<(), String> {
-        let Some(slot) = slot_of(&requests, &self.model) else { return Ok(()) };
-        let calls = requests.into_iter().take(RACE_MAX);
-        let calls = calls.filter_map(|(request, patience)| {
-            Call::new(request, patience, &self.model).map(Flight::new)
-        });
-        let flights = calls.collect();
-        self.race = Some(slot);
-        self.ask_all(node, flights).await.map(drop)
-    }
-
-    async fn ask_all(&mut self, node: &Node, flights: Vec<Flight>) -> Result<Vec<Answer>, String> {
-        let flights = Rc::new(flights);
-        self.in_flight = flights.clone();
-        let (store, seed) = (self.store(node), self.seed);
-        let moment = Cell::new(0);
-        let next_moment = || {
-            moment.set(moment.get() + 1);
-            moment.get()
-        };
-        let asks = flights.iter().map(|flight| async {
-            flight.begin.set(next_moment());
-            let ask = pin!(perform(&store, seed, &flight.call));
-            let answer = match flight.call.patience {
-                None => ask.await,
-                Some(turns) => impatient(ask, turns).await.unwrap_or(Answer::Dropped),
-            };
-            flight.end.set(next_moment());
-            *flight.answer.borrow_mut() = Some(answer);
-        });
-        let process = self.world.machine.incarnation();
-        let is_answered = tokio::time::timeout(ANSWER_MAX, join_all(asks)).await.is_ok();
-        if self.world.machine.incarnation() != process {
-            std::future::pending::<()>().await;
-        }
-        self.in_flight = Rc::default();
-        let answers = flights.iter().map(|flight| flight.answer.borrow_mut().take());
-        let mut answers: Vec<Answer> =
-            answers.map(|answer| answer.unwrap_or(Answer::Hung)).collect();
-        let is_told = answers.iter().any(|answer| matches!(answer, Answer::Died));
-        assert!(is_answered || !is_told, "only the judge says so");
-        self.lose_answers(&flights, &mut answers);
-        self.judge_all(&flights, &answers)?;
-        Ok(answers)
-    }
-
-    /// Some answers to writes never arrive.
-    fn lose_answers(&mut self, flights: &[Flight], answers: &mut [Answer]) {
-        for (flight, answer) in flights.iter().zip(answers) {
-            let is_lost = self.nemesis.random.chance(self.profile.lost_per_mille);
-            if is_lost && is_write(&flight.call.request) && !matches!(answer, Answer::Hung) {
-                *answer = Answer::Lost;
-                self.nemesis.counts.strike(Fault::AnswerLost);
-            }
-        }
     }
 
     /// An object that was opened is what it was, whatever happened since.
@@ -435,34 +370,4 @@ impl Run {
             }
         }
     }
-}
-
-/// The key that all those requests are about.
-fn slot_of(requests: &[(Request, Option<u32>)], model: &Model) -> Option<Slot> {
-    requests.iter().find_map(|(request, _)| match request {
-        Request::Put { slot, .. }
-        | Request::Delete { slot, .. }
-        | Request::Get { slot, .. }
-        | Request::Head(slot) => Some(*slot),
-        Request::Complete { upload, .. }
-        | Request::Abort(upload)
-        | Request::PutPart { upload, .. } => model.uploads.get(*upload).map(|upload| upload.slot),
-        _ => None,
-    })
-}
-
-/// Polls so many times at most.
-async fn impatient<T>(
-    mut future: std::pin::Pin<&mut impl Future<Output = T>>,
-    turns: u32,
-) -> Option<T> {
-    let mut left = turns;
-    poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
 }

@@ -13,6 +13,8 @@
 //! [`shrink`] (their core).
 
 mod alike;
+pub mod asked;
+mod asking;
 mod bad;
 pub mod batch;
 pub mod body;
@@ -26,8 +28,10 @@ pub mod gateway;
 pub mod generator;
 pub mod hunts;
 pub mod judge;
+mod judge_chains;
 mod judge_lists;
 pub mod judge_race;
+mod judge_versions;
 mod life;
 pub mod log;
 pub mod model;
@@ -36,6 +40,8 @@ pub mod panics;
 pub mod plan;
 pub mod profile;
 pub mod race;
+pub mod retention;
+pub mod rules;
 pub mod run;
 pub mod scenes;
 mod settle;

@@ -294,7 +294,7 @@ impl Model {
 
     /// Whether a bucket may be empty of objects, and whether it may not.
     pub fn emptiness(&self, bucket: BucketNumber) -> (bool, bool) {
-        if self.versions.buckets.contains(&bucket) {
+        if self.versions.rules.contains_key(&bucket) {
             return self.versions.emptiness(bucket);
         }
         let mut can = (true, false);
@@ -314,7 +314,7 @@ impl Model {
     /// A new process.
     pub fn restart(&mut self) {
         self.loosen();
-        self.versions.loose.clear();
+        self.versions.restart();
         self.objects.values_mut().for_each(ObjectModel::restart);
     }
 }

@@ -109,12 +109,28 @@ pub enum Request {
     ReadHeld,
     /// Creates a bucket that keeps versions and can lock them.
     CreateVersioned(BucketNumber),
+    /// Makes a bucket keep versions from now on, or no longer.
+    SetVersioning {
+        /// Which.
+        bucket: BucketNumber,
+        /// Whether versions are kept.
+        is_on: bool,
+    },
     /// Lists all versions of a bucket.
     ListVersions(BucketNumber),
     /// Reads one version, chosen among those that are known.
     GetVersion(Slot, usize),
     /// Deletes one version for good.
     DeleteVersion(Slot, usize),
+    /// Keeps a version, from what the wall clock showed when the step began.
+    Retain {
+        /// Of which object.
+        slot: Slot,
+        /// Which version, among those that are known.
+        pick: usize,
+        /// For how long.
+        ms: u64,
+    },
     /// Puts a version under legal hold, or takes it off.
     Protect {
         /// Of which object.
@@ -261,6 +277,16 @@ pub enum Step {
     Requests(Vec<(Request, Option<u32>)>),
     /// Requests, all at once, on one key; each may be dropped after so many turns.
     Race(Vec<(Request, Option<u32>)>),
+    /// A bucket is changed while requests are under way on one key; once the change is answered,
+    /// others follow.
+    Change {
+        /// Requests that begin with the change.
+        before: Vec<(Request, Option<u32>)>,
+        /// The change.
+        change: (Request, Option<u32>),
+        /// Requests that begin after it.
+        after: Vec<(Request, Option<u32>)>,
+    },
     /// Time passes.
     Wait(u64),
     /// The process is stopped for so long and goes on, with all its timers due.

@@ -153,6 +153,8 @@ pub struct Profile {
     pub short: u32,
     /// Requests about versions in the first bucket, of a thousand; 0 where it keeps none.
     pub versions_per_mille: u32,
+    /// Requests that change whether it keeps them, of a thousand; 0 where it always does.
+    pub change_per_mille: u32,
 }
 
 /// Disks whose loss a node of so many survives by default: DESIGN.md, section 3.
@@ -188,7 +190,8 @@ impl Profile {
         (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
         (profile.is_s3, profile.lost_per_mille, profile.weather) = (false, 0, None);
         (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
-        (profile.storm, profile.replay, profile.versions_per_mille) = (0, 0, 0);
+        (profile.storm, profile.replay) = (0, 0);
+        (profile.versions_per_mille, profile.change_per_mille) = (0, 0);
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -206,9 +209,9 @@ impl Profile {
         profile
     }
 
-    /// How a bucket is made: the first one may keep versions.
+    /// How a bucket is made: the first one may keep versions from the beginning.
     pub fn creation(&self, bucket: BucketNumber) -> Request {
-        match bucket == 0 && self.versions_per_mille > 0 {
+        match bucket == 0 && self.versions_per_mille > 0 && self.change_per_mille == 0 {
             true => Request::CreateVersioned(bucket),
             false => Request::CreateBucket(bucket),
         }
@@ -278,9 +281,17 @@ impl Profile {
             drift_ppm: *random.pick(&[0, 0, 200, -200, 50_000, -50_000, 900_000]),
             weather: random.chance(400).then(|| draw_weather(random)),
             versions_per_mille: 0,
+            change_per_mille: 0,
         };
         profile.config.meta.volume.open_files_max = *random.pick(&[2, 64, 1024]);
         profile.versions_per_mille = *random.pick(&[0, 0, 0, 100, 300]);
+        if profile.versions_per_mille > 0 {
+            profile.change_per_mille = *random.pick(&[0, 20, 100]);
+            // Clocks end retentions.
+            profile.events.jump = profile.events.jump.max(1);
+            // Changes and versions meet in races.
+            profile.events.race = profile.events.race.max(4);
+        }
         profile
     }
 }

@@ -241,10 +241,12 @@ impl Run {
     /// A step begins: whatever is drawn from now on follows from its salt.
     pub(super) fn begin_step(&mut self, planned: &PlannedStep) {
         self.counts.steps += 1;
+        self.note_clocks();
         self.log.event(&[3], || planned.step.to_string());
         self.nemesis.random = Random::new(planned.salt, "nemesis");
         if let Some(network) = &self.network {
-            let is_wild = matches!(planned.step, Step::Requests(_) | Step::Race(_));
+            let is_wild =
+                matches!(planned.step, Step::Requests(_) | Step::Race(_) | Step::Change { .. });
             network.reseed(Random::new(planned.salt, "network"), is_wild);
         }
         for (index, disk) in self.world.disks.iter().enumerate() {
@@ -295,6 +297,7 @@ impl Run {
         };
         let (end, elapsed) = runtime.block_on(life);
         self.world.clock.end_life(elapsed);
+        self.end_clocks(elapsed);
         let elapsed_ms = elapsed.as_millis() as u64;
         // What a dead process says does not count.
         let end = if machine.incarnation() == process { end } else { Ok(End::Died) };
@@ -349,6 +352,16 @@ impl Run {
         flights: &[Flight],
         answers: &[Answer],
     ) -> Result<(), String> {
+        self.note_clocks();
+        let calls = flights.iter().map(|flight| &flight.call);
+        let tolerance = self.tolerance();
+        Judge { model: &mut self.model, seed: self.seed, tolerance }.begin_changes(calls);
+        let verdict = self.judge_answers(flights, answers);
+        Judge { model: &mut self.model, seed: self.seed, tolerance }.end_changes();
+        verdict
+    }
+
+    fn judge_answers(&mut self, flights: &[Flight], answers: &[Answer]) -> Result<(), String> {
         let Some(slot) = self.race.take() else {
             let mut pairs = flights.iter().zip(answers);
             return pairs.try_for_each(|(flight, answer)| self.judge(&flight.call, answer));
@@ -382,34 +395,10 @@ impl Run {
         self.counts.answered += u64::from(is_answered);
         self.counts.unanswered += u64::from(!is_answered);
         let line = || format!("{} -> {answer}", call.request);
-        self.log.event(&digest(answer), line);
+        self.log.event(&answer.digest(), line);
         if matches!(answer, Answer::Error(engine::object::StoreError::OutOfSpace)) {
             self.nemesis.counts.meet(Fault::NoSpace);
         }
-    }
-}
-
-/// Numbers of an answer, for the hash.
-fn digest(answer: &Answer) -> [u64; 3] {
-    match answer {
-        Answer::Done => [1, 0, 0],
-        Answer::Written(outcome) => [2, outcome.size, outcome.modified],
-        Answer::Upload(id) => [3, id.0 as u64, (id.0 >> 64) as u64],
-        Answer::Part(part) => [4, part.size, part.modified],
-        Answer::Object(info, offset, bytes) => [5, info.modified ^ offset, bytes.len() as u64],
-        Answer::Info(info) => [6, info.size, info.modified],
-        Answer::Listed(entries) => [7, entries.len() as u64, 0],
-        Answer::Buckets(names) => [8, names.len() as u64, 0],
-        Answer::Parts(parts) => [9, parts.len() as u64, 0],
-        Answer::Uploads(uploads) => [10, uploads.len() as u64, 0],
-        Answer::Held(reader) => [11, reader.info().modified, 0],
-        Answer::Error(error) => [12, error.to_string().len() as u64, 0],
-        Answer::Dropped => [13, 0, 0],
-        Answer::Died => [14, 0, 0],
-        Answer::Lost => [16, 0, 0],
-        Answer::Hung => [15, 0, 0],
-        Answer::Deleted(outcome) => [1, u64::from(outcome.is_marker), 0],
-        Answer::Versions(versions) => [17, versions.len() as u64, 0],
     }
 }
 

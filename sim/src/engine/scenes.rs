@@ -2,7 +2,7 @@
 //! ten thousands: what must come together is put together here, the rest is drawn by the seed.
 
 use super::log::Lines;
-use super::plan::{Cut, Damage, Step};
+use super::plan::{Cut, Damage, Request, Slot, Step};
 use super::profile::{Budget, Profile};
 use super::run::{Outcome, run_steps};
 use super::stored::Plan;
@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 11] = [
+pub const SCENES: [Scene; 13] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -102,6 +102,20 @@ pub const SCENES: [Scene; 11] = [
         seeds_max: 50,
         profile: four_disks,
         steps: |_| fail_sync(),
+    },
+    Scene {
+        name: "a bit rots, perhaps in the middle of the journal of the only disk",
+        mutant: Mutant::CutAtBadBatch,
+        seeds_max: 100,
+        profile: lone_disk_over_budget,
+        steps: |_| rot_before_a_start(),
+    },
+    Scene {
+        name: "the wall clock jumps ahead, and the next process counts the time of locks",
+        mutant: Mutant::ForgetLockTime,
+        seeds_max: 1,
+        profile: one_disk,
+        steps: |_| jump_over_a_retention(),
     },
 ];
 
@@ -255,6 +269,35 @@ fn fail_sync() -> Vec<Step> {
     let cut = Cut { steps: 0, loss: Some(PowerLoss::Nothing) };
     let script = script.step(Step::Crash { cut, restarts: Vec::new() });
     script.step(Step::Prove).step(Step::Verify).steps
+}
+
+/// One disk whose journal has all that was written; nothing wrong may be shown.
+fn lone_disk_over_budget() -> Profile {
+    let mut profile = Profile { budget: Budget::Over, ..Profile::plain(1) };
+    profile.config.meta.memtable_len_max = 1 << 20;
+    profile
+}
+
+/// A start finds a bad batch that is not the last one.
+fn rot_before_a_start() -> Vec<Step> {
+    let script = Script::new().puts(0..24, 1000).damage(0, Damage::Rot);
+    let cut = Cut { steps: 0, loss: None };
+    script.step(Step::Crash { cut, restarts: Vec::new() }).step(Step::Verify).steps
+}
+
+/// One disk.
+fn one_disk() -> Profile {
+    Profile::plain(1)
+}
+
+/// A version is kept for a minute; the wall clock is ahead by ten when the process dies.
+fn jump_over_a_retention() -> Vec<Step> {
+    let slot = Slot { bucket: 0, key: 0 };
+    let script = Script::locked().put(0, 100).ask(Request::Retain { slot, pick: 0, ms: 60_000 });
+    let cut = Cut { steps: 0, loss: None };
+    let script = script.step(Step::Jump(600)).step(Step::Crash { cut, restarts: Vec::new() });
+    let script = script.ask(Request::DeleteVersion(slot, 0)).wait(70_000);
+    script.ask(Request::DeleteVersion(slot, 0)).step(Step::Verify).steps
 }
 
 /// A disk is found to be away while stripes are written: they go elsewhere, and what was written of

@@ -72,9 +72,14 @@ impl Display for Request {
             Self::Hold(slot) => write!(f, "open {slot}"),
             Self::ReadHeld => write!(f, "read what was opened"),
             Self::CreateVersioned(bucket) => write!(f, "create bucket b{bucket} with versions"),
+            Self::SetVersioning { bucket, is_on: true } => write!(f, "keep versions of b{bucket}"),
+            Self::SetVersioning { bucket, .. } => write!(f, "no more versions of b{bucket}"),
             Self::ListVersions(bucket) => write!(f, "list versions of b{bucket}"),
             Self::GetVersion(slot, pick) => write!(f, "get version {pick} of {slot}"),
             Self::DeleteVersion(slot, pick) => write!(f, "delete version {pick} of {slot}"),
+            Self::Retain { slot, pick, ms } => {
+                write!(f, "keep version {pick} of {slot} for {ms} ms")
+            }
             Self::Protect { slot, pick, is_on: true } => write!(f, "hold version {pick} of {slot}"),
             Self::Protect { slot, pick, .. } => write!(f, "let version {pick} of {slot} go"),
         }
@@ -136,6 +141,13 @@ impl Display for Step {
             Self::Race(requests) => {
                 write!(f, "at once: ")?;
                 Self::Requests(requests.clone()).fmt(f)
+            }
+            Self::Change { before, change, after } => {
+                write!(f, "at once: ")?;
+                let first = before.iter().chain([change]).cloned().collect();
+                Self::Requests(first).fmt(f)?;
+                write!(f, "; then: ")?;
+                Self::Requests(after.clone()).fmt(f)
             }
             Self::Pause(ms) => write!(f, "the process stands still for {ms} ms"),
             Self::Short { handles, ms, requests } => {

@@ -61,6 +61,7 @@ impl Shrinker {
             | Step::Race(requests)
             | Step::Short { requests, .. }
             | Step::Storm { requests, .. } => requests.len(),
+            Step::Change { before, after, .. } => before.len() + 1 + after.len(),
             _ => 0,
         };
         let text = self.best.to_text().map_or(usize::MAX, |text| text.len());
@@ -185,19 +186,7 @@ fn simpler(step: &Step) -> Vec<Step> {
     match step {
         Step::Requests(_) | Step::Race(_) => {
             let Some((requests, of)) = requests_of(step) else { return Vec::new() };
-            let mut steps = Vec::new();
-            for (index, (request, patience)) in requests.iter().enumerate() {
-                let mut with = |request: Request, patience: Option<u32>| {
-                    let mut simpler = requests.clone();
-                    simpler[index] = (request, patience);
-                    steps.push(of(simpler));
-                };
-                if patience.is_some() {
-                    with(request.clone(), None);
-                }
-                simpler_requests(request).into_iter().for_each(|simpler| with(simpler, *patience));
-            }
-            steps
+            simpler_each(requests).into_iter().map(of).collect()
         }
         Step::Storm { per_mille, ms, requests } => {
             let (per_mille, mut steps) = (*per_mille, Vec::new());
@@ -223,6 +212,7 @@ fn simpler(step: &Step) -> Vec<Step> {
             steps.extend(requests.split_last().map(|(_, less)| fewer(less, *ms)));
             steps
         }
+        Step::Change { .. } => simpler_around(step),
         Step::Wait(ms) => {
             [1, ms / 2].into_iter().filter(|less| less < ms).map(Step::Wait).collect()
         }
@@ -241,6 +231,45 @@ fn simpler(step: &Step) -> Vec<Step> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The same requests, one of them simpler.
+fn simpler_each(requests: &Requests) -> Vec<Requests> {
+    let mut all = Vec::new();
+    for (index, (request, patience)) in requests.iter().enumerate() {
+        let mut with = |request: Request, patience: Option<u32>| {
+            let mut simpler = requests.clone();
+            simpler[index] = (request, patience);
+            all.push(simpler);
+        };
+        if patience.is_some() {
+            with(request.clone(), None);
+        }
+        simpler_requests(request).into_iter().for_each(|simpler| with(simpler, *patience));
+    }
+    all
+}
+
+/// A change with fewer requests around it, or simpler ones.
+fn simpler_around(step: &Step) -> Vec<Step> {
+    let Step::Change { before, change, after } = step else { return Vec::new() };
+    let mut steps = Vec::new();
+    for index in 0..before.len() + after.len() {
+        let (mut before, mut after) = (before.clone(), after.clone());
+        match index.checked_sub(before.len()) {
+            None => before.remove(index),
+            Some(index) => after.remove(index),
+        };
+        steps.push(Step::Change { before, change: change.clone(), after });
+    }
+    let with = |before: &Requests, after: &Requests| Step::Change {
+        before: before.clone(),
+        change: change.clone(),
+        after: after.clone(),
+    };
+    steps.extend(simpler_each(before).iter().map(|before| with(before, after)));
+    steps.extend(simpler_each(after).iter().map(|after| with(before, after)));
+    steps
 }
 
 fn simpler_requests(request: &Request) -> Vec<Request> {

@@ -1,53 +1,174 @@
 //! Versions: how they are asked for, what is known of them, and what their answers may say.
 //!
-//! The versions of a key beside the current one have no order that races could change: each is made
-//! by an acknowledged write, and stays until it is deleted by its identity.
+//! Each version is made by an acknowledged write and stays until it is deleted by its identity; the
+//! null version only until it is replaced.
 //!
 //! - K22: an acknowledged version is listed and read as it was written until it is deleted; none
-//!   comes back.
+//!   comes back. The null version is also over when a newer one replaces it.
 //! - K23: nobody deletes a version under legal hold.
 
-use super::body::etag;
 use super::client::{Answer, Call, Store, bucket_name, key_name};
-use super::judge::{Judge, Verdict, broken};
-use super::model::{Existence, Model, ObjectState};
+use super::model::{Existence, Model, ObjectState, ValueId};
 use super::plan::{BucketNumber, Request, Slot};
+use super::retention::{Kept, LockTimes};
+use super::rules::RuleModel;
 use super::run::Run;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use cluster::Node;
 use engine::object::{
-    Address, AmendRequest, Amendment, Bypass, DeleteRequest, LegalHold, ObjectInfo, Standing,
-    StoreError, VersionEntry, VersionId, VersionListRequest, WriteCondition,
+    Address, AmendRequest, Amendment, Bypass, DeleteRequest, LegalHold, ObjectInfo, Retention,
+    RetentionMode, Standing, StoreError, VersionEntry, VersionId, VersionListRequest,
+    WriteCondition,
 };
 use futures_util::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Numbers for the versions of one key that were written at once.
+pub(super) const BATCH_LEN: u64 = 256;
+
 /// Versions of one page.
 const PAGE_LEN: usize = 7;
 
-/// One version that a write was acknowledged with.
+/// What a version can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VersionState {
+    /// It is not there.
+    Gone,
+    /// A delete marker.
+    Marker,
+    /// Bytes.
+    Value(ValueId),
+}
+
+impl VersionState {
+    /// What a write leaves as its version.
+    pub fn of(result: ObjectState) -> Self {
+        result.map_or(Self::Marker, Self::Value)
+    }
+
+    /// What an object is whose current version is so.
+    pub fn shown(self) -> ObjectState {
+        match self {
+            Self::Gone | Self::Marker => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
+/// One version. The null version of an object is one also when it is replaced.
 #[derive(Clone, Debug)]
 pub struct VersionModel {
     /// Of which object.
     pub slot: Slot,
     /// Its identity.
     pub id: VersionId,
-    /// Its value; none of a delete marker.
-    pub value: ObjectState,
-    /// Whether it is still there.
-    pub existence: Existence,
     /// Whether it is under legal hold: `Unsure` when nobody knows.
     pub hold: Existence,
+    /// Until when it is kept.
+    pub kept: Kept,
+    /// The requests that wrote it, among all that were asked at once; `None` when nobody knows.
+    /// What was written by later ones is newer.
+    pub batch: Option<u64>,
+    /// The requests that wrote it last and were acknowledged.
+    written: u64,
+    now: BTreeSet<VersionState>,
+    /// What requests of which nobody knows may still make of it, and whether they may come late.
+    pending: Vec<(VersionState, bool)>,
 }
 
 impl VersionModel {
-    /// Its place among those of its key: later writes have greater ones.
-    fn order(&self) -> u64 {
-        order_of(self.id)
+    /// One that is one of those.
+    pub fn of(slot: Slot, id: VersionId, now: BTreeSet<VersionState>) -> Self {
+        let (hold, kept, batch, pending) = (Existence::Gone, Kept::default(), Some(0), Vec::new());
+        Self { slot, id, hold, kept, batch, written: 0, now, pending }
+    }
+
+    /// Everything that it can be.
+    pub fn possible(&self) -> BTreeSet<VersionState> {
+        let pending = self.pending.iter().map(|(state, _)| *state);
+        self.now.iter().copied().chain(pending).collect()
+    }
+
+    /// What it is, if that is certain.
+    pub fn certain(&self) -> Option<VersionState> {
+        let is_certain = self.now.len() == 1 && self.pending.is_empty();
+        self.now.first().copied().filter(|_| is_certain)
+    }
+
+    /// Whether it is there.
+    pub fn existence(&self) -> Existence {
+        let possible = self.possible();
+        match (possible.contains(&VersionState::Gone), possible.len()) {
+            (false, _) => Existence::Live,
+            (true, 1) => Existence::Gone,
+            (true, _) => Existence::Unsure,
+        }
+    }
+
+    /// An acknowledged request of that batch made it so, or another one of the same batch did.
+    pub fn write(&mut self, state: VersionState, batch: u64) {
+        if self.written == batch {
+            self.now.insert(state);
+            return;
+        }
+        self.set(state);
+        self.written = batch;
+        // What comes late may come later.
+        self.batch = self.pending.is_empty().then_some(batch);
+    }
+
+    /// An acknowledged request deleted it.
+    pub fn delete(&mut self, batch: u64) {
+        match self.written == batch {
+            true => _ = self.now.insert(VersionState::Gone),
+            false => self.set(VersionState::Gone),
+        }
+    }
+
+    fn set(&mut self, state: VersionState) {
+        self.now = BTreeSet::from([state]);
+        self.pending.retain(|(_, is_late)| *is_late);
+    }
+
+    /// It is one of those, whatever is pending.
+    pub fn settle(&mut self, now: BTreeSet<VersionState>) {
+        self.now = now;
+    }
+
+    /// Nobody knows what came of a request.
+    pub fn leave_open(&mut self, state: VersionState, is_late: bool) {
+        if self.id == VersionId::Null {
+            self.batch = None;
+        }
+        self.pending.push((state, is_late));
+    }
+
+    /// Somebody saw it so. `false`: that cannot be.
+    pub fn observe(&mut self, state: VersionState, is_decided: bool) -> bool {
+        let is_possible = self.possible().contains(&state);
+        if is_decided && self.pending.is_empty() {
+            // What a start decided stays so.
+            self.now = BTreeSet::from([state]);
+        }
+        is_possible
+    }
+
+    fn restart(&mut self) {
+        self.now = self.possible();
+        self.pending.clear();
+    }
+
+    /// Whether it is newer than another one of its object.
+    pub fn is_newer(&self, other: &Self) -> bool {
+        match (self.id, other.id) {
+            (VersionId::Id(_), VersionId::Id(_)) => order_of(self.id) > order_of(other.id),
+            _ => matches!((self.batch, other.batch), (Some(a), Some(b)) if a > b),
+        }
     }
 }
 
-fn order_of(id: VersionId) -> u64 {
+/// A version's place among those of its key that have one: later writes have greater ones.
+pub fn order_of(id: VersionId) -> u64 {
     match id {
         VersionId::Null => 0,
         VersionId::Id(id) => (id >> 64) as u64,
@@ -57,22 +178,30 @@ fn order_of(id: VersionId) -> u64 {
 /// What is known of versions.
 #[derive(Clone, Debug, Default)]
 pub struct Versions {
-    /// Buckets that keep them.
-    pub buckets: BTreeSet<BucketNumber>,
-    /// All that were acknowledged.
+    /// What buckets make of writes that keep versions, or did.
+    pub rules: BTreeMap<BucketNumber, RuleModel>,
+    /// Buckets whose versions can be locked.
+    pub lockable: BTreeSet<BucketNumber>,
+    /// All that are known.
     pub all: Vec<VersionModel>,
     /// Objects of which some writes left versions that nobody knows.
     pub strays: BTreeSet<Slot>,
     /// Objects of which a version may be deleted at any time until the next start, because nobody
     /// knows what came of the request.
     pub loose: BTreeSet<Slot>,
+    /// Number of the requests that are judged now.
+    pub batch: u64,
+    /// By which time versions are kept.
+    pub times: LockTimes,
 }
 
 impl Versions {
     /// A bucket is gone, and all versions with it.
     pub fn forget(&mut self, bucket: BucketNumber) {
         let inside = self.all.iter_mut().filter(|version| version.slot.bucket == bucket);
-        inside.for_each(|version| version.existence = Existence::Gone);
+        inside.for_each(|version| {
+            (version.now, version.pending) = (BTreeSet::from([VersionState::Gone]), Vec::new());
+        });
         self.strays.retain(|slot| slot.bucket != bucket);
         self.loose.retain(|slot| slot.bucket != bucket);
     }
@@ -80,9 +209,38 @@ impl Versions {
     /// Whether a bucket can be empty of versions, and whether it may not be.
     pub fn emptiness(&self, bucket: BucketNumber) -> (bool, bool) {
         let inside = || self.all.iter().filter(|version| version.slot.bucket == bucket);
-        let is_kept = inside().any(|version| version.existence == Existence::Live);
-        let may_be = inside().any(|version| version.existence != Existence::Gone);
+        let is_kept = inside().any(|version| version.existence() == Existence::Live);
+        let may_be = inside().any(|version| version.existence() != Existence::Gone);
         (!is_kept, may_be || self.strays.iter().any(|slot| slot.bucket == bucket))
+    }
+
+    /// A new process.
+    pub fn restart(&mut self) {
+        self.loose.clear();
+        self.times.close();
+        self.all.iter_mut().for_each(VersionModel::restart);
+        self.rules.values_mut().for_each(RuleModel::restart);
+    }
+
+    /// One version of an object, if it was ever known.
+    pub fn find(&self, slot: Slot, id: VersionId) -> Option<usize> {
+        self.all.iter().position(|it| it.slot == slot && it.id == id)
+    }
+
+    /// Versions of an object that may be there.
+    pub fn count_of(&self, slot: Slot) -> usize {
+        let is_known = |it: &&VersionModel| it.slot == slot && it.existence() != Existence::Gone;
+        self.all.iter().filter(is_known).count()
+    }
+
+    /// The null version of an object, whether it is there or not.
+    pub fn null_of(&mut self, slot: Slot) -> &mut VersionModel {
+        let index = self.find(slot, VersionId::Null).unwrap_or_else(|| {
+            let gone = BTreeSet::from([VersionState::Gone]);
+            self.all.push(VersionModel::of(slot, VersionId::Null, gone));
+            self.all.len() - 1
+        });
+        &mut self.all[index]
     }
 }
 
@@ -91,7 +249,7 @@ impl Model {
     pub fn pick_version(&self, slot: Slot, pick: usize) -> Option<(usize, VersionId)> {
         let all = self.versions.all.iter().enumerate();
         let known: Vec<_> = all
-            .filter(|(_, it)| it.slot == slot && it.existence != Existence::Gone)
+            .filter(|(_, it)| it.slot == slot && it.existence() != Existence::Gone)
             .map(|(index, it)| (index, it.id))
             .collect();
         known.get(pick % known.len().max(1)).copied()
@@ -100,10 +258,10 @@ impl Model {
 
 impl Model {
     /// Everything that an object may be, when any of its versions may be the current one.
-    fn states_of(&self, slot: Slot) -> BTreeSet<ObjectState> {
+    pub(super) fn states_of(&self, slot: Slot) -> BTreeSet<ObjectState> {
         let mut states: BTreeSet<ObjectState> = BTreeSet::from([None]);
         let of_slot = self.versions.all.iter().filter(|it| it.slot == slot);
-        states.extend(of_slot.filter(|it| it.existence != Existence::Gone).map(|it| it.value));
+        states.extend(of_slot.flat_map(VersionModel::possible).map(VersionState::shown));
         if self.versions.strays.contains(&slot) {
             states.extend(self.strays_of(slot));
         }
@@ -130,13 +288,19 @@ pub async fn perform(store: &Store, slot: Slot, call: &Call) -> Result<Answer, S
     let condition = WriteCondition::None;
     match &call.request {
         Request::DeleteVersion(..) => {
-            // Whoever may bypass a retention still deletes nothing that is held.
-            let request = DeleteRequest { address, condition, bypass: Bypass::Governance };
+            let request = DeleteRequest { address, condition, bypass: call.bypass() };
             Ok(Answer::Deleted(store.delete(request).await?))
         }
         Request::Protect { is_on, .. } => {
             let hold = if *is_on { LegalHold::On } else { LegalHold::Off };
             let amendment = Amendment::Hold(hold);
+            store.amend(AmendRequest { address, condition, amendment }).await?;
+            Ok(Answer::Done)
+        }
+        Request::Retain { .. } => {
+            let retention = Retention { mode: RetentionMode::Governance, until: call.until() };
+            let (retention, bypass) = (Some(retention), Bypass::No);
+            let amendment = Amendment::Retention { retention, bypass };
             store.amend(AmendRequest { address, condition, amendment }).await?;
             Ok(Answer::Done)
         }
@@ -150,6 +314,16 @@ pub async fn perform(store: &Store, slot: Slot, call: &Call) -> Result<Answer, S
             Ok(Answer::Object(info, 0, bytes.freeze()))
         }
     }
+}
+
+/// Takes every lock of a version away.
+async fn unlock(store: &Store, address: &Address) -> Result<(), StoreError> {
+    let retention = Amendment::Retention { retention: None, bypass: Bypass::Governance };
+    for amendment in [Amendment::Hold(LegalHold::Off), retention] {
+        let (address, condition) = (address.clone(), WriteCondition::None);
+        store.amend(AmendRequest { address, condition, amendment }).await?;
+    }
+    Ok(())
 }
 
 /// Lists all versions of a bucket, page by page.
@@ -184,19 +358,17 @@ impl Run {
         live: &[BucketNumber],
     ) -> Result<(), String> {
         for bucket in live {
-            if self.model.versions.buckets.contains(bucket) {
+            if self.model.versions.rules.contains_key(bucket) {
                 self.ask(node, vec![Request::ListVersions(*bucket)]).await?;
             }
         }
         let versions = &self.model.versions.all;
         let is_live = |version: &&VersionModel| {
-            version.existence == Existence::Live && live.contains(&version.slot.bucket)
+            version.existence() == Existence::Live && live.contains(&version.slot.bucket)
         };
         let slots: BTreeSet<Slot> = versions.iter().filter(is_live).map(|it| it.slot).collect();
         for slot in slots {
-            let is_known = |it: &&VersionModel| it.slot == slot && it.existence != Existence::Gone;
-            let count = self.model.versions.all.iter().filter(is_known).count();
-            for pick in 0..count {
+            for pick in 0..self.model.versions.count_of(slot) {
                 self.ask(node, vec![Request::GetVersion(slot, pick)]).await?;
             }
         }
@@ -208,9 +380,10 @@ impl Run {
         let store = self.store(node);
         let failed = |error: StoreError| format!("K19: versions cannot be deleted: {error}");
         for bucket in self.live_buckets() {
-            if !self.model.versions.buckets.contains(&bucket) {
+            if !self.model.versions.rules.contains_key(&bucket) {
                 continue;
             }
+            let is_lockable = self.model.versions.lockable.contains(&bucket);
             let Answer::Versions(found) = list(&store, bucket).await.map_err(failed)? else {
                 continue;
             };
@@ -218,230 +391,14 @@ impl Run {
                 let (bucket, version) = (bucket_name(bucket), info.version);
                 let address = Address { bucket, key: info.key, version };
                 let condition = WriteCondition::None;
-                if !info.is_marker {
-                    let amendment = Amendment::Hold(LegalHold::Off);
-                    let (address, condition) = (address.clone(), condition.clone());
-                    let request = AmendRequest { address, condition, amendment };
-                    store.amend(request).await.map_err(failed)?;
+                if is_lockable && !info.is_marker {
+                    unlock(&store, &address).await.map_err(failed)?;
                 }
                 let request = DeleteRequest { address, condition, bypass: Bypass::No };
                 store.delete(request).await.map_err(failed)?;
             }
             self.model.versions.forget(bucket);
             self.model.objects.retain(|slot, _| slot.bucket != bucket);
-        }
-        Ok(())
-    }
-}
-
-impl Judge<'_> {
-    /// What an answer to a write tells of versions.
-    pub(super) fn note_version(&mut self, call: &Call, answer: &Answer) -> Verdict {
-        let Some((slot, effect)) = super::judge::effect_of(call, self.model) else {
-            return Ok(());
-        };
-        if !self.model.versions.buckets.contains(&slot.bucket) {
-            return Ok(());
-        }
-        let made = match answer {
-            Answer::Written(outcome) => outcome.version,
-            Answer::Deleted(outcome) => outcome.version,
-            Answer::Error(
-                StoreError::PreconditionFailed
-                | StoreError::NoSuchKey
-                | StoreError::NoSuchBucket
-                | StoreError::NoSuchUpload
-                | StoreError::InvalidPart { .. },
-            ) => return Ok(()),
-            _ => {
-                self.model.versions.strays.insert(slot);
-                let values = self.model.stray_values.entry(slot).or_default();
-                values.extend(effect.result);
-                return Ok(());
-            }
-        };
-        let Some(id) = made else {
-            return broken(format!("K22: {} made no version", call.request));
-        };
-        let value = effect.result;
-        let known = self.model.versions.all.iter().find(|it| it.slot == slot && it.id == id);
-        if let Some(known) = known {
-            // A completion that is asked for again tells the same version again.
-            let is_same = known.value == value && matches!(call.request, Request::Complete { .. });
-            return if is_same { Ok(()) } else { broken(format!("K22: version {id} came twice")) };
-        }
-        let (existence, hold) = (Existence::Live, Existence::Gone);
-        self.model.versions.all.push(VersionModel { slot, id, value, existence, hold });
-        Ok(())
-    }
-
-    /// Nobody knows what came of a request about a version.
-    pub(super) fn leave_version_open(&mut self, call: &Call) {
-        let Some((index, _)) = call.version() else { return };
-        let version = &mut self.model.versions.all[index];
-        match call.request {
-            Request::DeleteVersion(..) if version.hold != Existence::Live => {
-                if version.existence == Existence::Live {
-                    version.existence = Existence::Unsure;
-                }
-                let slot = version.slot;
-                self.model.versions.loose.insert(slot);
-                self.model.loosen();
-            }
-            Request::Protect { .. } => version.hold = Existence::Unsure,
-            _ => {}
-        }
-    }
-
-    /// The object may show another version than before: one that may have been the current one is
-    /// gone.
-    fn widen(&mut self, index: usize) {
-        let VersionModel { slot, .. } = self.model.versions.all[index];
-        let order = self.model.versions.all[index].order();
-        let is_newer = |it: &VersionModel| {
-            it.slot == slot && it.existence == Existence::Live && it.order() > order
-        };
-        if !self.model.versions.all.iter().any(is_newer) {
-            let states = self.model.states_of(slot);
-            self.model.object(slot).settle(states, false);
-        }
-    }
-
-    /// Judges a refusal of a request about a version.
-    pub(super) fn version_refused(&mut self, call: &Call, error: &StoreError) -> Verdict {
-        let Some((index, id)) = call.version() else {
-            return broken(format!("K1: {} was refused wrongly: {error}", call.request));
-        };
-        let version = &mut self.model.versions.all[index];
-        match error {
-            StoreError::NoSuchVersion | StoreError::NoSuchKey => {
-                if version.existence == Existence::Live {
-                    return broken(format!("K22: version {id} of {} is lost", version.slot));
-                }
-                version.existence = Existence::Gone;
-                Ok(())
-            }
-            StoreError::DeleteMarker { is_named: true, .. } if version.value.is_none() => {
-                match version.existence {
-                    Existence::Gone => broken(format!("K6: marker {id} is back")),
-                    Existence::Live | Existence::Unsure => Ok(()),
-                }
-            }
-            StoreError::Locked if matches!(call.request, Request::DeleteVersion(..)) => {
-                let was = std::mem::replace(&mut version.hold, Existence::Live);
-                match was {
-                    Existence::Gone => broken(format!("K23: version {id} was never held")),
-                    Existence::Live | Existence::Unsure => Ok(()),
-                }
-            }
-            _ => broken(format!("K22: {} was refused wrongly: {error}", call.request)),
-        }
-    }
-
-    /// Judges a success of a request about a version.
-    pub(super) fn version_success(&mut self, call: &Call, answer: &Answer) -> Verdict {
-        let Some((index, id)) = call.version() else { return Ok(()) };
-        let version = &mut self.model.versions.all[index];
-        match (&call.request, answer) {
-            (Request::DeleteVersion(..), _) => {
-                if version.hold == Existence::Live {
-                    return broken(format!("K23: version {id} was held and is deleted"));
-                }
-                version.existence = Existence::Gone;
-                self.widen(index);
-                Ok(())
-            }
-            (Request::Protect { is_on, .. }, _) => {
-                version.hold = if *is_on { Existence::Live } else { Existence::Gone };
-                match version.existence {
-                    Existence::Gone => broken(format!("K6: version {id} is back")),
-                    Existence::Live | Existence::Unsure => Ok(()),
-                }
-            }
-            (_, Answer::Object(info, offset, bytes)) => {
-                self.version_bytes(index, info, (*offset, bytes))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn version_bytes(
-        &mut self,
-        index: usize,
-        info: &ObjectInfo,
-        (offset, bytes): (u64, &Bytes),
-    ) -> Verdict {
-        let version = &self.model.versions.all[index];
-        let is_right = version.value.is_some_and(|value| info.etag == etag(value));
-        if !is_right || version.existence == Existence::Gone {
-            return broken(format!(
-                "K22: version {} shows {:?}: {version:?}",
-                version.id, info.etag
-            ));
-        }
-        let slot = version.slot;
-        if !self.model.versions.loose.contains(&slot) {
-            // What a start decided stays so.
-            self.model.versions.all[index].existence = Existence::Live;
-        }
-        self.bytes(info, offset, bytes)
-    }
-
-    /// Judges a listing of versions.
-    pub(super) fn version_listing(
-        &mut self,
-        bucket: BucketNumber,
-        found: &[(ObjectInfo, Standing)],
-    ) -> Verdict {
-        let names: BTreeMap<String, Slot> = self
-            .model
-            .objects
-            .keys()
-            .filter(|slot| slot.bucket == bucket)
-            .map(|slot| (key_name(slot.key).as_str().to_owned(), *slot))
-            .collect();
-        let mut seen = BTreeSet::new();
-        let mut last: Option<(&str, u64)> = None;
-        for (info, standing) in found {
-            let (name, id) = (info.key.as_str(), info.version.unwrap_or_default());
-            let is_first = last.is_none_or(|(before, _)| before != name);
-            let is_descending = last.is_none_or(|(before, order)| {
-                before < name || before == name && order > order_of(id)
-            });
-            if !is_descending || is_first != (*standing == Standing::Current) {
-                return broken(format!("K22: version {id} of {name} is out of order"));
-            }
-            last = Some((name, order_of(id)));
-            let Some(slot) = names.get(name) else {
-                return broken(format!("K22: {name} has versions and was never written"));
-            };
-            self.listed_version(*slot, id, info)?;
-            seen.insert((*slot, id));
-        }
-        let lost = self.model.versions.all.iter().find(|it| {
-            let is_here = it.slot.bucket == bucket && it.existence == Existence::Live;
-            is_here && !seen.contains(&(it.slot, it.id))
-        });
-        match lost {
-            Some(version) => broken(format!("K22: not listed: {version:?}")),
-            None => Ok(()),
-        }
-    }
-
-    fn listed_version(&self, slot: Slot, id: VersionId, info: &ObjectInfo) -> Verdict {
-        let known = self.model.versions.all.iter().find(|it| it.slot == slot && it.id == id);
-        let Some(version) = known else {
-            return match self.model.versions.strays.contains(&slot) {
-                true => Ok(()),
-                false => broken(format!("K22: nobody wrote version {id} of {slot}")),
-            };
-        };
-        let is_right = match version.value {
-            None => info.is_marker,
-            Some(value) => !info.is_marker && info.etag == etag(value),
-        };
-        if version.existence == Existence::Gone || !is_right {
-            return broken(format!("K22: version {id} of {slot} is listed as {info:?}"));
         }
         Ok(())
     }

@@ -40,12 +40,17 @@ impl Script {
         Self { steps: Vec::new(), next_body: 1 }.ask(Request::CreateBucket(0))
     }
 
+    /// Begins with a bucket that keeps versions and can lock them.
+    pub(super) fn locked() -> Self {
+        Self { steps: Vec::new(), next_body: 1 }.ask(Request::CreateVersioned(0))
+    }
+
     pub(super) fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
     }
 
-    fn ask(self, request: Request) -> Self {
+    pub(super) fn ask(self, request: Request) -> Self {
         self.step(Step::Requests(vec![(request, None)]))
     }
 

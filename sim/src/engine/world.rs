@@ -57,6 +57,13 @@ impl SimClock {
         hands.nanos = hands.nanos.saturating_add_signed(seconds * 1_000_000_000);
     }
 
+    /// What it shows, and how long the life that runs is; nobody reads it by that.
+    pub fn show(&self) -> (u64, Option<Duration>) {
+        let hands = self.hands();
+        let life = hands.began.map(|began| began.elapsed());
+        (hands.nanos + life.map_or(0, |life| hands.stretch(life)), life)
+    }
+
     /// A life begins.
     pub fn begin_life(&self) {
         self.hands().began = Some(Instant::now());

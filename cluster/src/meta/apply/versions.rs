@@ -128,7 +128,8 @@ impl Rows<'_> {
         }
         if let (true, Some(order)) = (is_null, object.older.null.take_if(|_| is_null)) {
             let key = rows::older_version(target.incarnation, &target.key, order);
-            if let Some((value, object)) = self.object(&key).await? {
+            let older = self.object(&key).await?;
+            if let Some((value, object)) = older.filter(|_| !mutant::is(Mutant::KeepOldNull)) {
                 let found = Found { key, value, object };
                 self.drop_version(target, &found)?;
                 self.write(found.key, Some(found.value), None);

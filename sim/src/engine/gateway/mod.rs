@@ -396,7 +396,7 @@ impl ObjectStore for Gateway {
     }
 
     fn configure_bucket(&self, bucket: BucketName, change: BucketChange) -> Reply<'_, ()> {
-        self.inner.configure_bucket(bucket, change)
+        Box::pin(self.configure(bucket, change))
     }
 
     fn list_buckets(&self) -> Reply<'_, Vec<BucketInfo>> {

@@ -7,8 +7,9 @@ use crate::http::sign::sha256_hex;
 use crate::http::xml;
 use bytes::Bytes;
 use engine::object::{
-    AmendRequest, Amendment, DeleteOutcome, DeleteRequest, LegalHold, ObjectAttributes, ObjectInfo,
-    ObjectKey, Standing, StoreError, VersionEntry, VersionId, VersionListRequest, VersionPage,
+    AmendRequest, Amendment, BucketChange, BucketName, DeleteOutcome, DeleteRequest, LegalHold,
+    ObjectAttributes, ObjectInfo, ObjectKey, Standing, StoreError, VersionEntry, VersionId,
+    VersionListRequest, VersionPage, Versioning,
 };
 use http::{HeaderMap, Method};
 
@@ -60,6 +61,23 @@ impl Gateway {
         Ok(shown(address.key, 0, none, ObjectAttributes::default()))
     }
 
+    /// Sets whether versions are kept, which is all that sequences change.
+    pub(super) async fn configure(
+        &self,
+        bucket: BucketName,
+        change: BucketChange,
+    ) -> Result<(), StoreError> {
+        let BucketChange::Versioning(versioning) = change else {
+            return self.inner.configure_bucket(bucket, change).await;
+        };
+        let status = if versioning == Versioning::Enabled { "Enabled" } else { "Suspended" };
+        let status = format!("<Status>{status}</Status>");
+        let document = format!("<VersioningConfiguration>{status}</VersioningConfiguration>");
+        let (len, hash) = (document.len() as u64, sha256_hex(document.as_bytes()));
+        let put = Outgoing::new(Method::PUT, bucket.as_str(), None).query("versioning", "");
+        self.send(put.body(whole_body(Bytes::from(document)), len, hash)).await.map(drop)
+    }
+
     pub(super) async fn versions(
         &self,
         request: VersionListRequest,
@@ -73,13 +91,17 @@ impl Gateway {
             }
         }
         let answer = self.send(list).await?;
-        let mut entries = Vec::new();
+        let mut elements = Vec::new();
         for (element, is_marker) in [("Version", false), ("DeleteMarker", true)] {
-            for content in xml::elements(answer.text(), element) {
-                entries.push(self.listed_version(content, is_marker)?);
-            }
+            let found = xml::elements(answer.text(), element);
+            elements.extend(found.into_iter().map(|content| (content, is_marker)));
         }
-        entries.sort_by_key(place);
+        // In the order of the document.
+        elements.sort_by_key(|(content, _)| content.as_ptr());
+        let entries = elements
+            .into_iter()
+            .map(|(content, is_marker)| self.listed_version(content, is_marker));
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let is_truncated = xml::text(answer.text(), "IsTruncated").as_deref() == Some("true");
         Ok(VersionPage { entries, is_truncated })
     }
@@ -97,19 +119,5 @@ impl Gateway {
         };
         let info = ObjectInfo { version: Some(id), is_marker, ..info };
         Ok(VersionEntry::Version(Box::new(info), standing))
-    }
-}
-
-/// Where an entry stands in a listing: markers come apart from versions in the document.
-fn place(entry: &VersionEntry) -> (String, std::cmp::Reverse<u128>) {
-    match entry {
-        VersionEntry::Prefix(prefix) => (prefix.clone(), std::cmp::Reverse(0)),
-        VersionEntry::Version(info, _) => {
-            let id = match info.version {
-                Some(VersionId::Id(id)) => id,
-                Some(VersionId::Null) | None => 0,
-            };
-            (info.key.as_str().to_owned(), std::cmp::Reverse(id))
-        }
     }
 }
