@@ -164,8 +164,8 @@ impl Mark {
         (Self::HandlesAwaited, "handles-awaited", true),
         (Self::StartWanted, "start-wanted", true),
         (Self::RoomReturned, "room-returned", false),
-        (Self::RulesChanged, "rules-changed", false),
-        (Self::VersionMoved, "version-moved", true),
+        (Self::RulesChanged, "rules-changed", true),
+        (Self::VersionMoved, "version-moved", false),
     ];
 }
 
