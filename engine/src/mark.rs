@@ -67,6 +67,8 @@ pub enum Mark {
     MemberAnew,
     /// Several members of one volume were made anew in one pass.
     MembersAnewAtOnce,
+    /// Members that could not be read were waited for.
+    UnreadAwaited,
     /// A member lost its name and was found to have.
     NamelessMember,
     /// A volume was moved because it was narrower than it could be.
@@ -118,7 +120,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 47] = [
+    pub const ALL: [(Self, &'static str, bool); 48] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -148,6 +150,7 @@ impl Mark {
         (Self::RecordHealed, "record-healed", true),
         (Self::MemberAnew, "member-anew", true),
         (Self::MembersAnewAtOnce, "members-anew-at-once", true),
+        (Self::UnreadAwaited, "unread-awaited", true),
         (Self::NamelessMember, "nameless-member", true),
         (Self::Restriped, "restriped", true),
         (Self::RelocateRaced, "relocate-raced", true),

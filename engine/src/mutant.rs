@@ -87,11 +87,13 @@ pub enum Mutant {
     TrustWallClock = 40,
     /// A process counts the time of locks from the wall clock on, whatever was noted.
     ForgetLockTime = 41,
+    /// A member that its disk fails to read for a moment is taken for one that is gone.
+    GiveUpUnread = 42,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 41] = [
+    pub const ALL: [(Self, &'static str); 42] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -133,6 +135,7 @@ impl Mutant {
         (Self::KeepOldNull, "keep-old-null"),
         (Self::TrustWallClock, "trust-wall-clock"),
         (Self::ForgetLockTime, "forget-lock-time"),
+        (Self::GiveUpUnread, "give-up-unread"),
     ];
 }
 

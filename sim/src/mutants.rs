@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 33] = [
+const NOT_HERE: [Mutant; 34] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -43,6 +43,7 @@ const NOT_HERE: [Mutant; 33] = [
     Mutant::KeepOldNull,
     Mutant::TrustWallClock,
     Mutant::ForgetLockTime,
+    Mutant::GiveUpUnread,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

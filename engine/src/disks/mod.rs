@@ -339,6 +339,12 @@ impl DiskSet {
         self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the roster has a disk: one that was replaced is expected no longer.
+    pub fn is_known(&self, number: DiskNumber) -> bool {
+        let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
+        roster.disks.iter().any(|disk| disk.number == number)
+    }
+
     /// Disks that hold a copy of the metadata.
     pub fn legs(&self) -> Vec<Arc<Slot>> {
         let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);

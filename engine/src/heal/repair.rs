@@ -5,8 +5,9 @@ use crate::disks::Slot;
 use crate::env::DiskSpace;
 use crate::error::Result;
 use crate::format::value::VolumeId;
+use crate::mark::{self, Mark};
 use crate::mutant::{self, Mutant};
-use crate::volume::{Healed, Pace, Volume, VolumeHealth};
+use crate::volume::{Healed, Pace, Presence, Volume, VolumeHealth};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
@@ -71,12 +72,21 @@ impl Healer {
         let rate = if is_urgent { u64::MAX } else { self.config.repair_rate };
         let pace = Pace { rate };
         let volumes = self.store.volumes();
+        if volume.is_pausing() {
+            return Ok(());
+        }
         self.count(volume.heal_notes().await?);
         let mut anew = Vec::new();
         let mut homeless = health.missing.clone();
+        let mut presences = Vec::new();
+        for column in &health.missing {
+            presences.push(volume.presence(*column).await);
+        }
         for column in &health.damaged {
+            let presence = volume.presence(*column).await;
+            presences.push(presence);
             match volume.writable_disk(*column) {
-                Some(_) if volume.is_readable_member(*column).await => {
+                Some(_) if presence == Presence::There => {
                     self.count(volumes.heal_in_place(volume, *column, pace).await?);
                 }
                 // The file is gone or its first page is: another one on the same disk will do.
@@ -84,10 +94,17 @@ impl Healer {
                 None => homeless.push(*column),
             }
         }
+        if volumes.must_wait(volume, &presences) || volume.is_pausing() {
+            mark::hit(Mark::UnreadAwaited);
+            return Ok(());
+        }
         let homes = volumes.disks_for(volume, &self.store.disks().fit_spaces().await);
         anew.extend(homeless.into_iter().zip(homes));
         if !anew.is_empty() {
             self.count(volumes.heal_anew(volume, anew, pace).await?);
+        }
+        if !volume.is_pausing() {
+            volume.forget_unread();
         }
         Ok(())
     }
@@ -98,6 +115,12 @@ impl Healer {
             tracing::warn!(
                 lost,
                 "records that too few members have: a crash cut them off, or lost"
+            );
+        }
+        if healed.unread > 0 {
+            tracing::warn!(
+                places = healed.unread,
+                "a volume waits for what cannot be read just now"
             );
         }
         self.progress.add(&healed);

@@ -77,7 +77,8 @@ impl VolumeSet {
         fits.into_iter().map(|(slot, _)| slot.clone()).collect()
     }
 
-    /// Makes members anew, each on its disk.
+    /// Makes members anew, each on its disk. When others that could not be read may have what the
+    /// new ones would lack, the old ones stay (N1).
     ///
     /// # Errors
     /// I/O errors; the old members stay what they were.
@@ -103,18 +104,15 @@ impl VolumeSet {
             NewMember { column, slot, member: Arc::new(Member::new(member_entry, seal)) }
         };
         let made: Vec<_> = targets.into_iter().map(new_member).collect();
-        match fill(volume, &made, pace).await {
-            Ok(healed) => {
-                self.replace_members(volume, epoch, made).await?;
-                Ok(healed)
-            }
-            Err(error) => {
-                for new in made {
-                    let _ = new.slot.disk.remove(&new.member.path()).await;
-                }
-                Err(error)
+        let filled = fill(volume, &made, pace).await;
+        if filled.as_ref().is_ok_and(|healed| volume.has_come_through(healed)) {
+            self.replace_members(volume, epoch, made).await?;
+        } else {
+            for new in made {
+                let _ = new.slot.disk.remove(&new.member.path()).await;
             }
         }
+        filled
     }
 
     /// The manifest first, then readers; the old segments go.
@@ -166,7 +164,10 @@ async fn fill(volume: &Arc<Volume>, made: &[NewMember], pace: Pace) -> Result<He
     let files = try_join_all(made.iter().map(|new| new.create(volume))).await?;
     let mut healed = Healed { members: made.len() as u64, ..Healed::default() };
     let mut scan = StripeScan::new(volume.clone());
-    while let Some((offset, shape)) = scan.next_shape().await {
+    while let Some((offset, shape)) = scan.next_to_heal(&mut healed).await {
+        if healed.unread > 0 {
+            return Ok(Healed { unread: healed.unread, ..Healed::default() });
+        }
         let wants = |(new, _): &(&NewMember, _)| !shape.column(new.column).is_empty();
         let wanted: Vec<_> = made.iter().zip(&files).filter(wants).collect();
         if wanted.is_empty() {
@@ -174,7 +175,7 @@ async fn fill(volume: &Arc<Volume>, made: &[NewMember], pace: Pace) -> Result<He
         }
         let columns: Vec<_> = wanted.iter().map(|(new, _)| new.column).collect();
         let Ok(rebuilt) = volume.rebuild_columns(offset, &shape, &columns).await else {
-            healed.lost += 1;
+            healed.miss(volume.is_patient() && volume.may_return(offset, &shape).await);
             continue;
         };
         let writes = wanted
@@ -192,6 +193,9 @@ async fn fill(volume: &Arc<Volume>, made: &[NewMember], pace: Pace) -> Result<He
         healed.rebuilt_len += written;
         healed.moved_len += moved;
         pace.after(moved).await;
+    }
+    if healed.unread > 0 {
+        return Ok(Healed { unread: healed.unread, ..Healed::default() });
     }
     if !mutant::is(Mutant::CountUnsyncedMember) {
         try_join_all(made.iter().zip(&files).map(|(new, file)| new.sync(volume, file))).await?;

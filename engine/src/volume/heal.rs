@@ -6,6 +6,7 @@
 use super::member::Member;
 use super::reader::Piece;
 use super::scan::StripeScan;
+use super::unread::Presence;
 use super::{Volume, VolumeSet};
 use crate::disks::Slot;
 use crate::env::{DiskFile, Durability};
@@ -104,6 +105,18 @@ pub struct Healed {
     pub records: u64,
     /// Records that too few members have: garbage of a crash, or lost.
     pub lost: u64,
+    /// Places where members that could not be read may have a record (N1): nothing came of it.
+    pub unread: u64,
+}
+
+impl Healed {
+    /// Too few members have a record, or too few could be read.
+    pub(super) fn miss(&mut self, is_unread: bool) {
+        match is_unread {
+            true => self.unread += 1,
+            false => self.lost += 1,
+        }
+    }
 }
 
 impl Volume {
@@ -195,25 +208,28 @@ impl Volume {
         self.member(column).slot(&self.shared.disks).filter(|slot| slot.is_healthy())
     }
 
-    /// Whether a member's file is there, with an intact first page.
-    pub async fn is_readable_member(&self, column: usize) -> bool {
-        let member = self.member(column);
-        member.file(&self.shared.disks, &self.shared.open_files).await.is_ok()
-    }
-
-    /// Whether a column's record is intact on its member: header, payload and owners.
-    pub(super) async fn is_intact(&self, offset: u64, shape: &Shape, column: usize) -> bool {
+    /// Reads a column's record from its member, verified: header, payload and owners.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] where it is not as it should be; I/O errors.
+    pub(super) async fn look_at(&self, offset: u64, shape: &Shape, column: usize) -> Result<()> {
         let lens = shape.column(column);
         if lens.is_empty() {
-            return true;
+            return Ok(());
         }
-        if self.shape_of(column, offset).await.ok().as_ref() != Some(shape) {
-            return false;
+        if self.shape_of(column, offset).await? != *shape {
+            return Err(EngineError::corrupt("record", &self.member(column).path(), offset));
         }
         let payload_len = lens.payload as usize;
         let piece = Piece { column, payload_len, range: 0..payload_len };
-        self.read_direct(offset, &piece).await.is_ok()
-            && self.read_owners(offset, shape, column).await.is_ok()
+        self.read_direct(offset, &piece).await?;
+        self.read_owners(offset, shape, column).await?;
+        Ok(())
+    }
+
+    /// Whether a column's record is intact on its member.
+    pub(super) async fn is_intact(&self, offset: u64, shape: &Shape, column: usize) -> bool {
+        self.look_at(offset, shape, column).await.is_ok()
     }
 
     /// Checks one stripe on every member that is there, and notes what is to be healed.
@@ -263,14 +279,14 @@ impl Volume {
     /// Writes a record again where it is bad. Not durable before the next sync.
     async fn heal_record(&self, offset: u64, column: usize, healed: &mut Healed) -> Result<()> {
         let Ok(shape) = self.shape(offset, None).await else {
-            healed.lost += 1;
+            healed.miss(self.is_patient() && self.may_hide(offset).await);
             return Ok(());
         };
         if self.is_intact(offset, &shape, column).await {
             return Ok(());
         }
         let Ok(buffers) = self.record(offset, &shape, column).await else {
-            healed.lost += 1;
+            healed.miss(self.is_patient() && self.may_return(offset, &shape).await);
             return Ok(());
         };
         let member = self.member(column);
@@ -297,11 +313,14 @@ impl Volume {
         let notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (offset, column) in notes {
             let is_there = self.member(column).slot(&self.shared.disks).is_some();
-            if is_there && !self.is_readable_member(column).await {
+            if is_there && self.presence(column).await != Presence::There {
                 // Not a record is missing but the file.
                 self.member(column).doubt();
             } else if is_there {
                 self.heal_record(offset, column, &mut healed).await?;
+            }
+            if !self.has_come_through(&healed) {
+                break;
             }
             let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
             notes.remove(&(offset, column));
@@ -413,7 +432,7 @@ impl VolumeSet {
             volume.shared.disks.suspect(&slot, &error);
             return Err(EngineError::io("sync", &member.path())(error));
         }
-        while let Some((offset, shape)) = scan.next_shape().await {
+        while let Some((offset, shape)) = scan.next_to_heal(&mut healed).await {
             let before = healed.moved_len;
             volume.heal_record(offset, column, &mut healed).await?;
             volume.shared.passed.add(shape.record_len(column));
@@ -424,8 +443,10 @@ impl VolumeSet {
             volume.shared.disks.suspect(&slot, &error);
             return Err(EngineError::io("sync", &member.path())(error));
         }
-        member.trust(doubts);
-        self.settle().await?;
+        if volume.has_come_through(&healed) {
+            member.trust(doubts);
+            self.settle().await?;
+        }
         Ok(healed)
     }
 }

@@ -30,12 +30,14 @@ mod reader;
 mod rebuild;
 mod scan;
 mod stripe;
+mod unread;
 mod writer;
 
 pub use heal::{CheckedStripe, Healed, Pace, VolumeHealth};
 pub use lost::LostRanges;
 pub use scan::{ScannedBody, ScannedStripe, StripeScan};
 pub use stripe::room_of;
+pub use unread::Presence;
 pub(crate) use writer::ROOM_MIN;
 pub use writer::{Appended, Hold};
 
@@ -100,6 +102,7 @@ pub struct Volume {
     gate: writer::SyncGate,
     notes: heal::Notes,
     lost: lost::Lost,
+    unread: unread::Unread,
     /// Appends that are under way, or that no row names yet.
     holds: AtomicU64,
 }
@@ -124,6 +127,7 @@ impl Volume {
             gate: writer::SyncGate::default(),
             notes: heal::Notes::default(),
             lost: lost::Lost::default(),
+            unread: unread::Unread::default(),
             holds: AtomicU64::new(0),
         }
     }

@@ -1,6 +1,7 @@
 //! The stripes of a sealed volume, one after the other, with the bodies in them.
 
 use super::Volume;
+use super::heal::Healed;
 use crate::error::Result;
 use crate::format::PAGE_LEN;
 use crate::format::record::{Layout, Owner, Shape, decode_owners};
@@ -52,6 +53,20 @@ impl StripeScan {
     /// The next stripe's place and form, `None` at the end of the volume.
     pub async fn next_shape(&mut self) -> Option<(u64, Shape)> {
         self.volume.next_shape(&mut self.offset).await
+    }
+
+    /// The next stripe, as [`StripeScan::next_shape`]; counts the pages before it where members
+    /// that were not read may have another one (N1).
+    pub(super) async fn next_to_heal(&mut self, healed: &mut Healed) -> Option<(u64, Shape)> {
+        let begin = self.offset;
+        let found = self.next_shape().await;
+        let end = found.as_ref().map_or(self.volume.len(), |(offset, _)| *offset);
+        for offset in (begin..end).step_by(PAGE_LEN as usize) {
+            if self.volume.is_patient() && self.volume.may_hide(offset).await {
+                healed.unread += 1;
+            }
+        }
+        found
     }
 
     /// The next stripe with its bodies, `None` at the end of the volume.

@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 13] = [
+pub const SCENES: [Scene; 14] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -116,6 +116,13 @@ pub const SCENES: [Scene; 13] = [
         seeds_max: 1,
         profile: one_disk,
         steps: |_| jump_over_a_retention(),
+    },
+    Scene {
+        name: "doubted members are not read while all disks fail for a moment",
+        mutant: Mutant::GiveUpUnread,
+        seeds_max: 2000,
+        profile: || unread().profile,
+        steps: |_| unread().steps.into_iter().map(|planned| planned.step).collect(),
     },
 ];
 
@@ -298,6 +305,12 @@ fn jump_over_a_retention() -> Vec<Step> {
     let script = script.step(Step::Jump(600)).step(Step::Crash { cut, restarts: Vec::new() });
     let script = script.ask(Request::DeleteVersion(slot, 0)).wait(70_000);
     script.ask(Request::DeleteVersion(slot, 0)).step(Step::Verify).steps
+}
+
+/// What the bug was found with; the seed draws what fails.
+fn unread() -> Plan {
+    let text = include_str!("../../bugs/018-unread-is-not-gone/min.plan");
+    Plan::parse(text).expect("the simulator's tests read it")
 }
 
 /// A disk is found to be away while stripes are written: they go elsewhere, and what was written of
