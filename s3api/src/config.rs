@@ -2,6 +2,7 @@
 //! down explicitly.
 
 use crate::host::Domains;
+use crate::sse::keys::KeyStore;
 use crate::xml::settings::{Ownership, PublicAccessBlock};
 use iam::users::Directory;
 use sealing::RootKey;
@@ -57,6 +58,16 @@ impl Default for NewBuckets {
     }
 }
 
+/// A key store that is not the store's own.
+#[derive(Clone)]
+pub struct KeyService(pub Arc<dyn KeyStore>);
+
+impl fmt::Debug for KeyService {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyService({})", self.0.default_key())
+    }
+}
+
 /// How objects are encrypted.
 #[derive(Clone, Debug, Default)]
 pub struct EncryptionConfig {
@@ -66,6 +77,8 @@ pub struct EncryptionConfig {
     pub is_automatic: bool,
     /// Whether clients' own keys may come without TLS from other machines. Default no.
     pub allows_plain_keys: bool,
+    /// A service that seals keys in place of the store's own ring. Default none.
+    pub service: Option<KeyService>,
 }
 
 /// Configuration of the S3 protocol.

@@ -332,10 +332,12 @@ impl Service {
 }
 
 fn encryption(config: &S3Config, store: &Arc<dyn ObjectStore>, env: &Env) -> Encryption {
-    let EncryptionConfig { root_key, is_automatic, allows_plain_keys } = config.encryption.clone();
-    let keys = root_key.map(|root| -> Arc<dyn KeyStore> {
+    let EncryptionConfig { root_key, is_automatic, allows_plain_keys, service } =
+        config.encryption.clone();
+    let stored = root_key.map(|root| -> Arc<dyn KeyStore> {
         Arc::new(StoredKeys::new(root, store.clone(), env.clone()))
     });
+    let keys = service.map(|service| service.0).or(stored);
     Encryption { keys, rng: env.rng.clone(), is_automatic, allows_plain_keys }
 }
 

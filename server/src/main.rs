@@ -16,7 +16,8 @@
 //! - S5: a secret is printed once, when it is made; it never stands in a log line or an error.
 //!
 //! Modules in reading order: [`config`], [`files`], [`places`], [`disks`], [`credentials`],
-//! [`certs`], [`logging`], [`banner`], [`run`], [`admin`], [`inspect`].
+//! [`certs`], [`logging`], [`banner`], [`http_client`], [`trust`], [`vault`], [`run`], [`admin`],
+//! [`inspect`].
 #![cfg_attr(madsim, expect(dead_code, reason = "`run_simulated` uses none of it"))]
 
 #[cfg(not(madsim))]
@@ -30,13 +31,19 @@ mod credentials;
 mod disks;
 mod files;
 #[cfg(not(madsim))]
+mod http_client;
+#[cfg(not(madsim))]
 mod inspect;
 mod logging;
 mod places;
 #[cfg_attr(madsim, path = "run_simulated.rs")]
 mod run;
 #[cfg(not(madsim))]
+mod trust;
+#[cfg(not(madsim))]
 mod users;
+#[cfg(not(madsim))]
+mod vault;
 
 use config::Parsed;
 use run::Failure;

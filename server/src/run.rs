@@ -22,6 +22,7 @@ use crate::inspect;
 use crate::logging;
 use crate::places::{self, Places};
 use crate::users;
+use crate::vault;
 use cluster::{Node, NodeConfig};
 use engine::disks::DiskAt;
 use engine::env::real::DiskThreads;
@@ -155,6 +156,7 @@ async fn serve(config: Config) -> Result<End, Failure> {
     let listener = bind(config.address).await.map_err(Failure::Refused)?;
     let env = real::env();
     let tls = start_tls(&config, &env)?;
+    let vault = vault::begin(config.vault.clone()).map_err(Failure::Refused)?;
     let places = places::take(&config.dirs).map_err(Failure::Refused)?;
     let found = tokio::select! {
         biased;
@@ -179,6 +181,7 @@ async fn serve(config: Config) -> Result<End, Failure> {
     copy_keys(status.as_ref(), &root).await;
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
     let mut s3_config = s3_config(&config, root.keys.clone());
+    s3_config.encryption.service = vault;
     s3_config.limits.connections_max = s3_config.limits.connections_max.min(shares.connections);
     s3_config.validate().map_err(Failure::Refused)?;
     let service = Service::new(s3_config, node.store(), env);

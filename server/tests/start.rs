@@ -1,6 +1,7 @@
 //! The real binary: how it starts, refuses, and stops.
 #![expect(clippy::disallowed_methods, reason = "reads files that the server made")]
 
+#[expect(dead_code, reason = "not every test needs all of it")]
 mod common;
 
 use common::{Stave, answer_of, command, refused};

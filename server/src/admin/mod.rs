@@ -11,12 +11,11 @@
 //! - A3: the secret key never leaves the process; what a server gets is a signature for this one
 //!   request.
 //!
-//! In reading order: [`client`], [`trust`], [`answer`], [`table`].
+//! In reading order: [`client`], [`answer`], [`table`].
 
 mod answer;
 mod client;
 mod table;
-mod trust;
 
 use crate::config::{AdminConfig, AdminJob, RootKeys};
 use crate::credentials;

@@ -111,7 +111,7 @@ pub(super) fn admin_config(
     })
 }
 
-fn parse_endpoint(text: &str) -> Result<Server, String> {
+pub(super) fn parse_endpoint(text: &str) -> Result<Server, String> {
     let wrong =
         || format!("bad endpoint {text:?}: http://HOST:PORT or https://HOST:PORT is wanted");
     let uri: Uri = text.parse().map_err(|_| wrong())?;

@@ -30,11 +30,13 @@ mod ellipses;
 mod encryption;
 mod inspect;
 mod names;
+mod vault;
 mod volumes;
 
 pub use admin::{AdminConfig, AdminJob, Server, Trust};
 pub use arguments::is_admin;
 pub use inspect::{Detail, InspectConfig};
+pub use vault::{VaultConfig, VaultLogin, is_key as is_vault_key};
 
 use arguments::{Command, ServerArguments};
 use iam::users::Directory;
@@ -84,6 +86,8 @@ pub struct Config {
     pub new_buckets: NewBuckets,
     /// How objects are encrypted.
     pub encryption: EncryptionConfig,
+    /// Where their keys are sealed, when that is Vault.
+    pub vault: Option<VaultConfig>,
     /// Root keys from the environment; without them the directory's own are used.
     pub root: Option<RootKeys>,
     /// Where TLS certificates are; `None` without a home directory, where none was given.
@@ -188,7 +192,7 @@ fn server_config(
     let sigv2 = value(arguments.sigv2, environment.find(&names::SIGV2)?);
     let users = environment.find(&names::USERS_FILE)?.map(|found| PathBuf::from(found.value));
     let new_buckets = new_buckets(environment)?;
-    let encryption = encryption::encryption(environment)?;
+    let (encryption, vault) = encryption::encryption(environment)?;
     let root = root_keys(environment)?;
     let certs_dir = certs_dir(arguments.certs_dir, environment)?;
     let log_format = match (arguments.log_format, environment.find(&names::LOG_FORMAT)?) {
@@ -218,6 +222,7 @@ fn server_config(
         users: Arc::default(),
         new_buckets,
         encryption,
+        vault,
         root,
         certs_dir,
         log_format,

@@ -62,6 +62,44 @@ pub const ROOT_PASSWORD: Setting = Setting {
 /// The key that the keys of objects are under.
 pub const KMS_SECRET_KEY: Setting =
     Setting { own: "STAVE_KMS_SECRET_KEY", aliases: &["MINIO_KMS_SECRET_KEY"], has_file: true };
+/// Where Vault is.
+pub const KMS_VAULT_ENDPOINT: Setting =
+    Setting { own: "STAVE_KMS_VAULT_ENDPOINT", aliases: &[], has_file: false };
+/// Its key that is used where none is named.
+pub const KMS_VAULT_KEY: Setting =
+    Setting { own: "STAVE_KMS_VAULT_KEY", aliases: &[], has_file: false };
+/// Token for Vault.
+pub const KMS_VAULT_TOKEN: Setting =
+    Setting { own: "STAVE_KMS_VAULT_TOKEN", aliases: &[], has_file: false };
+/// File that always holds a good token for Vault: it is read again.
+pub const KMS_VAULT_TOKEN_FILE: Setting =
+    Setting { own: "STAVE_KMS_VAULT_TOKEN_FILE", aliases: &[], has_file: false };
+/// Role to log in to Vault by.
+pub const KMS_VAULT_ROLE_ID: Setting =
+    Setting { own: "STAVE_KMS_VAULT_ROLE_ID", aliases: &[], has_file: false };
+/// Secret of that role.
+pub const KMS_VAULT_SECRET_ID: Setting =
+    Setting { own: "STAVE_KMS_VAULT_SECRET_ID", aliases: &[], has_file: true };
+/// Mount of Vault's transit engine.
+pub const KMS_VAULT_MOUNT: Setting =
+    Setting { own: "STAVE_KMS_VAULT_MOUNT", aliases: &[], has_file: false };
+/// Namespace in Vault.
+pub const KMS_VAULT_NAMESPACE: Setting =
+    Setting { own: "STAVE_KMS_VAULT_NAMESPACE", aliases: &[], has_file: false };
+/// Certificates that Vault's is trusted by.
+pub const KMS_VAULT_CA: Setting =
+    Setting { own: "STAVE_KMS_VAULT_CA", aliases: &[], has_file: false };
+/// What means nothing without [`KMS_VAULT_ENDPOINT`].
+pub const KMS_VAULT_OTHERS: [&Setting; 8] = [
+    &KMS_VAULT_KEY,
+    &KMS_VAULT_TOKEN,
+    &KMS_VAULT_TOKEN_FILE,
+    &KMS_VAULT_ROLE_ID,
+    &KMS_VAULT_SECRET_ID,
+    &KMS_VAULT_MOUNT,
+    &KMS_VAULT_NAMESPACE,
+    &KMS_VAULT_CA,
+];
 /// Whether what nobody said anything of is encrypted, too.
 pub const KMS_AUTO_ENCRYPTION: Setting = Setting {
     own: "STAVE_KMS_AUTO_ENCRYPTION",
@@ -129,6 +167,11 @@ impl<'a> Environment<'a> {
             }
         }
         Ok(first)
+    }
+
+    /// Whether somebody gives a setting, under our name.
+    pub fn is_set(&self, setting: &Setting) -> bool {
+        self.get(setting.own).is_some()
     }
 
     /// The home directory of whoever started this.

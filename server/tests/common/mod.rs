@@ -99,18 +99,41 @@ impl Stave {
         stream
     }
 
+    /// A request with a short body, signed by keys; returns status line, headers and body.
+    pub fn ask_as(
+        &self,
+        (access_key, secret_key): (&str, &str),
+        (method, path): (&str, &str),
+        own: &[(&str, &str)],
+        body: &str,
+    ) -> String {
+        let (access_key, secret_key) = (access_key.to_owned(), secret_key.to_owned());
+        let keys = Credentials { access_key, secret_key };
+        let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in &self.signed_by(&keys, (method, path), own) {
+            head += &format!("{name}: {}\r\n", value.to_str().expect("text"));
+        }
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        write!(stream, "{head}Connection: close\r\n\r\n{body}").expect("it reads");
+        answer_of(stream)
+    }
+
     /// The headers of a signed request with any body.
     pub fn signed(&self, method: &str, path: &str) -> HeaderMap {
-        let credentials = self.credentials();
+        self.signed_by(&self.credentials(), (method, path), &[])
+    }
+
+    fn signed_by(
+        &self,
+        credentials: &Credentials,
+        (method, path): (&str, &str),
+        own: &[(&str, &str)],
+    ) -> HeaderMap {
         let now = engine::env::real::env().clock.unix_nanos();
-        let signer = Signer {
-            credentials: &credentials,
-            region: "us-east-1",
-            service: SigningService::S3,
-            now,
-        };
+        let signer = Signer { credentials, region: "us-east-1", service: SigningService::S3, now };
         let request =
             http::Request::builder().method(method).uri(path).header("host", &self.address);
+        let request = own.iter().fold(request, |request, (name, it)| request.header(*name, *it));
         let (mut parts, ()) = request.body(()).expect("a request").into_parts();
         sign(&mut parts, &signer, "UNSIGNED-PAYLOAD").expect("signable");
         parts.headers
