@@ -152,8 +152,9 @@ impl S3Config {
         if self.users.users().iter().any(|user| user.identity().account == root_account) {
             return Err(format!("a declared user has the account {root_account} of the root"));
         }
-        if self.encryption.is_automatic && self.encryption.root_key.is_none() {
-            return Err("automatic encryption needs a root key".to_owned());
+        let EncryptionConfig { is_automatic, root_key, service, .. } = &self.encryption;
+        if *is_automatic && root_key.is_none() && service.is_none() {
+            return Err("automatic encryption needs a key store".to_owned());
         }
         self.limits.validate()
     }
@@ -187,6 +188,8 @@ pub struct Limits {
     pub admission_wait_ms: u64,
     /// Bytes of all documents that come and go at once. Default 128 MiB, at least 16 MiB.
     pub documents_len_max: usize,
+    /// Milliseconds that an upload takes before it is authorised again at its end. Default 5,000.
+    pub long_upload_ms: u64,
     /// Milliseconds between signs of life of an answer that takes long. Default 10,000.
     pub keep_alive_ms: u64,
     /// Milliseconds that running requests get after a shutdown began. Default 30,000.
@@ -220,6 +223,7 @@ impl Default for Limits {
             scans_waiting_max: 1024,
             admission_wait_ms: 10_000,
             documents_len_max: 128 << 20,
+            long_upload_ms: 5_000,
             keep_alive_ms: 10_000,
             drain_ms: 30_000,
             headers_max: 100,

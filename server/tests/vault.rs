@@ -262,10 +262,15 @@ fn keys_are_made_listed_and_get_new_versions() {
 fn a_refused_token_is_obtained_again() {
     let root = tempfile::tempdir().unwrap();
     let vault = Vault::start("first");
-    let role = [("STAVE_KMS_VAULT_ROLE_ID", "stave"), ("STAVE_KMS_VAULT_SECRET_ID", "very-secret")];
+    let role = [
+        ("STAVE_KMS_VAULT_ROLE_ID", "stave"),
+        ("STAVE_KMS_VAULT_SECRET_ID", "very-secret"),
+        ("STAVE_KMS_AUTO_ENCRYPTION", "on"),
+    ];
     let server = start(&root.path().join("role"), &vault, &role);
     check(&ask(&server, "PUT", "/box", &[], ""), 200, "");
     check(&ask(&server, "PUT", "/box/a", &[KMS], "by a role"), 200, "");
+    check(&ask(&server, "PUT", "/box/auto", &[], "nobody asked"), 200, "AES256");
     vault.change(|state| state.token = "second".to_owned());
     check(&ask(&server, "GET", "/box/a", &[], ""), 200, "by a role");
     let logins =

@@ -3,12 +3,15 @@
 //! - T1: the store is reachable through [`Authorized`] only; whoever holds one has proved who it is
 //!   and what it may do.
 //! - T2: authorisation comes before anything about the object is told, conditions included.
-//! - T3: what decides is read when the request comes, and not again while its body does.
+//! - T3: what decides is read when the request comes, and once more when the body of an upload
+//!   ends that took long.
 //!
 //! In reading order: `accounts` (who there is), `settings` (what a bucket says), `context` (what
-//! conditions can ask for), `permission` (what lists of grants mean), `weigh` (the decision).
+//! conditions can ask for), `permission` (what lists of grants mean), `weigh` (the decision),
+//! `again` (the same, later).
 
 pub mod accounts;
+pub mod again;
 pub mod context;
 pub mod permission;
 pub mod settings;
@@ -96,7 +99,7 @@ pub struct Authenticated {
 
 /// A request that may do what it wants.
 pub struct Authorized {
-    head: RequestHead,
+    head: Arc<RequestHead>,
     route: &'static Route,
     caller: Option<Arc<Caller>>,
     circumstances: Circumstances,
@@ -233,6 +236,7 @@ impl Authenticated {
     pub async fn authorize(self, gate: &Arc<Gate>) -> S3Result<(Authorized, Signed)> {
         let Self { head, route, caller, signed, circumstances } = self;
         check_mode(route, caller.as_deref(), &signed)?;
+        let head = Arc::new(head);
         let mut authorized =
             Authorized { head, route, caller, circumstances, settings: None, gate: gate.clone() };
         if route.is_admin() {

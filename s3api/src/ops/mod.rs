@@ -43,6 +43,7 @@ mod upload_part_copy;
 use crate::acl::Accounts as _;
 use crate::admission::Admission;
 use crate::auth::Authorized;
+use crate::auth::again::AgainBody;
 use crate::body::{self, BodyPlan};
 use crate::config::S3Config;
 use crate::error::{ErrorContext, S3Error, S3Result, codes};
@@ -58,6 +59,7 @@ use keep_alive::Place;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// An authorised request on its way through its operation.
@@ -158,7 +160,10 @@ impl Done {
     }
 }
 
-fn upload(operation: Operation, call: Call) -> Answer {
+fn upload(operation: Operation, mut call: Call) -> Answer {
+    let (authorized, open) = (call.authorized.later(), call.open);
+    let after = Duration::from_millis(call.config.limits.long_upload_ms);
+    call.open = Box::new(move |plan| Box::new(AgainBody::new(open(plan), authorized, after)));
     match operation {
         Operation::UploadPart => Box::pin(upload_part::answer(call)),
         Operation::PostObject => Box::pin(post_object::answer(call)),

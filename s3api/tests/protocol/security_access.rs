@@ -5,6 +5,8 @@ use crate::principals::{credentials, directory};
 use crate::support::Server;
 use s3api::config::NewBuckets;
 use s3api::xml::settings::{Ownership, PublicAccessBlock};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const ALL: &str = "{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}";
 
@@ -251,4 +253,45 @@ async fn conditions_of_a_write_can_be_demanded() {
     let put = || server.ask("PUT", "/box/new").body("x");
     put().send_as(&bob).await.expect_error(403, "AccessDenied");
     put().header("if-none-match", "*").send_as(&bob).await.expect(200);
+}
+
+/// What an upload of bob's is answered that a policy denies him while its body comes.
+async fn upload_across_a_denial(long_upload_ms: u64, path: &str) -> (Server, String) {
+    let server = Server::start_with(|config| {
+        config.users = directory(&[("owner", Some(ALL)), ("bob", Some(ALL))]);
+        config.limits.long_upload_ms = long_upload_ms;
+    })
+    .await;
+    server.ask("PUT", "/box").send_as(&credentials("owner")).await.expect(200);
+    let ask = server.ask("PUT", path).presign_as(&credentials("bob"), 60);
+    let ask = ask.header("content-length", "8").header("expect", "100-continue");
+    let ask = ask.header("connection", "close");
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&ask.wire()).await.unwrap();
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"half").await.unwrap();
+    set_policy(
+        &server,
+        "{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:PutObject\",\"Resource\":\
+         \"arn:aws:s3:::box/*\"}",
+    )
+    .await;
+    stream.write_all(b"half").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (server, answer)
+}
+
+#[tokio::test]
+async fn a_right_that_is_taken_away_during_a_long_upload_is_gone_at_its_end() {
+    let (server, answer) = upload_across_a_denial(0, "/box/late").await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("AccessDenied"), "{answer}");
+    let get = server.ask("GET", "/box/late").send_as(&credentials("owner")).await;
+    get.expect_error(404, "NoSuchKey");
+
+    let (server, answer) = upload_across_a_denial(60_000, "/box/soon").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "a short one was decided about: {answer}");
+    server.ask("GET", "/box/soon").send_as(&credentials("owner")).await.expect(200);
 }
