@@ -8,7 +8,7 @@ mod common;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::{Stave, command, refused};
+use common::{Stave, check, command, refused};
 use sealing::{Secret, seal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -195,12 +195,6 @@ fn start(dir: &Path, vault: &Vault, login: &[(&str, &str)]) -> Stave {
 /// What a server says to a request of the root.
 fn ask(server: &Stave, method: &str, path: &str, own: &[(&str, &str)], body: &str) -> String {
     server.ask_as((ROOT[0].1, ROOT[1].1), (method, path), own, body)
-}
-
-#[track_caller]
-fn check(answer: &str, status: u16, part: &str) {
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-    assert!(answer.contains(part), "no {part:?} in {answer}");
 }
 
 const KMS: (&str, &str) = ("x-amz-server-side-encryption", "aws:kms");

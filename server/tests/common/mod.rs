@@ -193,6 +193,13 @@ impl Stave {
     }
 }
 
+/// Holds the status of an answer, and a part of it, against what was expected.
+#[track_caller]
+pub fn check(answer: &str, status: u16, part: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains(part), "no {part:?} in {answer}");
+}
+
 /// Reads to the end of the connection: status line, headers and body.
 pub fn answer_of(mut stream: TcpStream) -> String {
     let mut answer = String::new();
