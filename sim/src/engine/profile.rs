@@ -65,6 +65,8 @@ pub struct Requests {
     pub bucket: u32,
     /// Objects kept open.
     pub hold: u32,
+    /// Appends.
+    pub append: u32,
 }
 
 /// Weights of what is no request.
@@ -256,6 +258,7 @@ impl Profile {
                 upload: rare(random, 15),
                 bucket: rare(random, 1),
                 hold: rare(random, 3),
+                append: 0,
             },
             events: Events {
                 requests: 80,
@@ -292,6 +295,7 @@ impl Profile {
             // Changes and versions meet in races.
             profile.events.race = profile.events.race.max(4);
         }
+        profile.requests.append = *random.pick(&[0, 0, 8, 25]);
         profile
     }
 }

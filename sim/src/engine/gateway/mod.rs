@@ -7,6 +7,7 @@
 
 mod append;
 mod door;
+mod sending;
 mod tags;
 mod uploads;
 mod versions;
@@ -16,34 +17,26 @@ pub use door::is_lost;
 pub use tags::Tags;
 
 use super::client::attributes;
-use crate::http::connection::RequestBody;
-use crate::http::sign::sha256_hex;
 use crate::http::xml;
 use crate::socket::Network;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use door::{AnswerBody, Door};
 use engine::object::{
-    Address, AmendRequest, AppendRequest, Body, BodyError, BodySource, BucketChange, BucketInfo,
-    BucketName, BucketState, ByteStream, Clock, CompleteRequest, CreateBucketRequest,
-    CreateUploadRequest, DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest,
-    Lock, ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
-    PartPlace, PartRequest, PutOutcome, PutRequest, Reply, Setting, StoreError, StoreStatus,
-    UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId, VersionListRequest,
-    VersionPage,
+    Address, AmendRequest, AppendRequest, Body, BucketChange, BucketInfo, BucketName, BucketState,
+    ByteStream, Clock, CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome,
+    DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest, Lock, ObjectAttributes, ObjectInfo,
+    ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage, PartPlace, PartRequest, PutOutcome,
+    PutRequest, Reply, Setting, StoreError, StoreStatus, UploadId, UploadInfo, UploadListRequest,
+    UploadPage, VersionId, VersionListRequest, VersionPage,
 };
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, BodyStream, StreamBody};
-use hyper::body::{Frame, SizeHint};
+use http_body_util::BodyStream;
 use s3api::Service;
 use s3api::config::{Credentials, S3Config};
-use std::future::poll_fn;
-use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, UNSIGNED, header, refusal};
+use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, header, refusal};
 
 /// See the module.
 pub struct Gateway {
@@ -52,71 +45,6 @@ pub struct Gateway {
     inner: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     tags: Tags,
-}
-
-/// A body that was read to its end or to where it broke off.
-struct Gathered {
-    pieces: Vec<Bytes>,
-    failure: Option<BodyError>,
-    number: ETag,
-}
-
-impl Gathered {
-    async fn of(mut source: Box<dyn BodySource>) -> Self {
-        let mut pieces = Vec::new();
-        let failure = loop {
-            match poll_fn(|context| source.poll_chunk(context)).await {
-                Some(Ok(piece)) => pieces.push(piece),
-                Some(Err(error)) => break Some(error),
-                None => break None,
-            }
-        };
-        Self { pieces, failure, number: source.digest().etag }
-    }
-
-    fn bytes(&self) -> Bytes {
-        let mut bytes = BytesMut::new();
-        self.pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
-        bytes.freeze()
-    }
-
-    /// As the body of a request that announced `len` bytes: piece by piece, and broken off where it
-    /// was.
-    fn request_body(&self, len: u64) -> RequestBody {
-        let mut frames: Vec<io::Result<Frame<Bytes>>> =
-            self.pieces.iter().map(|piece| Ok(Frame::data(piece.clone()))).collect();
-        if self.failure.is_some() {
-            frames.push(Err(io::Error::other("the client goes away")));
-        }
-        let pieces = StreamBody::new(stream::iter(frames));
-        BodyExt::boxed(Announced { pieces, len })
-    }
-}
-
-/// A body that says how long it is going to be, as one behind a `Content-Length` does.
-struct Announced<B> {
-    pieces: B,
-    len: u64,
-}
-
-impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Announced<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.pieces).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.len == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len)
-    }
 }
 
 impl Gateway {
@@ -140,47 +68,14 @@ impl Gateway {
         request.send(&self.door, &*self.clock).await
     }
 
-    /// Sends a body; returns its number, its length and the answer (G1).
-    async fn send_body(
-        &self,
-        request: Outgoing<'_>,
-        body: Body,
-        announced: Option<u64>,
-    ) -> Result<(ETag, u64, Incoming), StoreError> {
-        let gathered = Gathered::of(body).await;
-        let bytes = gathered.bytes();
-        let len = bytes.len() as u64;
-        if gathered.failure.is_none() {
-            self.tags.learn_body(&gathered.number, &bytes);
-        }
-        let hash = match len % 2 {
-            0 if gathered.failure.is_none() => sha256_hex(&bytes),
-            _ => UNSIGNED.to_owned(),
-        };
-        let whole_len = match gathered.failure {
-            Some(_) => announced.unwrap_or_default().max(len + 1),
-            None => len,
-        };
-        let answer =
-            self.send(request.body(gathered.request_body(whole_len), whole_len, hash)).await;
-        match (gathered.failure, answer) {
-            (None, answer) => Ok((gathered.number, len, answer?)),
-            (Some(_), Ok(_)) => Err(StoreError::Corrupt("a broken body was acknowledged".into())),
-            // A refusal before the body counts as such.
-            (Some(error), Err(StoreError::Corrupt(_))) => Err(StoreError::Body(error)),
-            (Some(error), Err(refusal)) if is_lost(&refusal) => Err(StoreError::Body(error)),
-            (Some(_), Err(refusal)) => Err(refusal),
-        }
-    }
-
     async fn put_object(&self, request: PutRequest, body: Body) -> Result<PutOutcome, StoreError> {
         let PutRequest { bucket, key, attributes, condition, len, .. } = request;
         let mut put = Outgoing::new(Method::PUT, bucket.as_str(), Some(key.as_str()));
-        put = put.condition(&condition, |number| self.tags.tag_of(number));
+        put = self.bind(put, (&bucket, &key), &condition).await?;
         if let Some((_, value)) = attributes.metadata.first() {
             put = put.header("x-amz-meta-n", value);
         }
-        let (_, size, answer) = self.send_body(put, body, len).await?;
+        let (size, answer) = self.send_body(put, body, len).await?;
         let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
         let version = versions::told(&answer.headers);
         Ok(PutOutcome { etag, checksum: None, size, modified: 0, version })
@@ -270,7 +165,8 @@ impl Gateway {
         let key = ObjectKey::new(text("Key")).map_err(|error| unreadable(&error))?;
         let size = text("Size").parse().map_err(|error| unreadable(&error))?;
         let (etag, part_count) = self.tags.number_of(&text("ETag"));
-        let attributes = u32::from_str_radix(&etag.0, 16).map(attributes).unwrap_or_default();
+        let described_by = self.tags.described_by(&etag.0);
+        let attributes = described_by.map(attributes).unwrap_or_default();
         Ok(shown(key, size, (etag, part_count), attributes))
     }
 

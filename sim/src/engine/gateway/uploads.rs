@@ -44,7 +44,7 @@ impl Gateway {
         let PartRequest { bucket, key, upload_id, number, len } = request;
         let put = Outgoing::new(Method::PUT, bucket.as_str(), Some(key.as_str()));
         let put = put.query("partNumber", number).query("uploadId", upload_id);
-        let (_, size, answer) = self.send_body(put, body, len).await?;
+        let (size, answer) = self.send_body(put, body, len).await?;
         let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
         Ok(PartInfo { number, size, stored_len: size, etag, modified: 0, checksum: None })
     }
@@ -68,10 +68,10 @@ impl Gateway {
         let len = document.len() as u64;
         let complete =
             Outgoing::new(Method::POST, request.bucket.as_str(), Some(request.key.as_str()));
-        let complete = complete
-            .query("uploadId", request.upload_id)
-            .condition(&request.condition, |number| self.tags.tag_of(number))
-            .body(whole_body(document.into()), len, hash);
+        let complete = complete.query("uploadId", request.upload_id);
+        let place = (&request.bucket, &request.key);
+        let complete = self.bind(complete, place, &request.condition).await?;
+        let complete = complete.body(whole_body(document.into()), len, hash);
         let answer = self.send(complete).await?;
         // The answer may begin before it is known what comes of it.
         if answer.text().contains("<Error>") {
@@ -80,7 +80,7 @@ impl Gateway {
         let tag = xml::text(answer.text(), "ETag").unwrap_or_default();
         let (etag, _) = self.tags.number_of(&tag);
         // S3 does not say how long it is; whoever reads it sees.
-        let size = self.tags.size_of(&etag.0);
+        let size = self.tags.size_of(&etag.0).unwrap_or_default();
         Ok(PutOutcome {
             etag,
             checksum: None,

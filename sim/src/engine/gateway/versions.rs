@@ -35,7 +35,8 @@ impl Gateway {
         let key = Some(address.key.as_str());
         let delete = Outgoing::new(Method::DELETE, address.bucket.as_str(), key);
         let delete = of(delete, address.version);
-        let delete = delete.condition(&request.condition, |number| self.tags.tag_of(number));
+        let place = (&address.bucket, &address.key);
+        let delete = self.bind(delete, place, &request.condition).await?;
         let answer = self.send(delete).await?;
         let is_marker = header(&answer.headers, "x-amz-delete-marker") == "true";
         Ok(DeleteOutcome { version: told(&answer.headers), is_marker })
