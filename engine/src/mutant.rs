@@ -93,11 +93,13 @@ pub enum Mutant {
     AppendBlindly = 43,
     /// A part that was appended takes itself for the beginning of its object.
     BeginAtZero = 44,
+    /// Bodies that are to be encrypted are kept as they are: `sealing` has it.
+    SealNothing = 45,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 44] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -142,6 +144,7 @@ impl Mutant {
         (Self::GiveUpUnread, "give-up-unread"),
         (Self::AppendBlindly, "append-blindly"),
         (Self::BeginAtZero, "begin-at-zero"),
+        (Self::SealNothing, "seal-nothing"),
     ];
 }
 

@@ -2,7 +2,7 @@
 //! that nothing else is refused.
 
 use super::wire::Outgoing;
-use super::{Gateway, header, versions};
+use super::{Gateway, header, seals, versions};
 use engine::object::{AppendRequest, Body, PutOutcome, StoreError, WriteCondition};
 use http::Method;
 
@@ -36,15 +36,18 @@ impl Gateway {
             let condition = WriteCondition::Matches(base.etag.clone());
             put = self.bind(put, (&bucket, &key), &condition).await?;
         }
-        let gathered = self.gather(body).await;
+        let way = self.way(&key);
+        put = seals::sealed(put, way, &key);
+        let gathered = self.gather(&key, body).await;
         let size = base.size + gathered.len();
+        let number = join(&gathered.number, None, gathered.len()).0;
         if gathered.is_whole() {
-            let number = join(&gathered.number, None, gathered.len()).0;
-            self.tags.learn_append(&number, &base.etag, &gathered.bytes());
+            let body = (&gathered.bytes(), way.hides_tags());
+            self.tags.learn_append(&number, &base.etag, body);
         }
         let sent = self.send_gathered(put, gathered, len).await;
         let answer = sent.map_err(|error| refusal(says, error))?;
-        let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
+        let etag = self.told(&key, &number, &answer.headers)?.0;
         // What begins an object is answered as any other write.
         let told = header(&answer.headers, "x-amz-object-size").parse();
         let size = if says == Says::Absent { size } else { told.unwrap_or_default() };

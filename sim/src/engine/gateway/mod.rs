@@ -7,6 +7,7 @@
 
 mod append;
 mod door;
+mod seals;
 mod sending;
 mod tags;
 mod uploads;
@@ -14,7 +15,7 @@ mod versions;
 mod wire;
 
 pub use door::is_lost;
-pub use tags::Tags;
+pub use tags::{NEEDLE_LEN, Tags};
 
 use super::client::attributes;
 use crate::http::xml;
@@ -34,6 +35,8 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyStream;
 use s3api::Service;
 use s3api::config::{Credentials, S3Config};
+use sealing::RootKey;
+use seals::Way;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, header, refusal};
@@ -45,6 +48,8 @@ pub struct Gateway {
     inner: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     tags: Tags,
+    /// Whether some objects are encrypted.
+    is_sealed: bool,
 }
 
 impl Gateway {
@@ -52,16 +57,18 @@ impl Gateway {
     pub fn new(
         inner: Arc<dyn ObjectStore>,
         env: Env,
-        tags: Tags,
+        (tags, is_sealed): (Tags, bool),
         network: Option<Network>,
     ) -> Self {
         let [access_key, secret_key] = [ACCESS_KEY, SECRET_KEY].map(str::to_owned);
         let mut config = S3Config::new(Credentials { access_key, secret_key });
         config.region = Some(REGION.to_owned());
         config.part_size_min = 1;
+        config.encryption.root_key = RootKey::parse(seals::ROOT_KEY).ok();
+        config.encryption.allows_plain_keys = true;
         let clock = env.clock.clone();
         let door = Arc::new(Door::new(Service::new(config, inner.clone(), env), network));
-        Self { door, inner, clock, tags }
+        Self { door, inner, clock, tags, is_sealed }
     }
 
     async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, StoreError> {
@@ -75,26 +82,37 @@ impl Gateway {
         if let Some((_, value)) = attributes.metadata.first() {
             put = put.header("x-amz-meta-n", value);
         }
-        let (size, answer) = self.send_body(put, body, len).await?;
-        let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
+        put = seals::sealed(put, self.way(&key), &key);
+        let gathered = self.gather(&key, body).await;
+        let (size, number) = (gathered.len(), gathered.number.clone());
+        let answer = self.send_gathered(put, gathered, len).await?;
+        let etag = self.told(&key, &number, &answer.headers)?.0;
         let version = versions::told(&answer.headers);
         Ok(PutOutcome { etag, checksum: None, size, modified: 0, version })
     }
 
     /// What the headers of an answer say of an object.
-    fn info(&self, key: &ObjectKey, headers: &HeaderMap, size: u64) -> ObjectInfo {
+    async fn info(
+        &self,
+        address: &Address,
+        headers: &HeaderMap,
+        size: u64,
+    ) -> Result<ObjectInfo, StoreError> {
+        self.look_up(address, header(headers, "etag")).await?;
         let (etag, part_count) = self.tags.number_of(header(headers, "etag"));
         let told = headers.get("x-amz-meta-n").and_then(|value| value.to_str().ok());
         let metadata = told.map(|value| ("n".to_owned(), value.to_owned()));
         let metadata = metadata.into_iter().collect();
         let attributes = ObjectAttributes { metadata, ..ObjectAttributes::default() };
-        shown(key.clone(), size, (etag, part_count), attributes)
+        Ok(shown(address.key.clone(), size, (etag, part_count), attributes))
     }
 
     async fn get_object(&self, address: Address) -> Result<Box<dyn ObjectReader>, StoreError> {
-        let Address { bucket, key, version } = address;
+        self.try_to_open(&address).await?;
+        let Address { bucket, key, version } = address.clone();
+        let way = self.way(&key);
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
-        let get = versions::of(get, version);
+        let get = seals::opened(versions::of(get, version), way, &key);
         let answer = get.ask(&self.door, &*self.clock).await?;
         if answer.status() != StatusCode::OK {
             return Err(refusal(answer).await);
@@ -102,7 +120,7 @@ impl Gateway {
         let (head, body): (_, AnswerBody) = answer.into_parts();
         let size = header(&head.headers, "content-length").parse();
         let size = size.map_err(|_| StoreError::Corrupt("an answer without its length".into()))?;
-        let info = self.info(&key, &head.headers, size);
+        let info = self.info(&address, &head.headers, size).await?;
         let frames = BodyStream::new(body).filter_map(|frame| async {
             match frame {
                 Ok(frame) => frame.into_data().ok().map(Ok),
@@ -114,6 +132,7 @@ impl Gateway {
             clock: self.clock.clone(),
             path: (bucket, key),
             version,
+            way,
             tag: header(&head.headers, "etag").to_owned(),
         };
         let whole: ByteStream = Box::pin(frames);
@@ -123,7 +142,8 @@ impl Gateway {
     async fn head_object(&self, address: Address) -> Result<ObjectInfo, StoreError> {
         let Address { bucket, key, version } = address.clone();
         let head = Outgoing::new(Method::HEAD, bucket.as_str(), Some(key.as_str()));
-        let answer = match self.send(versions::of(head, version)).await {
+        let head = seals::opened(versions::of(head, version), self.way(&key), &key);
+        let answer = match self.send(head).await {
             Ok(answer) => answer,
             // An answer to HEAD has no body to say why: the answer to GET has.
             Err(StoreError::Corrupt(_)) => {
@@ -132,7 +152,7 @@ impl Gateway {
             Err(error) => return Err(error),
         };
         let size = header(&answer.headers, "content-length").parse().unwrap_or(u64::MAX);
-        Ok(self.info(&key, &answer.headers, size))
+        self.info(&address, &answer.headers, size).await
     }
 
     async fn list_objects(&self, request: ListRequest) -> Result<ListPage, StoreError> {
@@ -148,7 +168,8 @@ impl Gateway {
         let answer = self.send(list).await?;
         let mut entries = Vec::new();
         for content in xml::elements(answer.text(), "Contents") {
-            entries.push(ListEntry::Object(Box::new(self.listed(content)?)));
+            let info = self.listed(&request.bucket, content).await?;
+            entries.push(ListEntry::Object(Box::new(info)));
         }
         for prefix in xml::elements(answer.text(), "CommonPrefixes") {
             let prefix = xml::text(prefix, "Prefix").unwrap_or_default();
@@ -160,10 +181,11 @@ impl Gateway {
     }
 
     /// One line of a listing, which says nothing of metadata: they count as right.
-    fn listed(&self, content: &str) -> Result<ObjectInfo, StoreError> {
+    async fn listed(&self, bucket: &BucketName, content: &str) -> Result<ObjectInfo, StoreError> {
         let text = |name| xml::text(content, name).unwrap_or_default();
         let key = ObjectKey::new(text("Key")).map_err(|error| unreadable(&error))?;
         let size = text("Size").parse().map_err(|error| unreadable(&error))?;
+        self.look_up(&Address::current(bucket.clone(), key.clone()), &text("ETag")).await?;
         let (etag, part_count) = self.tags.number_of(&text("ETag"));
         let described_by = self.tags.described_by(&etag.0);
         let attributes = described_by.map(attributes).unwrap_or_default();
@@ -216,6 +238,7 @@ struct Ranged {
     clock: Arc<dyn Clock>,
     path: (BucketName, ObjectKey),
     version: Option<VersionId>,
+    way: Way,
     tag: String,
 }
 
@@ -226,6 +249,7 @@ impl Ranged {
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
         let get =
             versions::of(get, self.version).header("range", &bytes).header("if-match", &self.tag);
+        let get = seals::opened(get, self.way, key);
         let answer = get.send(&self.door, &*self.clock).await?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT => Ok(answer.body),

@@ -90,25 +90,15 @@ impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Announced
 }
 
 impl Gateway {
-    /// Reads a body and learns its tag.
-    pub(super) async fn gather(&self, body: Body) -> Gathered {
+    /// Reads a body for a key, and learns its tag.
+    pub(super) async fn gather(&self, key: &ObjectKey, body: Body) -> Gathered {
         let gathered = Gathered::of(body).await;
+        let bytes = gathered.bytes();
+        self.hide(key, &bytes);
         if gathered.is_whole() {
-            self.tags.learn_body(&gathered.number, &gathered.bytes());
+            self.tags.learn_body(&gathered.number, &bytes, self.way(key).hides_tags());
         }
         gathered
-    }
-
-    /// Sends a body; returns its length and the answer (G1).
-    pub(super) async fn send_body(
-        &self,
-        request: Outgoing<'_>,
-        body: Body,
-        announced: Option<u64>,
-    ) -> Result<(u64, Incoming), StoreError> {
-        let gathered = self.gather(body).await;
-        let len = gathered.len();
-        Ok((len, self.send_gathered(request, gathered, announced).await?))
     }
 
     pub(super) async fn send_gathered(
@@ -149,7 +139,8 @@ impl Gateway {
         if let WriteCondition::Matches(number) = condition
             && self.tags.is_unsure(&number.0)
         {
-            match self.head_object(Address::current(bucket.clone(), key.clone())).await {
+            let now = Address::current(bucket.clone(), key.clone());
+            match self.head_object(now).await {
                 Ok(_) | Err(StoreError::NoSuchKey | StoreError::DeleteMarker { .. }) => {}
                 Err(error) if is_lost(&error) => return Err(error),
                 Err(_) => return Err(StoreError::Busy("its tag is not known")),
