@@ -15,6 +15,7 @@
 use crate::rows::{self, BodyRows, ObjectRow};
 use bytes::Bytes;
 use engine::format::value::Value;
+use engine::mark::{self, Mark};
 use engine::meta::MetaStore;
 use engine::{EngineError, Result};
 
@@ -69,6 +70,7 @@ async fn with_bytes(store: &MetaStore, row: Bytes, value: Value) -> Result<Optio
     let Some(incarnation) = rows::incarnation(&row) else {
         return Ok(None);
     };
+    mark::hit(Mark::FirstPartMet);
     let part = rows::part(incarnation, id, 1);
     let is_sought = |part: &Value| part.write_id == value.write_id;
     Ok(store.get(&part).await?.filter(is_sought).map(|value| (part, value)))

@@ -105,6 +105,12 @@ pub enum Mark {
     RulesChanged,
     /// A version became the current one while it was looked for.
     VersionMoved,
+    /// An object in one piece became one of parts: something was appended.
+    MadeParts,
+    /// Reclaim or destaging met a body that an append had made a first part.
+    FirstPartMet,
+    /// An append was refused where it would have taken effect: something else had come between.
+    AppendRefused,
 }
 
 /// A mark and how often it was hit.
@@ -120,7 +126,7 @@ pub struct Hit {
 
 impl Mark {
     /// Every mark, its name, and whether a large batch must hit it.
-    pub const ALL: [(Self, &'static str, bool); 48] = [
+    pub const ALL: [(Self, &'static str, bool); 51] = [
         (Self::RingGrew, "ring-grew", true),
         (Self::RingStuck, "ring-stuck", true),
         (Self::JournalRevived, "journal-revived", true),
@@ -169,6 +175,9 @@ impl Mark {
         (Self::RoomReturned, "room-returned", false),
         (Self::RulesChanged, "rules-changed", true),
         (Self::VersionMoved, "version-moved", false),
+        (Self::MadeParts, "made-parts", true),
+        (Self::FirstPartMet, "first-part-met", true),
+        (Self::AppendRefused, "append-refused", true),
     ];
 }
 

@@ -89,11 +89,17 @@ pub enum Mutant {
     ForgetLockTime = 41,
     /// A member that its disk fails to read for a moment is taken for one that is gone.
     GiveUpUnread = 42,
+    /// Nobody looks whether what is appended to is still there when the append takes effect.
+    AppendBlindly = 43,
+    /// A part that was appended takes itself for the beginning of its object.
+    BeginAtZero = 44,
+    /// Bodies that are to be encrypted are kept as they are: `sealing` has it.
+    SealNothing = 45,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 42] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -136,6 +142,9 @@ impl Mutant {
         (Self::TrustWallClock, "trust-wall-clock"),
         (Self::ForgetLockTime, "forget-lock-time"),
         (Self::GiveUpUnread, "give-up-unread"),
+        (Self::AppendBlindly, "append-blindly"),
+        (Self::BeginAtZero, "begin-at-zero"),
+        (Self::SealNothing, "seal-nothing"),
     ];
 }
 

@@ -36,6 +36,7 @@
 //! # }
 //! ```
 
+pub mod mutant;
 pub mod package;
 pub mod ring;
 pub mod seal;

@@ -10,6 +10,7 @@
 //! byte is known without a look, and a stream of several parts tells where each one ends.
 
 use crate::SealError;
+use crate::mutant::{self, Mutant};
 use crate::seal::gcm;
 use crate::secret::Secret;
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
@@ -143,6 +144,11 @@ impl Sealer {
             Header { part: self.part, len, is_last, prefix: self.prefix, index: self.index };
         let header = header.encode();
         package[..HEADER_LEN].copy_from_slice(&header);
+        if mutant::is(Mutant::SealNothing) {
+            package.put_bytes(0, TAG_LEN);
+            self.index += 1;
+            return Ok(package.freeze());
+        }
         let body = &mut package[HEADER_LEN..];
         let tag = self.content.seal_in_place_separate_tag(nonce(&header), Aad::from(header), body);
         package.extend_from_slice(tag.map_err(|_| SealError::Cipher)?.as_ref());
@@ -226,8 +232,10 @@ impl Opener {
         }
         let mut package = self.buffer.split_to(len);
         let body = &mut package[HEADER_LEN..];
-        let opened = self.content.open_in_place(nonce(&start), Aad::from(start), body);
-        opened.map_err(|_| SealError::Closed)?;
+        if !mutant::is(Mutant::SealNothing) {
+            let opened = self.content.open_in_place(nonce(&start), Aad::from(start), body);
+            opened.map_err(|_| SealError::Closed)?;
+        }
         self.is_between = header.is_last;
         if header.is_last {
             (self.place, self.prefix) = (Place { part: header.part, index: 0 }, None);

@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 34] = [
+const NOT_HERE: [Mutant; 37] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -44,6 +44,9 @@ const NOT_HERE: [Mutant; 34] = [
     Mutant::TrustWallClock,
     Mutant::ForgetLockTime,
     Mutant::GiveUpUnread,
+    Mutant::AppendBlindly,
+    Mutant::BeginAtZero,
+    Mutant::SealNothing,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.
@@ -100,6 +103,9 @@ pub fn switch_on(name: &str) -> anyhow::Result<()> {
     for (mutant, known) in Mutant::ALL {
         if known == name {
             engine::mutant::set(mutant);
+            if mutant == Mutant::SealNothing {
+                sealing::mutant::set(sealing::mutant::Mutant::SealNothing);
+            }
         }
     }
     Ok(())

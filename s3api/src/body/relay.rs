@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 
 /// A stored object's bytes on their way into another object.
 pub struct RelayBody {
-    stream: ByteStream,
+    /// `None` once it ended: a stream is not asked again then.
+    stream: Option<ByteStream>,
     left: u64,
     /// What follows those bytes.
     rest: Option<Body>,
@@ -23,7 +24,8 @@ impl RelayBody {
     pub fn new(stream: ByteStream, len: u64, checksum: Option<ChecksumAlgorithm>) -> Self {
         let checksum = checksum.map(|algorithm| (algorithm, Promise::None));
         let promises = Promises { checksum, ..Promises::default() };
-        Self { stream, left: len, rest: None, digests: Some(Digests::new(promises)), digest: None }
+        let (stream, digests) = (Some(stream), Some(Digests::new(promises)));
+        Self { stream, left: len, rest: None, digests, digest: None }
     }
 
     /// Goes on with a body, whose own promises it keeps.
@@ -31,21 +33,25 @@ impl RelayBody {
         Self { rest: Some(rest), ..self }
     }
 
-    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let Some(rest) = &mut self.rest else {
+    fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let Some(stream) = &mut self.stream else {
             return Poll::Ready(None);
         };
-        let result = match ready!(rest.poll_chunk(context)) {
-            Some(Ok(piece)) => {
-                if let Some(digests) = &mut self.digests {
-                    digests.update(&piece);
-                }
-                Some(Ok(piece))
-            }
-            Some(Err(error)) => Some(Err(error)),
-            None => self.end().err().map(|error| Err(error.into_body_error())),
-        };
-        Poll::Ready(result)
+        let piece = ready!(stream.as_mut().poll_next(context));
+        match &piece {
+            Some(Ok(piece)) => self.left = self.left.saturating_sub(piece.len() as u64),
+            Some(Err(_)) | None => self.stream = None,
+        }
+        Poll::Ready(
+            piece.map(|piece| piece.map_err(|error| S3Error::from(error).into_body_error())),
+        )
+    }
+
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match &mut self.rest {
+            Some(rest) if self.left == 0 => rest.poll_chunk(context),
+            _ => Poll::Ready(None),
+        }
     }
 
     fn end(&mut self) -> Result<(), S3Error> {
@@ -62,19 +68,17 @@ impl RelayBody {
 
 impl BodySource for RelayBody {
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let result = match ready!(self.stream.as_mut().poll_next(context)) {
-            Some(Ok(piece)) => {
-                self.left = self.left.saturating_sub(piece.len() as u64);
-                if let Some(digests) = &mut self.digests {
-                    digests.update(&piece);
-                }
-                Some(Ok(piece))
-            }
-            Some(Err(error)) => Some(Err(S3Error::from(error).into_body_error())),
-            None if self.left == 0 && self.rest.is_some() => return self.poll_rest(context),
-            None => self.end().err().map(|error| Err(error.into_body_error())),
+        let piece = match ready!(self.poll_stream(context)) {
+            None => ready!(self.poll_rest(context)),
+            piece => piece,
         };
-        Poll::Ready(result)
+        if let (Some(Ok(piece)), Some(digests)) = (&piece, &mut self.digests) {
+            digests.update(piece);
+        }
+        Poll::Ready(match piece {
+            None => self.end().err().map(|error| Err(error.into_body_error())),
+            piece => piece,
+        })
     }
 
     fn digest(&mut self) -> BodyDigest {

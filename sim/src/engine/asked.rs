@@ -29,9 +29,9 @@ pub fn takes_room(request: &Request) -> bool {
 /// Whether its client breaks its body off.
 pub fn is_breaking_off(request: &Request) -> bool {
     match request {
-        Request::Put { delivery, .. } | Request::PutPart { delivery, .. } => {
-            delivery.broken_at.is_some()
-        }
+        Request::Put { delivery, .. }
+        | Request::Append { delivery, .. }
+        | Request::PutPart { delivery, .. } => delivery.broken_at.is_some(),
         _ => false,
     }
 }
@@ -47,6 +47,7 @@ pub fn bucket_of(request: &Request, model: &Model) -> Option<BucketNumber> {
         | Request::List { bucket, .. }
         | Request::ListUploads(bucket) => Some(*bucket),
         Request::Put { slot, .. }
+        | Request::Append { slot, .. }
         | Request::Get { slot, .. }
         | Request::Head(slot)
         | Request::Delete { slot, .. }

@@ -1,5 +1,6 @@
 //! A client of the store: turns requests into calls and calls into answers. It judges nothing.
 
+use super::appends::{self, Base};
 use super::body::{Delivery, Piece, Source, etag};
 use super::gateway::is_lost;
 use super::model::{Existence, Model};
@@ -97,6 +98,7 @@ pub struct Call {
     upload: Option<(UploadId, Slot)>,
     version: Option<(usize, VersionId)>,
     completion: Option<(u32, Vec<(u16, Piece)>)>,
+    base: Base,
     until: u64,
     bypass: Bypass,
 }
@@ -106,7 +108,8 @@ impl Call {
     pub fn new(request: Request, patience: Option<u32>, model: &Model) -> Option<Self> {
         let (upload, version, completion) = (None, None, None);
         let (until, bypass) = (0, Bypass::Governance);
-        let mut call = Self { request, patience, upload, version, completion, until, bypass };
+        let base = Base::default();
+        let mut call = Self { request, patience, upload, version, completion, base, until, bypass };
         match call.request {
             Request::PutPart { upload, .. }
             | Request::Abort(upload)
@@ -132,9 +135,15 @@ impl Call {
                 call.version = Some(model.pick_version(slot, pick)?);
                 call.lock(model);
             }
+            Request::Append { base, .. } => call.base = Base::of(base, model)?,
             _ => {}
         }
         Some(call)
+    }
+
+    /// What an append goes on.
+    pub fn base(&self) -> Base {
+        self.base
     }
 
     /// The version that the request names: its place in the model, and its identity.
@@ -228,6 +237,7 @@ async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, St
         Request::Put { slot, piece, condition, delivery } => {
             put(store, seed, *slot, *piece, (*condition, *delivery)).await?
         }
+        Request::Append { .. } => appends::perform(store, seed, call).await?,
         Request::Get { slot, range } => get(store, *slot, *range).await?,
         Request::CreateVersioned(bucket) => {
             let rules = BucketRules {

@@ -34,7 +34,7 @@ impl Generator {
     }
 
     /// A body that nobody had before.
-    fn fresh(&mut self) -> u32 {
+    pub(super) fn fresh(&mut self) -> u32 {
         self.next_body += 1;
         self.next_body - 1
     }
@@ -157,6 +157,10 @@ impl Generator {
                 racers.push((request, self.patience(profile)));
                 continue;
             }
+            if self.is_append_next(profile) {
+                racers.push((self.append(profile, model, slot), self.patience(profile)));
+                continue;
+            }
             let request = match (self.random.below(10), upload) {
                 (0 | 1, Some(upload)) if !is_completed => {
                     is_completed = true;
@@ -233,11 +237,11 @@ impl Generator {
         len.clamp(least, profile.body_len_max.max(4097))
     }
 
-    fn piece(&mut self, profile: &Profile) -> Piece {
+    pub(super) fn piece(&mut self, profile: &Profile) -> Piece {
         Piece { body: self.fresh(), len: self.len(profile) }
     }
 
-    fn delivery(&mut self, profile: &Profile, len: u32) -> Delivery {
+    pub(super) fn delivery(&mut self, profile: &Profile, len: u32) -> Delivery {
         let is_broken = self.random.chance(profile.broken_per_mille);
         Delivery {
             chunk_len: *self.random.pick(&[1 << 20, 1 << 20, 5000, 777]),
@@ -270,6 +274,7 @@ impl Generator {
             weights.upload,
             weights.bucket,
             weights.hold,
+            weights.append,
         ];
         let slot = self.slot(profile);
         if slot.bucket == 0 && self.random.chance(profile.change_per_mille) {
@@ -307,6 +312,7 @@ impl Generator {
             }
             6 => self.upload(profile, model, slot),
             7 => self.bucket(profile, slot),
+            9 => self.append(profile, model, slot),
             _ if self.random.chance(500) => Request::Hold(slot),
             _ => Request::ReadHeld,
         }
@@ -324,7 +330,8 @@ impl Generator {
             let mut requests = Vec::new();
             for _ in 0..count {
                 let mut request = generator.racer(profile, model, slot);
-                if let Request::Put { delivery, piece, .. } = &mut request
+                if let Request::Put { delivery, piece, .. }
+                | Request::Append { delivery, piece, .. } = &mut request
                     && is_slow
                 {
                     let chunk_len = piece.len.div_ceil(1 + generator.random.skewed(64) as u32);
@@ -345,6 +352,9 @@ impl Generator {
     fn racer(&mut self, profile: &Profile, model: &Model, slot: Slot) -> Request {
         if let Some(request) = self.version_in_race(model, slot) {
             return request;
+        }
+        if self.is_append_next(profile) {
+            return self.append(profile, model, slot);
         }
         match self.random.below(10) {
             0..6 => {
@@ -446,6 +456,7 @@ pub enum Drawn {
 fn place_of(request: &Request, model: &Model) -> Option<Slot> {
     match request {
         Request::Put { slot, .. }
+        | Request::Append { slot, .. }
         | Request::Get { slot, .. }
         | Request::Head(slot)
         | Request::Delete { slot, .. }

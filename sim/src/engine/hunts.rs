@@ -28,7 +28,7 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 28] = [
+pub const ENGINE_HUNTS: [EngineHunt; 31] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -57,4 +57,7 @@ pub const ENGINE_HUNTS: [EngineHunt; 28] = [
     hunt_of(Mutant::IgnoreFence, 1, Budget::Strict, 1000),
     hunt_of(Mutant::KeepOldNull, 1, Budget::Strict, 500),
     hunt_of(Mutant::TrustWallClock, 1, Budget::Strict, 1000),
+    hunt_of(Mutant::AppendBlindly, 1, Budget::Strict, 500),
+    hunt_of(Mutant::BeginAtZero, 1, Budget::Strict, 500),
+    hunt_of(Mutant::SealNothing, 1, Budget::Strict, 200),
 ];

@@ -1,5 +1,6 @@
 //! The judge: holds answers against the model. Every broken promise is one sentence.
 
+use super::appends;
 use super::asked::{bucket_of, is_breaking_off, is_write, takes_room};
 use super::body::{etag, is_at};
 use super::client::{Answer, Call, attributes, key_name};
@@ -40,6 +41,9 @@ pub fn effect_of(call: &Call, model: &Model) -> Option<(Slot, Effect)> {
     match &call.request {
         Request::Put { slot, piece, condition, .. } => {
             Some((*slot, Effect { result: Some(piece.body), condition: *condition }))
+        }
+        Request::Append { slot, base, beyond, value, .. } => {
+            Some((*slot, appends::effect(*base, *beyond, *value)))
         }
         Request::Delete { slot, condition } => {
             Some((*slot, Effect { result: None, condition: *condition }))
@@ -107,13 +111,13 @@ impl Judge<'_> {
             self.model.versions.times.note(false);
         }
         let value = match &call.request {
-            Request::Put { piece, .. } => {
-                Some((piece.body, ObjectValue { pieces: vec![*piece], part_count: 0 }))
+            Request::Put { piece, .. } => Some((piece.body, ObjectValue::whole(*piece))),
+            Request::Append { slot, base, beyond: 0, piece, value, .. } => {
+                Some((*value, appends::value_of(*base, *piece, *slot, self.model)))
             }
             Request::Complete { upload, .. } => call.completion().map(|(value, parts)| {
                 self.model.uploads[*upload].completed = Some((*value, parts.clone()));
-                let pieces = parts.iter().map(|(_, piece)| *piece).collect();
-                (*value, ObjectValue { pieces, part_count: parts.len() as u32 })
+                (*value, ObjectValue::composed(parts))
             }),
             _ => None,
         };
@@ -170,9 +174,7 @@ impl Judge<'_> {
         let is_write = is_write(&call.request);
         match error {
             StoreError::Unavailable(_) | StoreError::Corrupt(_) => {
-                let tolerance = self.tolerance;
-                let is_tolerated =
-                    if is_write { tolerance.writes_fail } else { tolerance.reads_fail };
+                let is_tolerated = self.may_fail(&call.request);
                 self.leave_open(call, false);
                 if is_tolerated { Ok(()) } else { self.unexpected(call, error) }
             }
@@ -211,6 +213,7 @@ impl Judge<'_> {
             | (StoreError::NoSuchKey, Request::Head(slot) | Request::Hold(slot)) => {
                 self.observe(*slot, None, request)
             }
+            (_, Request::Append { slot, .. }) => self.not_appended(call, *slot, error),
             (StoreError::PreconditionFailed | StoreError::NoSuchKey, _) => self.refused(call),
             (StoreError::NoSuchUpload, _) => self.no_upload(call),
             // One that is asked for again names the parts of then.
@@ -224,7 +227,7 @@ impl Judge<'_> {
         }
     }
 
-    fn refused(&mut self, call: &Call) -> Verdict {
+    pub(super) fn refused(&mut self, call: &Call) -> Verdict {
         let Some((slot, effect)) = effect_of(call, self.model) else {
             return broken(format!("K1: {} has no condition", call.request));
         };
@@ -311,9 +314,10 @@ impl Judge<'_> {
             }
             (Request::ListBuckets, Answer::Buckets(names)) => self.buckets(names),
             (Request::Delete { slot, .. }, _) => self.acknowledge(*slot, call),
-            (Request::Put { slot, .. }, Answer::Written(outcome)) => {
-                self.written(*slot, call, outcome)
-            }
+            (
+                Request::Put { slot, .. } | Request::Append { slot, .. },
+                Answer::Written(outcome),
+            ) => self.written(*slot, call, outcome),
             (Request::Complete { upload, .. }, Answer::Written(outcome)) => {
                 self.completed(*upload, call, outcome)
             }
@@ -410,10 +414,12 @@ impl Judge<'_> {
             self.model.object(slot).leave_open(effect, false);
         }
         self.model.uploads[upload].existence = Existence::Gone;
-        if outcome.etag != etag(*value) {
+        // Or that with something appended.
+        let shown = u32::from_str_radix(&outcome.etag.0, 16).ok();
+        if !shown.is_some_and(|shown| self.model.goes_on(shown, *value)) {
             return broken(format!("K8: a repeated Complete answered {outcome:?}"));
         }
-        self.observe(slot, Some(*value), &call.request)
+        self.observe(slot, shown, &call.request)
     }
 
     /// Judges an object's metadata.
@@ -423,9 +429,10 @@ impl Judge<'_> {
         let Some((value, known)) = known else {
             return broken(format!("K5: {request} shows what was never written: {info:?}"));
         };
-        let has_attributes = known.part_count > 0 || info.attributes == attributes(value);
+        let described_by = known.described_by;
+        let has_attributes = described_by.is_none_or(|body| info.attributes == attributes(body));
         let is_right = info.size == known.size()
-            && info.part_count == known.part_count
+            && known.part_counts.contains(&info.part_count)
             && info.key == key_name(slot.key)
             && has_attributes;
         if !is_right {

@@ -206,7 +206,7 @@ impl Judge<'_> {
             (_, Answer::Hung) => return wrong("K9: no answer"),
             (_, Answer::Died | Answer::Lost | Answer::Dropped) => self.perhaps(racer.call, racers),
             (_, Answer::Error(error)) => self.refusal_in_race(racer, error, racers)?,
-            (Request::Put { .. }, Answer::Written(outcome)) => {
+            (Request::Put { .. } | Request::Append { .. }, Answer::Written(outcome)) => {
                 let Some((_, effect)) = effect_of(racer.call, self.model) else {
                     return wrong("K1: nothing was to be written");
                 };
@@ -280,11 +280,7 @@ impl Judge<'_> {
         let request = &call.request;
         Ok(match (error, request) {
             (StoreError::Unavailable(_) | StoreError::Corrupt(_), _) => {
-                let is_tolerated = match is_write(request) {
-                    true => self.tolerance.writes_fail,
-                    false => self.tolerance.reads_fail,
-                };
-                match is_tolerated {
+                match self.may_fail(request) {
                     true if is_write(request) => self.perhaps(call, racers),
                     true => Said::Nothing,
                     false => {
@@ -292,7 +288,14 @@ impl Judge<'_> {
                     }
                 }
             }
-            (StoreError::NoSuchKey, Request::Get { .. } | Request::Head(_)) => seen(None),
+            (
+                StoreError::NoSuchKey,
+                Request::Get { .. } | Request::Head(_) | Request::Append { .. },
+            ) => seen(None),
+            _ if self.is_version_conflict(request, error) => Said::Nothing,
+            (StoreError::BucketConflict, Request::Append { .. }) => {
+                Said::This(Needs::Fails(condition_of(request)), None, UploadPart::None)
+            }
             (StoreError::InvalidPart { .. }, Request::Complete { .. })
                 if let UploadPart::EndsWith(body) = end_of(call, racers) =>
             {
@@ -396,8 +399,7 @@ impl Judge<'_> {
 }
 
 /// What a request that never writes leaves open.
-pub(super) const NO_EFFECT: Effect =
-    Effect { result: None, condition: Condition::Matches(u32::MAX) };
+pub(super) const NO_EFFECT: Effect = Effect { result: None, condition: super::appends::NEVER };
 
 fn seen(state: ObjectState) -> Said {
     Said::This(Needs::Is(state), None, UploadPart::None)
@@ -408,6 +410,9 @@ fn condition_of(request: &Request) -> Condition {
         Request::Put { condition, .. }
         | Request::Delete { condition, .. }
         | Request::Complete { condition, .. } => *condition,
+        Request::Append { base, beyond, value, .. } => {
+            super::appends::effect(*base, *beyond, *value).condition
+        }
         _ => Condition::None,
     }
 }

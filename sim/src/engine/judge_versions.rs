@@ -32,6 +32,7 @@ impl Judge<'_> {
             Answer::Deleted(outcome) => outcome.version,
             Answer::Error(
                 StoreError::PreconditionFailed
+                | StoreError::BucketConflict
                 | StoreError::NoSuchKey
                 | StoreError::NoSuchBucket
                 | StoreError::NoSuchUpload

@@ -57,7 +57,8 @@ impl Run {
         if self.profile.is_s3 {
             let (env, network) = (self.world.env(), self.network.clone());
             network.iter().for_each(|network| network.reseed(Random::new(0, "calm"), false));
-            let gateway = Gateway::new(node.store(), env, self.tags.clone(), network);
+            let tags = (self.tags.clone(), self.profile.is_sealed);
+            let gateway = Gateway::new(node.store(), env, tags, network);
             self.gateway = Some(Arc::new(gateway));
         }
         self.nemesis.begin_life();

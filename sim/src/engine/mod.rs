@@ -13,6 +13,7 @@
 //! [`shrink`] (their core).
 
 mod alike;
+mod appends;
 pub mod asked;
 mod asking;
 mod bad;
@@ -26,6 +27,7 @@ pub mod failure;
 pub mod frames;
 pub mod gateway;
 pub mod generator;
+mod hidden;
 pub mod hunts;
 pub mod judge;
 mod judge_chains;

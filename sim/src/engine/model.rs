@@ -23,11 +23,31 @@ pub type ObjectState = Option<ValueId>;
 pub struct ObjectValue {
     /// Its bytes.
     pub pieces: Vec<Piece>,
-    /// Parts; 0 for a plain object.
-    pub part_count: u32,
+    /// Parts that it may have; 0 for a plain object.
+    pub part_counts: BTreeSet<u32>,
+    /// The highest number of a part; a plain object is part 1.
+    pub last_number: u16,
+    /// The body that its metadata name, if they do.
+    pub described_by: Option<ValueId>,
+    /// What it goes on, if it was appended.
+    pub base: Option<ValueId>,
 }
 
 impl ObjectValue {
+    /// One that was written in one piece.
+    pub fn whole(piece: Piece) -> Self {
+        let (pieces, part_counts) = (vec![piece], BTreeSet::from([0]));
+        Self { pieces, part_counts, last_number: 1, described_by: Some(piece.body), base: None }
+    }
+
+    /// One that was made of parts.
+    pub fn composed(parts: &[(u16, Piece)]) -> Self {
+        let pieces = parts.iter().map(|(_, piece)| *piece).collect();
+        let part_counts = BTreeSet::from([parts.len() as u32]);
+        let last_number = parts.last().map_or(0, |(number, _)| *number);
+        Self { pieces, part_counts, last_number, described_by: None, base: None }
+    }
+
     /// Bytes.
     pub fn size(&self) -> u64 {
         self.pieces.iter().map(|piece| u64::from(piece.len)).sum()

@@ -122,6 +122,21 @@ pub enum Request {
     GetVersion(Slot, usize),
     /// Deletes one version for good.
     DeleteVersion(Slot, usize),
+    /// Appends to an object.
+    Append {
+        /// Which.
+        slot: Slot,
+        /// The value that it goes on; `None`: it begins where nothing is.
+        base: Option<u32>,
+        /// Bytes by which the offset is beyond the end of that.
+        beyond: u32,
+        /// What.
+        piece: Piece,
+        /// Number of the value that it makes.
+        value: u32,
+        /// How the body comes.
+        delivery: Delivery,
+    },
     /// Keeps a version, from what the wall clock showed when the step began.
     Retain {
         /// Of which object.

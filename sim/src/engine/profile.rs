@@ -65,6 +65,8 @@ pub struct Requests {
     pub bucket: u32,
     /// Objects kept open.
     pub hold: u32,
+    /// Appends.
+    pub append: u32,
 }
 
 /// Weights of what is no request.
@@ -117,6 +119,8 @@ pub struct Profile {
     pub condition_per_mille: u32,
     /// Whether requests come through S3.
     pub is_s3: bool,
+    /// Whether some objects are encrypted there.
+    pub is_sealed: bool,
     /// Requests at once at most.
     pub burst_max: usize,
     /// Requests whose client goes away, of a thousand.
@@ -189,6 +193,7 @@ impl Profile {
         let mut profile = Self::draw(0, disk_count, Budget::Strict);
         (profile.timing, profile.yield_per_mille) = (Timing::default(), 0);
         (profile.is_s3, profile.lost_per_mille, profile.weather) = (false, 0, None);
+        profile.is_sealed = false;
         (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
         (profile.storm, profile.replay) = (0, 0);
         (profile.versions_per_mille, profile.change_per_mille) = (0, 0);
@@ -240,6 +245,7 @@ impl Profile {
             body_len_max: *random.pick(&[900, 3000, 10_000, 40_000]),
             condition_per_mille: rare(random, 150).min(900),
             is_s3: random.chance(300),
+            is_sealed: false,
             burst_max: if is_crowded { 60 } else { *random.pick(&[1, 1, 2, 6]) },
             impatient_per_mille: rare(random, 20),
             lost_per_mille: rare(random, 20),
@@ -256,6 +262,7 @@ impl Profile {
                 upload: rare(random, 15),
                 bucket: rare(random, 1),
                 hold: rare(random, 3),
+                append: 0,
             },
             events: Events {
                 requests: 80,
@@ -292,6 +299,8 @@ impl Profile {
             // Changes and versions meet in races.
             profile.events.race = profile.events.race.max(4);
         }
+        profile.requests.append = *random.pick(&[0, 0, 8, 25]);
+        profile.is_sealed = random.chance(500) && profile.is_s3;
         profile
     }
 }

@@ -258,7 +258,10 @@ impl Run {
     }
 
     pub(super) fn tolerance(&self) -> Tolerance {
-        self.nemesis.tolerance(&self.profile)
+        let tolerance = self.nemesis.tolerance(&self.profile);
+        // Whoever encrypts reads the keys first.
+        let writes_fail = tolerance.writes_fail || self.profile.is_sealed && tolerance.reads_fail;
+        Tolerance { writes_fail, ..tolerance }
     }
 
     /// Lives until the end of the steps.
@@ -269,7 +272,7 @@ impl Run {
                 return Err(format!("K17: {text}"));
             }
             match end {
-                End::Over => return Ok(()),
+                End::Over => return super::hidden::search(&self.tags, &self.world.disks),
                 End::Refused => {
                     self.counts.refused += 1;
                     return Ok(());

@@ -49,6 +49,17 @@ impl Display for Request {
             Self::Put { slot, piece, condition, delivery } => {
                 write!(f, "put {slot} {piece}{condition}{delivery}")
             }
+            Self::Append { slot, base, beyond, piece, value, delivery } => {
+                write!(f, "append {piece} to {slot}")?;
+                match base {
+                    Some(base) => write!(f, ", which is body {base},")?,
+                    None => write!(f, ", which is not there,")?,
+                }
+                if *beyond > 0 {
+                    write!(f, " {beyond} bytes beyond its end,")?;
+                }
+                write!(f, " as body {value}{delivery}")
+            }
             Self::Get { slot, range: None } => write!(f, "get {slot}"),
             Self::Get { slot, range: Some((from, to)) } => {
                 write!(f, "get {slot} from {from} to {to} per mille")

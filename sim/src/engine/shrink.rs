@@ -288,6 +288,19 @@ fn simpler_requests(request: &Request) -> Vec<Request> {
                 }
             }
         }
+        Request::Append { slot, base, beyond, piece, value, delivery } => {
+            let (slot, base, beyond, value) = (*slot, *base, *beyond, *value);
+            let with =
+                |piece, delivery| Request::Append { slot, base, beyond, piece, value, delivery };
+            if *delivery != super::workloads::WHOLE {
+                simpler.push(with(*piece, super::workloads::WHOLE));
+            }
+            for len in [LEN_MIN, 100, piece.len / 2] {
+                if (LEN_MIN..piece.len).contains(&len) {
+                    simpler.push(with(super::body::Piece { len, ..*piece }, *delivery));
+                }
+            }
+        }
         Request::Get { slot, range: Some(_) } => {
             simpler.push(Request::Get { slot: *slot, range: None });
         }

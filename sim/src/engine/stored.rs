@@ -79,6 +79,8 @@ struct Setting {
     #[serde(default)]
     is_s3: bool,
     #[serde(default)]
+    is_sealed: bool,
+    #[serde(default)]
     lost_per_mille: u32,
     #[serde(default)]
     weather: Option<Weather>,
@@ -128,6 +130,7 @@ impl Setting {
             scrub_interval_ms: ms(heal.scrub_interval),
             scrub_rate_min: heal.scrub_rate_min,
             is_s3,
+            is_sealed: plan.profile.is_sealed,
             lost_per_mille,
             weather: plan.profile.weather,
             epoch: plan.profile.epoch,
@@ -173,6 +176,7 @@ impl Setting {
             timing,
             config,
             is_s3,
+            is_sealed: self.is_sealed,
             lost_per_mille,
             weather,
             epoch: self.epoch,

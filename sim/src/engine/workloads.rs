@@ -95,6 +95,13 @@ impl Script {
         keys.fold(self, Self::delete)
     }
 
+    /// Appends to a value.
+    pub(super) fn append(mut self, key: u16, base: u32, len: u32) -> Self {
+        let (slot, piece, value) = (slot(key), self.piece(len), self.piece(0).body);
+        let (base, beyond, delivery) = (Some(base), 0, WHOLE);
+        self.ask(Request::Append { slot, base, beyond, piece, value, delivery })
+    }
+
     pub(super) fn begin(self, key: u16) -> Self {
         self.ask(Request::CreateUpload(slot(key)))
     }
@@ -214,6 +221,15 @@ fn uploads() -> Vec<Workload> {
         new().begin(1).part(0, 1, SMALL).part(0, 1, LARGE).complete(0).named("part overwritten"),
         new().begin(1).part(0, 1, LARGE).part(0, 2, SMALL).complete(0).named("complete"),
         new().put(1, LARGE).begin(1).part(0, 1, SMALL).complete(0).named("complete over an object"),
+        new().put(1, SMALL).append(1, 1, SMALL).append(1, 3, LARGE).named("append to small"),
+        new().put(1, LARGE).append(1, 1, SMALL).delete(1).wait(3000).named("append to large"),
+        new()
+            .begin(1)
+            .part(0, 1, LARGE)
+            .complete(0)
+            .append(1, 2, SMALL)
+            .put(1, SMALL)
+            .named("append to parts"),
         new().begin(1).part(0, 1, LARGE).ask(Request::Abort(0)).wait(3000).named("abort"),
         new()
             .begin(1)

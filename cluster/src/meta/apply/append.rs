@@ -12,6 +12,8 @@ use crate::meta::command::{Command, CommittedBody, Refusal, Success, Target};
 use crate::rows::{self, BodyRows, ObjectRow, PartRow};
 use bytes::Bytes;
 use engine::format::value::{Location, Value};
+use engine::mark::{self, Mark};
+use engine::mutant::{self, Mutant};
 use engine::object::{
     AppendBase, Bypass, UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
 };
@@ -37,6 +39,7 @@ impl Rows<'_> {
         self.check_number(&target, &current.object, (id, number)).await?;
         let mut object = current.object.clone();
         if object.part_count == 0 {
+            mark::hit(Mark::MadeParts);
             self.write_first_part(&target, &current, id);
             object.part_count = 1;
         }
@@ -96,14 +99,18 @@ impl Rows<'_> {
         modified: UnixNanos,
         (body, inline): (&CommittedBody, Bytes),
     ) {
+        let (start, stored_start) = match mutant::is(Mutant::BeginAtZero) {
+            true => (0, 0),
+            false => (object.size, object.stored_len),
+        };
         let part = PartRow {
             size: body.size,
             stored_len: body.stored_len,
             etag: body.etag.clone(),
             modified,
             checksum: body.checksum.clone(),
-            start: object.size,
-            stored_start: object.stored_len,
+            start,
+            stored_start,
             body: body.rows(),
         };
         let location = self.place_body(target.incarnation, body, inline);
@@ -128,5 +135,9 @@ fn check_base(
     let is_same = current.value.write_id == id.0
         && (object.size, &object.etag) == (base.size, &base.etag)
         && object.attributes == base.attributes;
-    if is_same { Ok(()) } else { Err(Refusal::PreconditionFailed) }
+    if is_same || mutant::is(Mutant::AppendBlindly) {
+        return Ok(());
+    }
+    mark::hit(Mark::AppendRefused);
+    Err(Refusal::PreconditionFailed)
 }

@@ -7,43 +7,39 @@
 
 mod append;
 mod door;
+mod seals;
+mod sending;
 mod tags;
 mod uploads;
 mod versions;
 mod wire;
 
 pub use door::is_lost;
-pub use tags::Tags;
+pub use tags::{NEEDLE_LEN, Tags};
 
 use super::client::attributes;
-use crate::http::connection::RequestBody;
-use crate::http::sign::sha256_hex;
 use crate::http::xml;
 use crate::socket::Network;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use door::{AnswerBody, Door};
 use engine::object::{
-    Address, AmendRequest, AppendRequest, Body, BodyError, BodySource, BucketChange, BucketInfo,
-    BucketName, BucketState, ByteStream, Clock, CompleteRequest, CreateBucketRequest,
-    CreateUploadRequest, DeleteOutcome, DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest,
-    Lock, ObjectAttributes, ObjectInfo, ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage,
-    PartPlace, PartRequest, PutOutcome, PutRequest, Reply, Setting, StoreError, StoreStatus,
-    UploadId, UploadInfo, UploadListRequest, UploadPage, VersionId, VersionListRequest,
-    VersionPage,
+    Address, AmendRequest, AppendRequest, Body, BucketChange, BucketInfo, BucketName, BucketState,
+    ByteStream, Clock, CompleteRequest, CreateBucketRequest, CreateUploadRequest, DeleteOutcome,
+    DeleteRequest, ETag, Env, ListEntry, ListPage, ListRequest, Lock, ObjectAttributes, ObjectInfo,
+    ObjectKey, ObjectReader, ObjectStore, PartInfo, PartPage, PartPlace, PartRequest, PutOutcome,
+    PutRequest, Reply, Setting, StoreError, StoreStatus, UploadId, UploadInfo, UploadListRequest,
+    UploadPage, VersionId, VersionListRequest, VersionPage,
 };
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, BodyStream, StreamBody};
-use hyper::body::{Frame, SizeHint};
+use http_body_util::BodyStream;
 use s3api::Service;
 use s3api::config::{Credentials, S3Config};
-use std::future::poll_fn;
-use std::io;
+use sealing::RootKey;
+use seals::Way;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, UNSIGNED, header, refusal};
+use wire::{ACCESS_KEY, Incoming, Outgoing, REGION, SECRET_KEY, header, refusal};
 
 /// See the module.
 pub struct Gateway {
@@ -52,71 +48,8 @@ pub struct Gateway {
     inner: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     tags: Tags,
-}
-
-/// A body that was read to its end or to where it broke off.
-struct Gathered {
-    pieces: Vec<Bytes>,
-    failure: Option<BodyError>,
-    number: ETag,
-}
-
-impl Gathered {
-    async fn of(mut source: Box<dyn BodySource>) -> Self {
-        let mut pieces = Vec::new();
-        let failure = loop {
-            match poll_fn(|context| source.poll_chunk(context)).await {
-                Some(Ok(piece)) => pieces.push(piece),
-                Some(Err(error)) => break Some(error),
-                None => break None,
-            }
-        };
-        Self { pieces, failure, number: source.digest().etag }
-    }
-
-    fn bytes(&self) -> Bytes {
-        let mut bytes = BytesMut::new();
-        self.pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
-        bytes.freeze()
-    }
-
-    /// As the body of a request that announced `len` bytes: piece by piece, and broken off where it
-    /// was.
-    fn request_body(&self, len: u64) -> RequestBody {
-        let mut frames: Vec<io::Result<Frame<Bytes>>> =
-            self.pieces.iter().map(|piece| Ok(Frame::data(piece.clone()))).collect();
-        if self.failure.is_some() {
-            frames.push(Err(io::Error::other("the client goes away")));
-        }
-        let pieces = StreamBody::new(stream::iter(frames));
-        BodyExt::boxed(Announced { pieces, len })
-    }
-}
-
-/// A body that says how long it is going to be, as one behind a `Content-Length` does.
-struct Announced<B> {
-    pieces: B,
-    len: u64,
-}
-
-impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Announced<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.pieces).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.len == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len)
-    }
+    /// Whether some objects are encrypted.
+    is_sealed: bool,
 }
 
 impl Gateway {
@@ -124,82 +57,62 @@ impl Gateway {
     pub fn new(
         inner: Arc<dyn ObjectStore>,
         env: Env,
-        tags: Tags,
+        (tags, is_sealed): (Tags, bool),
         network: Option<Network>,
     ) -> Self {
         let [access_key, secret_key] = [ACCESS_KEY, SECRET_KEY].map(str::to_owned);
         let mut config = S3Config::new(Credentials { access_key, secret_key });
         config.region = Some(REGION.to_owned());
         config.part_size_min = 1;
+        config.encryption.root_key = RootKey::parse(seals::ROOT_KEY).ok();
+        config.encryption.allows_plain_keys = true;
         let clock = env.clock.clone();
         let door = Arc::new(Door::new(Service::new(config, inner.clone(), env), network));
-        Self { door, inner, clock, tags }
+        Self { door, inner, clock, tags, is_sealed }
     }
 
     async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, StoreError> {
         request.send(&self.door, &*self.clock).await
     }
 
-    /// Sends a body; returns its number, its length and the answer (G1).
-    async fn send_body(
-        &self,
-        request: Outgoing<'_>,
-        body: Body,
-        announced: Option<u64>,
-    ) -> Result<(ETag, u64, Incoming), StoreError> {
-        let gathered = Gathered::of(body).await;
-        let bytes = gathered.bytes();
-        let len = bytes.len() as u64;
-        if gathered.failure.is_none() {
-            self.tags.learn_body(&gathered.number, &bytes);
-        }
-        let hash = match len % 2 {
-            0 if gathered.failure.is_none() => sha256_hex(&bytes),
-            _ => UNSIGNED.to_owned(),
-        };
-        let whole_len = match gathered.failure {
-            Some(_) => announced.unwrap_or_default().max(len + 1),
-            None => len,
-        };
-        let answer =
-            self.send(request.body(gathered.request_body(whole_len), whole_len, hash)).await;
-        match (gathered.failure, answer) {
-            (None, answer) => Ok((gathered.number, len, answer?)),
-            (Some(_), Ok(_)) => Err(StoreError::Corrupt("a broken body was acknowledged".into())),
-            // A refusal before the body counts as such.
-            (Some(error), Err(StoreError::Corrupt(_))) => Err(StoreError::Body(error)),
-            (Some(error), Err(refusal)) if is_lost(&refusal) => Err(StoreError::Body(error)),
-            (Some(_), Err(refusal)) => Err(refusal),
-        }
-    }
-
     async fn put_object(&self, request: PutRequest, body: Body) -> Result<PutOutcome, StoreError> {
         let PutRequest { bucket, key, attributes, condition, len, .. } = request;
         let mut put = Outgoing::new(Method::PUT, bucket.as_str(), Some(key.as_str()));
-        put = put.condition(&condition, |number| self.tags.tag_of(number));
+        put = self.bind(put, (&bucket, &key), &condition).await?;
         if let Some((_, value)) = attributes.metadata.first() {
             put = put.header("x-amz-meta-n", value);
         }
-        let (_, size, answer) = self.send_body(put, body, len).await?;
-        let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
+        put = seals::sealed(put, self.way(&key), &key);
+        let gathered = self.gather(&key, body).await;
+        let (size, number) = (gathered.len(), gathered.number.clone());
+        let answer = self.send_gathered(put, gathered, len).await?;
+        let etag = self.told(&key, &number, &answer.headers)?.0;
         let version = versions::told(&answer.headers);
         Ok(PutOutcome { etag, checksum: None, size, modified: 0, version })
     }
 
     /// What the headers of an answer say of an object.
-    fn info(&self, key: &ObjectKey, headers: &HeaderMap, size: u64) -> ObjectInfo {
+    async fn info(
+        &self,
+        address: &Address,
+        headers: &HeaderMap,
+        size: u64,
+    ) -> Result<ObjectInfo, StoreError> {
+        self.look_up(address, header(headers, "etag")).await?;
         let (etag, part_count) = self.tags.number_of(header(headers, "etag"));
         let told = headers.get("x-amz-meta-n").and_then(|value| value.to_str().ok());
         let metadata = told.map(|value| ("n".to_owned(), value.to_owned()));
         let metadata = metadata.into_iter().collect();
         let attributes = ObjectAttributes { metadata, ..ObjectAttributes::default() };
-        shown(key.clone(), size, (etag, part_count), attributes)
+        Ok(shown(address.key.clone(), size, (etag, part_count), attributes))
     }
 
     async fn get_object(&self, address: Address) -> Result<Box<dyn ObjectReader>, StoreError> {
-        let Address { bucket, key, version } = address;
+        self.try_to_open(&address).await?;
+        let Address { bucket, key, version } = address.clone();
+        let way = self.way(&key);
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
-        let get = versions::of(get, version);
+        let get = seals::opened(versions::of(get, version), way, &key);
         let answer = get.ask(&self.door, &*self.clock).await?;
         if answer.status() != StatusCode::OK {
             return Err(refusal(answer).await);
@@ -207,7 +120,7 @@ impl Gateway {
         let (head, body): (_, AnswerBody) = answer.into_parts();
         let size = header(&head.headers, "content-length").parse();
         let size = size.map_err(|_| StoreError::Corrupt("an answer without its length".into()))?;
-        let info = self.info(&key, &head.headers, size);
+        let info = self.info(&address, &head.headers, size).await?;
         let frames = BodyStream::new(body).filter_map(|frame| async {
             match frame {
                 Ok(frame) => frame.into_data().ok().map(Ok),
@@ -219,6 +132,7 @@ impl Gateway {
             clock: self.clock.clone(),
             path: (bucket, key),
             version,
+            way,
             tag: header(&head.headers, "etag").to_owned(),
         };
         let whole: ByteStream = Box::pin(frames);
@@ -228,7 +142,8 @@ impl Gateway {
     async fn head_object(&self, address: Address) -> Result<ObjectInfo, StoreError> {
         let Address { bucket, key, version } = address.clone();
         let head = Outgoing::new(Method::HEAD, bucket.as_str(), Some(key.as_str()));
-        let answer = match self.send(versions::of(head, version)).await {
+        let head = seals::opened(versions::of(head, version), self.way(&key), &key);
+        let answer = match self.send(head).await {
             Ok(answer) => answer,
             // An answer to HEAD has no body to say why: the answer to GET has.
             Err(StoreError::Corrupt(_)) => {
@@ -237,7 +152,7 @@ impl Gateway {
             Err(error) => return Err(error),
         };
         let size = header(&answer.headers, "content-length").parse().unwrap_or(u64::MAX);
-        Ok(self.info(&key, &answer.headers, size))
+        self.info(&address, &answer.headers, size).await
     }
 
     async fn list_objects(&self, request: ListRequest) -> Result<ListPage, StoreError> {
@@ -253,7 +168,8 @@ impl Gateway {
         let answer = self.send(list).await?;
         let mut entries = Vec::new();
         for content in xml::elements(answer.text(), "Contents") {
-            entries.push(ListEntry::Object(Box::new(self.listed(content)?)));
+            let info = self.listed(&request.bucket, content).await?;
+            entries.push(ListEntry::Object(Box::new(info)));
         }
         for prefix in xml::elements(answer.text(), "CommonPrefixes") {
             let prefix = xml::text(prefix, "Prefix").unwrap_or_default();
@@ -265,12 +181,14 @@ impl Gateway {
     }
 
     /// One line of a listing, which says nothing of metadata: they count as right.
-    fn listed(&self, content: &str) -> Result<ObjectInfo, StoreError> {
+    async fn listed(&self, bucket: &BucketName, content: &str) -> Result<ObjectInfo, StoreError> {
         let text = |name| xml::text(content, name).unwrap_or_default();
         let key = ObjectKey::new(text("Key")).map_err(|error| unreadable(&error))?;
         let size = text("Size").parse().map_err(|error| unreadable(&error))?;
+        self.look_up(&Address::current(bucket.clone(), key.clone()), &text("ETag")).await?;
         let (etag, part_count) = self.tags.number_of(&text("ETag"));
-        let attributes = u32::from_str_radix(&etag.0, 16).map(attributes).unwrap_or_default();
+        let described_by = self.tags.described_by(&etag.0);
+        let attributes = described_by.map(attributes).unwrap_or_default();
         Ok(shown(key, size, (etag, part_count), attributes))
     }
 
@@ -320,6 +238,7 @@ struct Ranged {
     clock: Arc<dyn Clock>,
     path: (BucketName, ObjectKey),
     version: Option<VersionId>,
+    way: Way,
     tag: String,
 }
 
@@ -330,6 +249,7 @@ impl Ranged {
         let get = Outgoing::new(Method::GET, bucket.as_str(), Some(key.as_str()));
         let get =
             versions::of(get, self.version).header("range", &bytes).header("if-match", &self.tag);
+        let get = seals::opened(get, self.way, key);
         let answer = get.send(&self.door, &*self.clock).await?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT => Ok(answer.body),

@@ -1,7 +1,7 @@
 //! Uploads through S3.
 
-use super::wire::{Outgoing, header};
-use super::{Gateway, unreadable};
+use super::wire::Outgoing;
+use super::{Gateway, seals, unreadable};
 use crate::http::connection::whole_body;
 use crate::http::sign::sha256_hex;
 use crate::http::xml;
@@ -19,7 +19,8 @@ impl Gateway {
     ) -> Result<UploadId, StoreError> {
         let CreateUploadRequest { bucket, key, .. } = request;
         let begin = Outgoing::new(Method::POST, bucket.as_str(), Some(key.as_str()));
-        let answer = self.send(begin.query("uploads", "")).await?;
+        let begin = seals::sealed(begin.query("uploads", ""), self.way(&key), &key);
+        let answer = self.send(begin).await?;
         let id = xml::text(answer.text(), "UploadId").unwrap_or_default();
         UploadId::parse(&id).map_err(|error| unreadable(&error))
     }
@@ -44,8 +45,12 @@ impl Gateway {
         let PartRequest { bucket, key, upload_id, number, len } = request;
         let put = Outgoing::new(Method::PUT, bucket.as_str(), Some(key.as_str()));
         let put = put.query("partNumber", number).query("uploadId", upload_id);
-        let (_, size, answer) = self.send_body(put, body, len).await?;
-        let etag = self.tags.number_of(header(&answer.headers, "etag")).0;
+        let put = seals::opened(put, self.way(&key), &key);
+        let gathered = self.gather(&key, body).await;
+        let (size, sent) = (gathered.len(), gathered.number.clone());
+        self.tags.send_part((upload_id, number), &sent);
+        let answer = self.send_gathered(put, gathered, len).await?;
+        let etag = self.told(&key, &sent, &answer.headers)?.0;
         Ok(PartInfo { number, size, stored_len: size, etag, modified: 0, checksum: None })
     }
 
@@ -54,6 +59,13 @@ impl Gateway {
         request: CompleteRequest,
     ) -> Result<PutOutcome, StoreError> {
         let etags: Vec<ETag> = request.parts.iter().map(|part| part.etag.clone()).collect();
+        if etags.iter().any(|etag| self.tags.is_unsure(&etag.0)) {
+            let place = (request.bucket.clone(), request.key.clone(), request.upload_id);
+            self.parts(place, PartPage { after: 0, limit: 1000 }).await?;
+        }
+        if etags.iter().any(|etag| self.tags.is_unsure(&etag.0)) {
+            return Err(StoreError::Busy("the tag of a part is not known"));
+        }
         self.tags.learn_parts(&request.etag, &etags);
         let mut document = "<CompleteMultipartUpload>".to_owned();
         for part in &request.parts {
@@ -68,10 +80,10 @@ impl Gateway {
         let len = document.len() as u64;
         let complete =
             Outgoing::new(Method::POST, request.bucket.as_str(), Some(request.key.as_str()));
-        let complete = complete
-            .query("uploadId", request.upload_id)
-            .condition(&request.condition, |number| self.tags.tag_of(number))
-            .body(whole_body(document.into()), len, hash);
+        let complete = complete.query("uploadId", request.upload_id);
+        let place = (&request.bucket, &request.key);
+        let complete = self.bind(complete, place, &request.condition).await?;
+        let complete = complete.body(whole_body(document.into()), len, hash);
         let answer = self.send(complete).await?;
         // The answer may begin before it is known what comes of it.
         if answer.text().contains("<Error>") {
@@ -80,7 +92,7 @@ impl Gateway {
         let tag = xml::text(answer.text(), "ETag").unwrap_or_default();
         let (etag, _) = self.tags.number_of(&tag);
         // S3 does not say how long it is; whoever reads it sees.
-        let size = self.tags.size_of(&etag.0);
+        let size = self.tags.size_of(&etag.0).unwrap_or_default();
         Ok(PutOutcome {
             etag,
             checksum: None,
@@ -103,6 +115,7 @@ impl Gateway {
             let text = |name| xml::text(part, name).unwrap_or_default();
             let number = text("PartNumber").parse().map_err(|error| unreadable(&error))?;
             let size = text("Size").parse().map_err(|error| unreadable(&error))?;
+            self.look_up_part((&key, upload_id), (number, size), &text("ETag"))?;
             let etag = self.tags.number_of(&text("ETag")).0;
             parts.push(PartInfo {
                 number,

@@ -7,9 +7,9 @@ use crate::http::sign::sha256_hex;
 use crate::http::xml;
 use bytes::Bytes;
 use engine::object::{
-    AmendRequest, Amendment, BucketChange, BucketName, DeleteOutcome, DeleteRequest, LegalHold,
-    ObjectAttributes, ObjectInfo, ObjectKey, Standing, StoreError, VersionEntry, VersionId,
-    VersionListRequest, VersionPage, Versioning,
+    Address, AmendRequest, Amendment, BucketChange, BucketName, DeleteOutcome, DeleteRequest,
+    LegalHold, ObjectAttributes, ObjectInfo, ObjectKey, Standing, StoreError, VersionEntry,
+    VersionId, VersionListRequest, VersionPage, Versioning,
 };
 use http::{HeaderMap, Method};
 
@@ -35,7 +35,8 @@ impl Gateway {
         let key = Some(address.key.as_str());
         let delete = Outgoing::new(Method::DELETE, address.bucket.as_str(), key);
         let delete = of(delete, address.version);
-        let delete = delete.condition(&request.condition, |number| self.tags.tag_of(number));
+        let place = (&address.bucket, &address.key);
+        let delete = self.bind(delete, place, &request.condition).await?;
         let answer = self.send(delete).await?;
         let is_marker = header(&answer.headers, "x-amz-delete-marker") == "true";
         Ok(DeleteOutcome { version: told(&answer.headers), is_marker })
@@ -98,19 +99,26 @@ impl Gateway {
         }
         // In the order of the document.
         elements.sort_by_key(|(content, _)| content.as_ptr());
-        let entries = elements
-            .into_iter()
-            .map(|(content, is_marker)| self.listed_version(content, is_marker));
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let mut entries = Vec::new();
+        for (content, is_marker) in elements {
+            entries.push(self.listed_version(&request.bucket, content, is_marker).await?);
+        }
         let is_truncated = xml::text(answer.text(), "IsTruncated").as_deref() == Some("true");
         Ok(VersionPage { entries, is_truncated })
     }
 
-    fn listed_version(&self, content: &str, is_marker: bool) -> Result<VersionEntry, StoreError> {
+    async fn listed_version(
+        &self,
+        bucket: &BucketName,
+        content: &str,
+        is_marker: bool,
+    ) -> Result<VersionEntry, StoreError> {
         let text = |name| xml::text(content, name).unwrap_or_default();
         let key = ObjectKey::new(text("Key")).map_err(|error| unreadable(&error))?;
         let id = VersionId::parse(&text("VersionId")).map_err(|error| unreadable(&error))?;
         let size = text("Size").parse().unwrap_or_default();
+        let address = Address { bucket: bucket.clone(), key: key.clone(), version: Some(id) };
+        self.look_up(&address, &text("ETag")).await?;
         let tag = self.tags.number_of(&text("ETag"));
         let info = shown(key, size, tag, ObjectAttributes::default());
         let standing = match text("IsLatest") == "true" {
