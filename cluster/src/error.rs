@@ -39,6 +39,8 @@ pub(crate) fn from_log(error: LogError) -> StoreError {
             Refusal::NoSuchUpload => StoreError::NoSuchUpload,
             Refusal::InvalidPart(number) => StoreError::InvalidPart { number },
             Refusal::PartTooSmall { number, size } => StoreError::PartTooSmall { number, size },
+            Refusal::TooManyAnnotations => StoreError::TooManyAnnotations,
+            Refusal::Changed => StoreError::Changed,
             Refusal::PreconditionFailed => StoreError::PreconditionFailed,
             Refusal::Fenced(_) | Refusal::Stale => StoreError::Unavailable(refusal.to_string()),
         },

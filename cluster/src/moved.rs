@@ -7,16 +7,17 @@
 //! key; the row of the current one tells whether there are any others.
 //!
 //! An append makes a plain object one of parts: the value that its row had is then that of part 1
-//! under the same write.
+//! under the same write. That part may outlive the object's row, as long as a reader holds it.
 //!
 //! - M1: a body's value is under the row that its volume names, or that of another version of the
-//!   same key, or of the first part of one of those, or it is dead.
+//!   same key, or of the first part of its own write, or it is dead.
 
 use crate::rows::{self, BodyRows, ObjectRow};
 use bytes::Bytes;
 use engine::format::value::Value;
 use engine::mark::{self, Mark};
 use engine::meta::MetaStore;
+use engine::object::UploadId;
 use engine::{EngineError, Result};
 
 /// Rows of older versions that one scan reads.
@@ -27,6 +28,20 @@ const SCAN_ROWS: usize = 256;
 /// # Errors
 /// What reading rows fails with.
 pub(crate) async fn find(
+    store: &MetaStore,
+    named: Bytes,
+    write_id: u128,
+) -> Result<Option<(Bytes, Value)>> {
+    let incarnation = rows::incarnation(&named);
+    let found = find_version(store, named, write_id).await?;
+    let (None, Some(incarnation)) = (&found, incarnation) else { return Ok(found) };
+    let part = rows::part(incarnation, UploadId(write_id), 1);
+    let value = store.get(&part).await?.filter(|value| value.write_id == write_id);
+    Ok(value.map(|value| (part, value)))
+}
+
+/// The same, by the rows of the object's versions.
+async fn find_version(
     store: &MetaStore,
     named: Bytes,
     write_id: u128,

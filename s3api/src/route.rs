@@ -113,6 +113,7 @@ operations! {
     PutObject PostObject CopyObject GetObject HeadObject DeleteObject
     GetObjectAttributes
     GetObjectTagging PutObjectTagging DeleteObjectTagging
+    PutObjectAnnotation GetObjectAnnotation DeleteObjectAnnotation ListObjectAnnotations
     GetObjectRetention PutObjectRetention GetObjectLegalHold PutObjectLegalHold
     GetObjectAcl PutObjectAcl
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload
@@ -205,6 +206,7 @@ impl Route {
                 | ListObjectVersions
                 | ListMultipartUploads
                 | ListParts
+                | ListObjectAnnotations
                 | DeleteObjects
                 | CompleteMultipartUpload
         )
@@ -296,6 +298,10 @@ mod tests {
         check("GET", "/box/key?uploadId=u", false, Ok(ListParts));
         check("GET", "/box/key?partNumber=1", false, Ok(GetObject));
         check("GET", "/box/key?tagging", false, Ok(GetObjectTagging));
+        check("GET", "/box/key?annotation", false, Ok(ListObjectAnnotations));
+        check("GET", "/box/key?annotation&annotationName=n", false, Ok(GetObjectAnnotation));
+        check("PUT", "/box/key?annotation&annotationName=n", false, Ok(PutObjectAnnotation));
+        check("DELETE", "/box/key?annotation&annotationName=n", false, Ok(DeleteObjectAnnotation));
         check("GET", "/box/key?versionId=null", false, Ok(GetObject));
         check("GET", "/_stave/admin/v1/status", false, Ok(AdminStatus));
         check("POST", "/", false, Ok(SecurityTokenService));
@@ -331,6 +337,8 @@ mod tests {
             };
             check("PUT", uri, false, expected);
         }
+        check("DELETE", "/box/key?annotation", false, Err("NotImplemented"));
+        check("PUT", "/box/key?annotationName=n", false, Err("NotImplemented"));
         check("DELETE", "/box?lifecycle", false, Err("NotImplemented"));
         check("DELETE", "/box/key?retention", false, Err("NotImplemented"));
         check("POST", "/box/key?select&select-type=2", false, Err("NotImplemented"));

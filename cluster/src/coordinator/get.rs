@@ -6,7 +6,7 @@
 //! the purge leaves them alone until the reader is done.
 
 use super::budget::Download;
-use super::{Coordinator, Result, attributes, visible};
+use super::{Coordinator, Result, VersionRow, attributes};
 use crate::error::{damaged_row, from_engine};
 use crate::meta::command::Target;
 use crate::reading::Reading;
@@ -38,8 +38,8 @@ const PART_SCAN_ROWS: usize = 64;
 type Held = BTreeMap<VolumeId, Arc<Volume>>;
 
 /// A row with the volumes that it names.
-struct HeldRow {
-    value: Value,
+pub(super) struct HeldRow {
+    pub(super) value: Value,
     volumes: Held,
 }
 
@@ -47,7 +47,7 @@ impl Coordinator {
     pub(super) async fn object_head(&self, address: Address) -> Result<ObjectInfo> {
         self.linearize().await?;
         let target = self.target(address.bucket, address.key).await?;
-        let (_, object) = self.version_row(&target, address.version).await?;
+        let object = self.version_row(&target, address.version).await?.object;
         Ok(object.info(target.key, target.versioning))
     }
 
@@ -74,7 +74,7 @@ impl Coordinator {
             // What is current is found by its row at once, without a first look at its version.
             let row = match version {
                 None => current.clone(),
-                Some(_) => self.version_row(target, version).await?.0,
+                Some(_) => self.version_row(target, version).await?.row,
             };
             let Some(held) = self.held_row(&row).await? else {
                 match version {
@@ -86,7 +86,8 @@ impl Coordinator {
             if version.is_some_and(|id| object.version != id) {
                 continue;
             }
-            let (row, object) = visible(row, object, version, target)?;
+            let found = VersionRow { row, write_id: held.value.write_id, object };
+            let VersionRow { row, object, .. } = found.visible(version, target)?;
             let Some(garbage) = object.body.garbage(held.value.write_id) else {
                 return Ok((held, object, None));
             };
@@ -100,7 +101,7 @@ impl Coordinator {
     }
 
     /// Reads a row and takes hold of every volume that it names.
-    async fn held_row(&self, key: &[u8]) -> Result<Option<HeldRow>> {
+    pub(super) async fn held_row(&self, key: &[u8]) -> Result<Option<HeldRow>> {
         for _ in 0..LOOKUP_COUNT_MAX {
             let Some(value) = self.row(key).await? else {
                 return Ok(None);
@@ -129,6 +130,18 @@ struct Reader {
     held: HeldRow,
     /// Keeps the rows of a long body from the purge.
     _reading: Option<Reading>,
+}
+
+impl Coordinator {
+    /// Streams all bytes of a row that has its body itself.
+    pub(super) fn read_row(&self, held: HeldRow, info: ObjectInfo, len: u64) -> ByteStream {
+        let info = ObjectInfo { stored_len: len, ..info };
+        let (coordinator, body) = (self.clone(), BodyRows::Own);
+        // It would name rows besides this one, and there are none.
+        let incarnation = Incarnation(0);
+        let reader = Reader { coordinator, incarnation, info, body, held, _reading: None };
+        Box::new(reader).read(0..len)
+    }
 }
 
 impl ObjectReader for Reader {

@@ -7,6 +7,7 @@
 //!   alone.
 
 mod amend;
+mod annotation;
 mod append;
 mod body;
 mod bucket;
@@ -145,11 +146,7 @@ impl Coordinator {
 
     /// The row of a version, and what lies there. While it is looked for, what was current may go,
     /// and the version may take its place: then it is looked for again.
-    async fn version_row(
-        &self,
-        target: &Target,
-        version: Option<VersionId>,
-    ) -> Result<(Bytes, ObjectRow)> {
+    async fn version_row(&self, target: &Target, version: Option<VersionId>) -> Result<VersionRow> {
         let key = rows::object(target.incarnation, &target.key);
         let absent = || match version {
             None => StoreError::NoSuchKey,
@@ -157,23 +154,24 @@ impl Coordinator {
         };
         let mut before = None;
         for _ in 0..MOVED_COUNT_MAX {
-            let current = self.object_row(target).await?.ok_or_else(absent)?;
-            let now = Some((current.version, current.order));
+            let current = self.found_row(key.clone()).await?.ok_or_else(absent)?;
+            let now = Some((current.object.version, current.object.order));
             if before.is_some() && before != now {
                 mark::hit(Mark::VersionMoved);
             }
             let order = match version {
-                None => return visible(key, current, version, target),
-                Some(id) if current.version == id => return visible(key, current, version, target),
-                Some(VersionId::Null) => current.older.null,
+                None => return current.visible(version, target),
+                Some(id) if current.object.version == id => {
+                    return current.visible(version, target);
+                }
+                Some(VersionId::Null) => current.object.older.null,
                 Some(VersionId::Id(id)) => Some((id >> 64) as u64),
             };
             let order = order.ok_or_else(absent)?;
             let older = rows::older_version(target.incarnation, &target.key, order);
-            let found: Option<ObjectRow> =
-                self.row(&older).await?.as_ref().map(attributes).transpose()?;
-            if let Some(found) = found.filter(|object| Some(object.version) == version) {
-                return visible(older, found, version, target);
+            let found = self.found_row(older).await?;
+            if let Some(found) = found.filter(|it| Some(it.object.version) == version) {
+                return found.visible(version, target);
             }
             if before == now {
                 return Err(absent());
@@ -181,6 +179,13 @@ impl Coordinator {
             before = now;
         }
         Err(StoreError::Unavailable("the versions of the key change all the time".into()))
+    }
+
+    async fn found_row(&self, row: Bytes) -> Result<Option<VersionRow>> {
+        let Some(value) = self.row(&row).await? else {
+            return Ok(None);
+        };
+        Ok(Some(VersionRow { row, write_id: value.write_id, object: attributes(&value)? }))
     }
 
     fn now(&self) -> u64 {
@@ -204,18 +209,24 @@ impl Coordinator {
     }
 }
 
-/// A version that has bytes.
-fn visible(
-    key: Bytes,
+/// A version as it was found.
+struct VersionRow {
+    row: Bytes,
+    /// The write that made it.
+    write_id: u128,
     object: ObjectRow,
-    named: Option<VersionId>,
-    target: &Target,
-) -> Result<(Bytes, ObjectRow)> {
-    if !object.is_marker {
-        return Ok((key, object));
+}
+
+impl VersionRow {
+    /// The version, when it has bytes.
+    fn visible(self, named: Option<VersionId>, target: &Target) -> Result<Self> {
+        let object = &self.object;
+        if !object.is_marker {
+            return Ok(self);
+        }
+        let (version, modified) = (object.shown_version(target.versioning), object.modified);
+        Err(StoreError::DeleteMarker { version, modified, is_named: named.is_some() })
     }
-    let (version, modified) = (object.shown_version(target.versioning), object.modified);
-    Err(StoreError::DeleteMarker { version, modified, is_named: named.is_some() })
 }
 
 impl ObjectStore for Coordinator {
@@ -240,7 +251,7 @@ impl ObjectStore for Coordinator {
     }
 
     fn put(&self, request: PutRequest, body: Body) -> Reply<'_, PutOutcome> {
-        Box::pin(self.object_put(request, body))
+        Box::pin(self.object_put(request, body, None))
     }
 
     fn append(&self, request: AppendRequest, body: Body) -> Reply<'_, PutOutcome> {

@@ -6,17 +6,25 @@ use crate::meta::command::{Command, Success, Target};
 use crate::rows::{self, ObjectRow};
 use engine::mutant::{self, Mutant};
 use engine::object::{
-    Body, BucketRules, ETag, PutOutcome, PutRequest, StoreError, Versioning, WriteCondition,
+    AnnotationSource, Body, BucketRules, ETag, PutOutcome, PutRequest, StoreError, Versioning,
+    WriteCondition,
 };
 
 impl Coordinator {
-    pub(super) async fn object_put(&self, request: PutRequest, body: Body) -> Result<PutOutcome> {
+    pub(super) async fn object_put(
+        &self,
+        request: PutRequest,
+        body: Body,
+        annotations: Option<Box<dyn AnnotationSource + '_>>,
+    ) -> Result<PutOutcome> {
         let PutRequest { bucket, key, attributes, condition, lock, len } = request;
         let (target, rules) = self.target_and_rules(bucket, key).await?;
         self.lock_for(lock, &rules)?;
         self.check_early(&target, &condition).await?;
         let row = rows::object(target.incarnation, &target.key);
         let taken = self.take_body(BodyOwner { target: &target, row, len }, body).await?;
+        let staged = self.stage(&target, taken.committed.write_id, annotations).await?;
+        let annotation_count = staged.count;
         let (time, incarnation) = (self.now(), target.incarnation);
         let inline = taken.inline.clone();
         let first = (target.clone(), rules);
@@ -28,7 +36,7 @@ impl Coordinator {
             }
             let (condition, attributes) = (condition.clone(), attributes.clone());
             let (lock, body) = (self.lock_for(lock, &rules)?, taken.committed.clone());
-            Ok(Command::Put { target, time, condition, attributes, lock, body })
+            Ok(Command::Put { target, time, condition, attributes, lock, body, annotation_count })
         };
         let Target { bucket, key, .. } = &target;
         let (success, rules) = self.propose_fenced(bucket, key, inline, command).await?;
@@ -51,7 +59,8 @@ impl Coordinator {
     }
 }
 
-fn check(condition: &WriteCondition, etag: Option<&ETag>) -> Result<()> {
+/// Weighs a condition early (C2).
+pub(super) fn check(condition: &WriteCondition, etag: Option<&ETag>) -> Result<()> {
     crate::meta::apply::check(condition, etag)
         .map_err(|refusal| crate::error::from_log(refusal.into()))
 }

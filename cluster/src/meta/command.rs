@@ -1,13 +1,13 @@
 //! Commands of the log, and what comes of them. Encoded by the engine's codec; a body that is small
 //! enough to travel inline follows the encoded command.
 
-use crate::rows::{BodyRows, Garbage, Incarnation, ObjectRow, PartRow};
+use crate::rows::{AnnotationRow, BodyRows, Garbage, Incarnation, ObjectRow, PartRow};
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::format::batch::JournalRecord;
 use engine::format::value::{Extent, VolumeId};
 use engine::format::{Malformed, codec};
 use engine::object::{
-    Amendment, AppendBase, BucketChange, BucketName, BucketRules, Bypass, Checksum,
+    Amendment, AnnotationName, AppendBase, BucketChange, BucketName, BucketRules, Bypass, Checksum,
     ChecksumAlgorithm, ChecksumKind, CompletedPart, DeleteOutcome, ETag, Lock, ObjectAttributes,
     ObjectKey, Retention, Setting, UnixNanos, UploadId, VersionId, Versioning, WriteCondition,
 };
@@ -123,6 +123,8 @@ pub enum Command {
         lock: Lock,
         /// Its bytes.
         body: CommittedBody,
+        /// Annotations that were written for it under the write of its body.
+        annotation_count: u32,
     },
     /// Deletes an object or a version.
     Delete {
@@ -254,6 +256,54 @@ pub enum Command {
         /// What is appended.
         body: CommittedBody,
     },
+    /// Attaches an annotation to a version.
+    Annotate {
+        /// Which key.
+        target: Target,
+        /// Which version; `None` for the current one.
+        version: Option<VersionId>,
+        /// When it may take effect.
+        condition: WriteCondition,
+        /// The annotation.
+        annotation: CommittedAnnotation,
+    },
+    /// Writes an annotation for a version that a later command makes.
+    StageAnnotation {
+        /// Which key.
+        target: Target,
+        /// How many were written for the version before.
+        index: u32,
+        /// The annotation.
+        annotation: CommittedAnnotation,
+    },
+    /// Takes an annotation from a version.
+    Unannotate {
+        /// Which key.
+        target: Target,
+        /// Which version; `None` for the current one.
+        version: Option<VersionId>,
+        /// When it may take effect.
+        condition: WriteCondition,
+        /// Name of the annotation.
+        name: AnnotationName,
+        /// Whether locks hold.
+        key: LockKey,
+    },
+}
+
+/// An annotation with its body.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct CommittedAnnotation {
+    /// The write that made the version, or will make it.
+    pub of: u128,
+    /// Its name.
+    pub name: AnnotationName,
+    /// Now.
+    pub time: UnixNanos,
+    /// What the protocol notes of it.
+    pub note: Option<String>,
+    /// Its bytes, in its own row or inline.
+    pub body: CommittedBody,
 }
 
 /// What a command came to.
@@ -267,6 +317,8 @@ pub enum Success {
     Part(Box<PartRow>),
     /// What was deleted.
     Deleted(DeleteOutcome),
+    /// The annotation as it was committed, and its version.
+    Annotation(Box<(AnnotationRow, ObjectRow)>),
 }
 
 /// Why apply said no.
@@ -323,6 +375,12 @@ pub enum Refusal {
         /// Its bytes.
         size: u64,
     },
+    /// The version has as many annotations as it may have.
+    #[error("too many annotations")]
+    TooManyAnnotations,
+    /// The version is another one than the command is about.
+    #[error("the version changed")]
+    Changed,
     /// The condition does not hold.
     #[error("precondition failed")]
     PreconditionFailed,

@@ -11,6 +11,7 @@
 //! | 6 garbage | incarnation, kind of owner, its id | rows that a background task deletes |
 //! | 7 clock   | | how far the time of locks has come, as a number |
 //! | 8 setting | name | [`engine::object::Setting`] |
+//! | 9 annotation | incarnation, write id of the version, name | [`AnnotationRow`], body |
 //!
 //! Keys of objects are escaped so that their order is that of their bytes and nothing follows a key
 //! but its own versions: a zero byte becomes `00 ff`, the end is `00 00`.
@@ -19,18 +20,21 @@
 //! and listings find it at once; what a newer one replaces moves to a row of its own. The owner
 //! that a body names in its volume is the row at 0, also after such a move ([`crate::moved`]).
 //!
+//! A version keeps its write id for as long as it lives, wherever its row is: so its annotations
+//! stay where they are, and those of a version that is gone are reached by nobody.
+//!
 //! A body of more than [`ROW_EXTENTS_MAX`] MiB lies in rows of kind 5; a multipart object's bytes
 //! in its parts' rows: no row grows with the length of a body or the number of parts.
 
 mod values;
 
-pub use values::{BodyRows, BucketRow, ObjectRow, Older, PartRow, UploadRow};
+pub use values::{AnnotationRow, BodyRows, BucketRow, ObjectRow, Older, PartRow, UploadRow};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::format::Malformed;
 use engine::format::codec;
 use engine::format::value::{EXTENTS_MAX, Extent};
-use engine::object::{BucketName, ObjectKey, UploadId};
+use engine::object::{AnnotationName, BucketName, ObjectKey, UploadId};
 use std::collections::BTreeMap;
 
 /// The only partition while a node is alone.
@@ -52,6 +56,9 @@ const _: () = assert!(OWN_ROW_LEN_MAX <= GROUP_LEN);
 /// Bytes of the order at the end of an object's row.
 const ORDER_LEN: usize = 8;
 
+/// Where the name begins in an annotation's row.
+const ANNOTATION_NAME_AT: usize = 27;
+
 const BUCKET: u8 = 1;
 const OBJECT: u8 = 2;
 const UPLOAD: u8 = 3;
@@ -60,6 +67,7 @@ const EXTENTS: u8 = 5;
 const GARBAGE: u8 = 6;
 const LOCK_CLOCK: u8 = 7;
 const SETTING: u8 = 8;
+const ANNOTATION: u8 = 9;
 
 /// Identity of one life of a bucket; prefixes all its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
@@ -286,6 +294,29 @@ pub fn part_number(row: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(row[tail..].try_into().ok()?))
 }
 
+/// Row of an annotation of the version that a write made.
+pub fn annotation(incarnation: Incarnation, write_id: u128, name: &AnnotationName) -> Bytes {
+    annotations_from(incarnation, write_id, name.as_str().as_bytes())
+}
+
+/// Where the rows of annotations with names from `name` on begin; any bytes.
+pub fn annotations_from(incarnation: Incarnation, write_id: u128, name: &[u8]) -> Bytes {
+    let mut builder = KeyBuilder::within(ANNOTATION, incarnation).u128(write_id);
+    builder.0.put_slice(name);
+    builder.build()
+}
+
+/// Range of the annotations of a version whose names begin with `prefix`.
+pub fn annotations(incarnation: Incarnation, write_id: u128, prefix: &[u8]) -> (Bytes, Bytes) {
+    let start = annotations_from(incarnation, write_id, prefix);
+    (start.clone(), successor(start))
+}
+
+/// Name of the annotation whose row it is.
+pub fn annotation_name(row: &[u8]) -> Option<AnnotationName> {
+    AnnotationName::new(std::str::from_utf8(row.get(ANNOTATION_NAME_AT..)?).ok()?).ok()
+}
+
 /// Row of a group of extents.
 pub fn extents(incarnation: Incarnation, write_id: u128, group: u32) -> Bytes {
     KeyBuilder::within(EXTENTS, incarnation).u128(write_id).u32(group).build()
@@ -313,6 +344,7 @@ pub fn garbage(incarnation: Incarnation, owner: Garbage) -> Bytes {
         Garbage::Extents(write_id) => (EXTENTS, write_id),
         Garbage::Parts(upload_id) => (PART, upload_id.0),
         Garbage::Uploads => (UPLOAD, 0),
+        Garbage::Annotations(write_id) => (ANNOTATION, write_id),
     };
     let mut builder = KeyBuilder::within(GARBAGE, incarnation);
     builder.0.put_u8(kind);
@@ -333,6 +365,8 @@ pub enum Garbage {
     Parts(UploadId),
     /// Uploads that a deleted bucket left unfinished, with their parts.
     Uploads,
+    /// Annotations of the version that a write made, or was to make.
+    Annotations(u128),
 }
 
 /// What a row of garbage names.
@@ -344,6 +378,7 @@ pub fn parse_garbage(row: &[u8]) -> Option<(Incarnation, Garbage)> {
         EXTENTS => Some((incarnation, Garbage::Extents(id))),
         PART => Some((incarnation, Garbage::Parts(UploadId(id)))),
         UPLOAD => Some((incarnation, Garbage::Uploads)),
+        ANNOTATION => Some((incarnation, Garbage::Annotations(id))),
         _ => None,
     }
 }
@@ -432,11 +467,25 @@ mod tests {
 
     #[test]
     fn garbage_rows_name_their_owner() {
-        for owner in [Garbage::Extents(5), Garbage::Parts(UploadId(u128::MAX))] {
+        let parts = Garbage::Parts(UploadId(u128::MAX));
+        for owner in [Garbage::Extents(5), parts, Garbage::Annotations(9)] {
             let row = garbage(BUCKET_LIFE, owner);
             assert_eq!(parse_garbage(&row), Some((BUCKET_LIFE, owner)));
         }
         assert_eq!(parse_garbage(b"short"), None);
+    }
+
+    #[test]
+    fn annotations_lie_under_their_version_by_name() {
+        let name = |text: &str| AnnotationName::new(text).unwrap();
+        let row = |id, text: &str| annotation(BUCKET_LIFE, id, &name(text));
+        let (start, end) = annotations(BUCKET_LIFE, 7, b"");
+        assert!(start < row(7, "a") && row(7, "a") < row(7, "ab") && row(7, "ab") < row(7, "b"));
+        assert!(row(7, "zz") < end && end <= row(8, "a") && row(6, "zz") < start);
+        let (start, end) = annotations(BUCKET_LIFE, 7, b"ab");
+        assert!(row(7, "a") < start && start <= row(7, "ab") && row(7, "abc") < end);
+        assert_eq!(annotation_name(&row(7, "ab")), Some(name("ab")));
+        assert_eq!(current_version(&row(7, "ab")), None);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::{Garbage, Incarnation};
 use engine::object::{
-    BucketInfo, BucketName, BucketRules, BucketState, Checksum, ChecksumAlgorithm, ChecksumKind,
-    ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo, PartPlace, UnixNanos, UploadId,
-    UploadInfo, VersionId, Versioning,
+    AnnotationInfo, AnnotationName, BucketInfo, BucketName, BucketRules, BucketState, Checksum,
+    ChecksumAlgorithm, ChecksumKind, ETag, Lock, ObjectAttributes, ObjectInfo, ObjectKey, PartInfo,
+    PartPlace, UnixNanos, UploadId, UploadInfo, VersionId, Versioning,
 };
 
 /// Attributes of a bucket's row.
@@ -91,6 +91,8 @@ pub struct ObjectRow {
     pub lock: Lock,
     /// What the current version knows of the older ones; `Older::default()` in their own rows.
     pub older: Older,
+    /// Annotations that it has.
+    pub annotation_count: u32,
 }
 
 /// What the row of a current version knows of the older ones of its key.
@@ -107,7 +109,7 @@ impl ObjectRow {
     pub fn info(self, key: ObjectKey, versioning: Versioning) -> ObjectInfo {
         let version = self.shown_version(versioning);
         let Self { size, etag, modified, attributes, checksum, part_count, .. } = self;
-        let Self { is_marker, lock, stored_len, .. } = self;
+        let Self { is_marker, lock, stored_len, annotation_count, .. } = self;
         ObjectInfo {
             key,
             version,
@@ -120,6 +122,7 @@ impl ObjectRow {
             checksum,
             part_count,
             lock,
+            annotation_count,
         }
     }
 
@@ -192,6 +195,31 @@ impl PartRow {
     pub fn place(self, number: u16) -> PartPlace {
         let Self { start, stored_start, .. } = self;
         PartPlace { info: self.info(number), start, stored_start }
+    }
+}
+
+/// Attributes of an annotation's row.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct AnnotationRow {
+    /// Bytes that clients see.
+    pub size: u64,
+    /// Bytes that are kept.
+    pub stored_len: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was committed.
+    pub modified: UnixNanos,
+    /// Checksum kept with it.
+    pub checksum: Option<Checksum>,
+    /// What the protocol noted of it.
+    pub note: Option<String>,
+}
+
+impl AnnotationRow {
+    /// The annotation as the store's users see it.
+    pub fn info(self, name: AnnotationName) -> AnnotationInfo {
+        let Self { size, stored_len, etag, modified, checksum, note } = self;
+        AnnotationInfo { name, size, stored_len, etag, modified, checksum, note }
     }
 }
 

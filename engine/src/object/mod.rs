@@ -11,6 +11,7 @@
 //!   error, never a short body (P3).
 //! - O4: a write whose [`BodySource`] fails leaves no trace that a reader could see.
 
+pub mod annotation;
 pub mod append;
 pub mod bucket;
 pub mod list;
@@ -20,13 +21,17 @@ pub mod upload;
 pub mod version;
 
 pub use crate::env::{Clock, DiskSpace, Env, Rng, random_u128};
+pub use annotation::{
+    AnnotateOutcome, AnnotateRequest, AnnotationInfo, AnnotationListRequest, AnnotationPage,
+    AnnotationSource, AnnotationStore, NewAnnotation, OpenAnnotation, UnannotateRequest,
+};
 pub use append::{AppendBase, AppendRequest, Join};
 pub use bucket::{
     BucketChange, BucketInfo, BucketRules, BucketState, CreateBucketRequest, DefaultRetention,
     Period, Setting,
 };
 pub use list::{ListEntry, ListPage, ListRequest};
-pub use name::{BucketName, ETag, NameError, ObjectKey, UploadId};
+pub use name::{AnnotationName, BucketName, ETag, NameError, ObjectKey, UploadId};
 pub use status::{DiskState, DiskStatus, RepairStatus, ScrubStatus, StoreStatus, VolumesAtMargin};
 pub use upload::{
     CompleteRequest, CompletedPart, CreateUploadRequest, PartInfo, PartPage, PartPlace,
@@ -185,6 +190,8 @@ pub struct ObjectInfo {
     pub part_count: u32,
     /// What protects it.
     pub lock: Lock,
+    /// Annotations that it has.
+    pub annotation_count: u32,
 }
 
 /// When a write may take effect; evaluated against the state that it replaces (RFC 9110, 13.1).
@@ -283,6 +290,16 @@ pub enum StoreError {
     /// Normal absence: never created, completed or aborted. Answer the client.
     #[error("no such upload")]
     NoSuchUpload,
+    /// Normal absence. Answer the client.
+    #[error("no such annotation")]
+    NoSuchAnnotation,
+    /// The version has as many annotations as it may have. Answer the client.
+    #[error("too many annotations")]
+    TooManyAnnotations,
+    /// Another version took the place of the one that the caller saw, or it became another one.
+    /// Look again.
+    #[error("the version changed")]
+    Changed,
     /// The bucket is there already. Answer the client.
     #[error("bucket exists already")]
     BucketExists {
@@ -331,7 +348,7 @@ pub enum StoreError {
 ///
 /// Every method may fail with [`StoreError::Unavailable`]; a write that did may have happened or
 /// not.
-pub trait ObjectStore: Send + Sync + 'static {
+pub trait ObjectStore: AnnotationStore + Send + Sync + 'static {
     /// Creates a bucket. Fails with `BucketExists`.
     fn create_bucket(&self, request: CreateBucketRequest) -> Reply<'_, ()>;
     /// Deletes a bucket without versions of objects, and its unfinished uploads with it. Fails with

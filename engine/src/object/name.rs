@@ -5,6 +5,12 @@ use std::fmt;
 /// Longest key in bytes of UTF-8 (S3 API reference, "Creating object key names").
 pub const KEY_LEN_MAX: usize = 1024;
 
+/// Longest name of an annotation in bytes of UTF-8 (S3 API reference, "PutObjectAnnotation").
+pub const ANNOTATION_NAME_LEN_MAX: usize = 512;
+
+/// How no name of an annotation begins, in letters of any case.
+const ANNOTATION_NAMES_RESERVED: [&str; 2] = ["aws", "s3"];
+
 /// A name that breaks the rules of S3.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -17,6 +23,12 @@ pub enum NameError {
     /// A key has at most [`KEY_LEN_MAX`] bytes.
     #[error("key longer than 1024 bytes")]
     KeyTooLong,
+    /// Names of annotations: see [`AnnotationName::new`].
+    #[error("invalid annotation name")]
+    Annotation,
+    /// A name of an annotation has at most [`ANNOTATION_NAME_LEN_MAX`] bytes.
+    #[error("annotation name longer than 512 bytes")]
+    AnnotationTooLong,
     /// Not 32 hexadecimal digits.
     #[error("invalid upload id")]
     UploadId,
@@ -92,6 +104,35 @@ impl fmt::Display for ObjectKey {
     }
 }
 
+/// Name of an annotation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
+pub struct AnnotationName(String);
+
+impl AnnotationName {
+    /// Checks a name: 1 to 512 bytes of letters and digits of any script, `_`, `.` and `-`; begins
+    /// neither with `aws` nor with `s3`, in letters of any case.
+    ///
+    /// # Errors
+    /// [`NameError::Annotation`], [`NameError::AnnotationTooLong`].
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        if name.len() > ANNOTATION_NAME_LEN_MAX {
+            return Err(NameError::AnnotationTooLong);
+        }
+        let is_reserved = |start: &&str| {
+            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+        };
+        let is_legal = !name.is_empty()
+            && name.chars().all(|it| it.is_alphanumeric() || matches!(it, '_' | '.' | '-'))
+            && !ANNOTATION_NAMES_RESERVED.iter().any(is_reserved);
+        if is_legal { Ok(Self(name.to_owned())) } else { Err(NameError::Annotation) }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Entity tag, opaque to the store, without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
 pub struct ETag(pub String);
@@ -141,6 +182,20 @@ mod tests {
         assert_eq!(ObjectKey::new(""), Err(NameError::KeyEmpty));
         assert!(ObjectKey::new("k".repeat(1024)).is_ok());
         assert_eq!(ObjectKey::new("k".repeat(1025)), Err(NameError::KeyTooLong));
+    }
+
+    #[test]
+    fn annotation_names_follow_the_rules() {
+        for name in
+            ["a", "ml.sentiment", "A_b-c.9", "aw", "x-aws", "\u{6807}\u{e9}", &"n".repeat(512)]
+        {
+            assert!(AnnotationName::new(name).is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a/b", "a\0", "aws", "AWS.x", "s3", "S3-x", "s3x", "\u{1f600}"] {
+            assert_eq!(AnnotationName::new(name), Err(NameError::Annotation), "{name}");
+        }
+        let long = AnnotationName::new(&"n".repeat(513));
+        assert_eq!(long, Err(NameError::AnnotationTooLong));
     }
 
     #[test]

@@ -21,6 +21,10 @@ macro_rules! codes {
 codes! {
     ACCESS_DENIED = 403 "AccessDenied" "Access Denied.";
     ACL_NOT_SUPPORTED = 400 "AccessControlListNotSupported" "The bucket does not allow ACLs.";
+    ANNOTATION_LIMIT_EXCEEDED = 400 "AnnotationLimitExceeded"
+        "An object has 1000 annotations at most.";
+    ANNOTATION_NAME_TOO_LONG = 400 "AnnotationNameTooLong"
+        "The name of an annotation has 512 bytes at most.";
     AUTHORIZATION_HEADER_MALFORMED = 400 "AuthorizationHeaderMalformed"
         "The authorization header is malformed.";
     AUTHORIZATION_QUERY_PARAMETERS = 400 "AuthorizationQueryParametersError"
@@ -42,6 +46,9 @@ codes! {
         "POST requires exactly one file upload per request.";
     INVALID_ACCESS_KEY_ID = 403 "InvalidAccessKeyId"
         "The access key you provided does not exist.";
+    INVALID_ANNOTATION_NAME = 400 "InvalidAnnotationName"
+        "The name of an annotation consists of letters, digits, underscores, periods and hyphens, \
+         and begins neither with aws nor with s3.";
     INVALID_ARGUMENT = 400 "InvalidArgument" "An argument is not valid.";
     INVALID_BUCKET_NAME = 400 "InvalidBucketName" "The bucket name is not valid.";
     INVALID_DIGEST = 400 "InvalidDigest" "The Content-MD5 you specified is not valid.";
@@ -53,6 +60,7 @@ codes! {
     INVALID_PART_ORDER = 400 "InvalidPartOrder" "The parts are not in ascending order.";
     INVALID_POLICY_DOCUMENT = 400 "InvalidPolicyDocument"
         "The content of the form does not meet the conditions specified in the policy document.";
+    INVALID_PREFIX = 400 "InvalidPrefix" "No name of an annotation begins like this.";
     INVALID_RANGE = 416 "InvalidRange" "The requested range cannot be satisfied.";
     INVALID_REDIRECT_LOCATION = 400 "InvalidRedirectLocation"
         "The website redirect location is not valid.";
@@ -87,6 +95,7 @@ codes! {
     MISSING_CONTENT_LENGTH = 411 "MissingContentLength" "The length of the body must be announced.";
     NOT_IMPLEMENTED = 501 "NotImplemented"
         "The request needs functionality that is not implemented.";
+    NO_SUCH_ANNOTATION = 404 "NoSuchAnnotation" "The specified annotation does not exist.";
     NO_SUCH_BUCKET = 404 "NoSuchBucket" "The specified bucket does not exist";
     NO_SUCH_KEY = 404 "NoSuchKey" "The specified key does not exist.";
     NO_SUCH_UPLOAD = 404 "NoSuchUpload"
@@ -103,6 +112,8 @@ codes! {
         "The signature we calculated does not match the one you provided.";
     SLOW_DOWN = 503 "SlowDown" "Please reduce your request rate.";
     STORAGE_FULL = 507 "InsufficientStorage" "The disks are full.";
+    UNSUPPORTED_MEDIA_TYPE = 415 "UnsupportedMediaType"
+        "An annotation is text in UTF-8. Encode other bytes in base64.";
     X_AMZ_CONTENT_SHA256_MISMATCH = 400 "XAmzContentSHA256Mismatch"
         "The x-amz-content-sha256 you specified did not match what was received.";
     ACCESS_DENIED_LOCKED = 403 "AccessDenied"

@@ -114,6 +114,8 @@ impl From<NameError> for S3Error {
             NameError::Bucket => (&codes::INVALID_BUCKET_NAME).into(),
             NameError::KeyEmpty => (&codes::INVALID_URI).into(),
             NameError::KeyTooLong => (&codes::KEY_TOO_LONG).into(),
+            NameError::Annotation => (&codes::INVALID_ANNOTATION_NAME).into(),
+            NameError::AnnotationTooLong => (&codes::ANNOTATION_NAME_TOO_LONG).into(),
             NameError::UploadId => (&codes::NO_SUCH_UPLOAD).into(),
             NameError::VersionId => {
                 Self::new(&codes::INVALID_ARGUMENT, "Invalid version id specified")
@@ -128,6 +130,9 @@ impl From<StoreError> for S3Error {
         match error {
             StoreError::NoSuchBucket => (&codes::NO_SUCH_BUCKET).into(),
             StoreError::NoSuchKey => (&codes::NO_SUCH_KEY).into(),
+            StoreError::NoSuchAnnotation => (&codes::NO_SUCH_ANNOTATION).into(),
+            StoreError::TooManyAnnotations => (&codes::ANNOTATION_LIMIT_EXCEEDED).into(),
+            StoreError::Changed => (&codes::CONDITIONAL_CONFLICT).into(),
             StoreError::NoSuchUpload => (&codes::NO_SUCH_UPLOAD).into(),
             StoreError::NoSuchVersion => (&codes::NO_SUCH_VERSION).into(),
             StoreError::DeleteMarker { version, modified, is_named } => {

@@ -68,6 +68,11 @@ fn of_source(error: S3Error, source: &CopySource) -> S3Error {
     error.with("Key", key).with("BucketName", bucket).with("Resource", resource)
 }
 
+/// A header says what of the source is copied, and not in words that are known.
+pub(super) fn unknown_directive(name: &'static str) -> S3Error {
+    S3Error::new(&codes::INVALID_ARGUMENT, format!("Unknown {name}.")).with("ArgumentName", name)
+}
+
 /// Refuses to copy more than one request may write.
 pub(super) fn check_len(call: &Done, len: u64) -> S3Result<()> {
     let len_max = call.config.limits.object_len_max;

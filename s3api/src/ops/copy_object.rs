@@ -2,7 +2,7 @@
 //! back to the store.
 
 use super::keep_alive::{self, Document};
-use super::{Done, copy, new_object};
+use super::{Done, copy, copy_annotations, new_object};
 use crate::body::relay::RelayBody;
 use crate::error::{S3Error, S3Result, codes};
 use crate::headers::{checksum, conditional, text};
@@ -53,6 +53,7 @@ async fn copy(call: Done) -> S3Result<Document> {
     copy::check_len(&call, size)?;
     let wanted = wanted_checksum(&call, reader.info())?;
     let mut attributes = attributes_of_copy(&call, directive, reader.info())?;
+    let annotations = copy_annotations::of_copy(&call, &source, reader.info()).await?;
     let mut answer_headers = HeaderMap::new();
     copy::add_source_version(&mut answer_headers, &*reader);
     let lock = new_object::lock(&call.authorized)?;
@@ -64,7 +65,14 @@ async fn copy(call: Done) -> S3Result<Document> {
         seal.describe(&mut answer_headers);
     }
     let request = PutRequest { bucket, key, attributes, condition, lock, len };
-    let written = call.authorized.store().put(request, body).await;
+    let store = call.authorized.store();
+    let written = match annotations {
+        None => store.put(request, body).await,
+        Some(mut annotations) => {
+            annotations.set_target(&request.attributes)?;
+            store.put_annotated(request, body, Box::new(annotations)).await
+        }
+    };
     let outcome = written.map_err(new_object::without_lock)?;
     add_version(&mut answer_headers, outcome.version);
     let (etag, sum) = (&outcome.etag, outcome.checksum.as_ref());
@@ -80,8 +88,7 @@ fn directive_named(call: &Done, name: &'static str) -> S3Result<Directive> {
     match text(&call.authorized.head().headers, name)? {
         None | Some("COPY") => Ok(Directive::Copy),
         Some("REPLACE") => Ok(Directive::Replace),
-        Some(_) => Err(S3Error::new(&codes::INVALID_ARGUMENT, format!("Unknown {name}."))
-            .with("ArgumentName", name)),
+        Some(_) => Err(copy::unknown_directive(name)),
     }
 }
 

@@ -12,6 +12,7 @@ mod bucket_policy;
 mod bucket_versioning;
 mod complete_multipart_upload;
 mod copy;
+mod copy_annotations;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
@@ -31,6 +32,7 @@ mod list_objects;
 mod list_parts;
 mod listing;
 mod new_object;
+mod object_annotation;
 mod object_lock;
 mod object_lock_configuration;
 mod object_tagging;
@@ -167,6 +169,7 @@ fn upload(operation: Operation, mut call: Call) -> Answer {
     match operation {
         Operation::UploadPart => Box::pin(upload_part::answer(call)),
         Operation::PostObject => Box::pin(post_object::answer(call)),
+        Operation::PutObjectAnnotation => Box::pin(object_annotation::put(call)),
         _ => Box::pin(put_object::answer(call)),
     }
 }
@@ -199,7 +202,10 @@ fn run(operation: Operation, call: Done, document: Bytes) -> Answer {
         Operation::AdminListKeys => Box::pin(admin_keys::list(call)),
         Operation::AdminCreateKey => Box::pin(admin_keys::create(call)),
         Operation::AdminRotateKey => Box::pin(admin_keys::rotate(call)),
-        Operation::PutObject | Operation::PostObject | Operation::UploadPart => {
+        Operation::PutObject
+        | Operation::PostObject
+        | Operation::UploadPart
+        | Operation::PutObjectAnnotation => {
             unreachable!("their bodies are streams: see upload")
         }
         Operation::SecurityTokenService => unreachable!("it is answered where its body is read"),
@@ -244,6 +250,9 @@ fn configure(operation: Operation, call: Done, document: Bytes) -> Answer {
         GetObjectTagging => Box::pin(object_tagging::get(call)),
         PutObjectTagging => Box::pin(object_tagging::put(call, document)),
         DeleteObjectTagging => Box::pin(object_tagging::delete(call)),
+        GetObjectAnnotation => Box::pin(object_annotation::get(call)),
+        DeleteObjectAnnotation => Box::pin(object_annotation::delete(call)),
+        ListObjectAnnotations => Box::pin(object_annotation::list(call)),
         GetObjectRetention => Box::pin(object_lock::get_retention(call)),
         PutObjectRetention => Box::pin(object_lock::put_retention(call, document)),
         GetObjectLegalHold => Box::pin(object_lock::get_legal_hold(call)),

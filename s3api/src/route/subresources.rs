@@ -2,11 +2,13 @@
 
 /// Parameters that name something else than the bucket or object itself. A route that is taken
 /// names each of those that are there.
-pub(crate) const SUBRESOURCES: [&str; 49] = [
+pub(crate) const SUBRESOURCES: [&str; 51] = [
     "abac",
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
+    "annotationName",
     "append",
     "attributes",
     "cors",

@@ -101,6 +101,8 @@ pub static ROUTES: &[Route] = {
     const KEY: Parameters = &[("key", None)];
     const SESSION: BodyKind = BodyKind::Parameters(BODY_LEN_MAX);
     const ACL: Parameters = &[("acl", None)];
+    const ANNOTATION: Parameters = &[("annotation", None), ("annotationName", None)];
+    const ANNOTATIONS: Parameters = &[("annotation", None)];
     const ATTRIBUTES: Parameters = &[("attributes", None)];
     const BLOCK: Parameters = &[("publicAccessBlock", None)];
     const CORS: Parameters = &[("cors", None)];
@@ -194,6 +196,14 @@ pub static ROUTES: &[Route] = {
             "s3:PutObjectVersionTagging"),
         versioned(remove(DeleteObjectTagging, Object, TAGGING, "s3:DeleteObjectTagging"),
             "s3:DeleteObjectVersionTagging"),
+        versioned(read(GetObjectAnnotation, Object, ANNOTATION, "s3:GetObjectAnnotation"),
+            "s3:GetObjectAnnotation"),
+        versioned(read(ListObjectAnnotations, Object, ANNOTATIONS, "s3:ListObjectAnnotations"),
+            "s3:ListObjectAnnotations"),
+        versioned(row(PutObjectAnnotation, Method::PUT, Object, ANNOTATION,
+            "s3:PutObjectAnnotation", Bytes), "s3:PutObjectAnnotation"),
+        versioned(remove(DeleteObjectAnnotation, Object, ANNOTATION, "s3:DeleteObjectAnnotation"),
+            "s3:DeleteObjectAnnotation"),
         versioned(read(GetObjectRetention, Object, RETENTION, "s3:GetObjectRetention"),
             "s3:GetObjectRetention"),
         versioned(write(PutObjectRetention, Object, RETENTION, "s3:PutObjectRetention"),

@@ -14,6 +14,7 @@
 //!   AWS; under other keys it tells nothing of the body.
 //! - E5: a client's key comes over TLS, or from the machine itself.
 
+pub mod annotation;
 pub mod body;
 pub mod headers;
 pub mod keys;
@@ -340,7 +341,17 @@ fn describe(note: &Note, answer: &mut HeaderMap) {
 impl Seal {
     /// Notes it with the object.
     pub fn note_in(&self, attributes: &mut ObjectAttributes) {
-        attributes.set_note(notes::ENCRYPTION, Some(self.note.to_text()));
+        attributes.set_note(notes::ENCRYPTION, Some(self.text()));
+    }
+
+    /// The note that is kept of it.
+    pub fn text(&self) -> String {
+        self.note.to_text()
+    }
+
+    /// Tells in the answer to a read how what is read is encrypted.
+    pub fn describe_to_readers(&self, answer: &mut HeaderMap) {
+        describe(&self.note, answer);
     }
 
     /// Tells in the answer to a write how the object is encrypted.

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod annotations;
 mod append;
 mod auth;
 mod checksums;

@@ -295,3 +295,67 @@ async fn a_right_that_is_taken_away_during_a_long_upload_is_gone_at_its_end() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "a short one was decided about: {answer}");
     server.ask("GET", "/box/soon").send_as(&credentials("owner")).await.expect(200);
 }
+
+#[tokio::test]
+async fn annotations_need_permissions_of_their_own() {
+    let objects = "{\"Effect\":\"Allow\",\"Action\":[\"s3:*Object\",\"s3:*ObjectVersion\",\
+                   \"s3:*Tagging\",\"s3:ListBucket\",\"s3:*Acl\"],\"Resource\":\"*\"}";
+    let reader = "{\"Effect\":\"Allow\",\"Action\":\"s3:GetObjectAnnotation\",\"Resource\":\"*\"}";
+    let users = [("objects", Some(objects)), ("reader", Some(reader))];
+    let server = with_users(&users, NewBuckets::default()).await;
+    let note = "/box/key?annotation&annotationName=note";
+    let put = server.ask("PUT", note).body("secret").send_as(&credentials("owner")).await;
+    put.expect(200);
+    for (method, uri) in
+        [("GET", note), ("GET", "/box/key?annotation"), ("PUT", note), ("DELETE", note)]
+    {
+        let objects = server.ask(method, uri).send_as(&credentials("objects")).await;
+        objects.expect_error(403, "AccessDenied");
+        server.ask(method, uri).send_as_is().await.expect_error(403, "AccessDenied");
+        let reader = server.ask(method, uri).send_as(&credentials("reader")).await;
+        let may = method == "GET" && uri == note;
+        assert_eq!(reader.status, if may { 200 } else { 403 }, "{method} {uri}");
+        // Nor does an absence tell anything.
+        let absent = uri.replace("key", "nobody");
+        let reader = server.ask(method, &absent).send_as(&credentials("reader")).await;
+        reader.expect_error(403, "AccessDenied");
+    }
+    let kept = server.ask("GET", note).send_as(&credentials("owner")).await.expect(200);
+    assert_eq!(kept.text(), "secret");
+}
+
+#[tokio::test]
+async fn copies_take_no_annotations_that_may_not_be_read() {
+    let allow = |actions: &str| {
+        format!("{{\"Effect\":\"Allow\",\"Action\":[{actions}],\"Resource\":\"*\"}}")
+    };
+    let copies = allow("\"s3:GetObject\",\"s3:PutObject\"");
+    let reads = allow("\"s3:GetObject\",\"s3:PutObject\",\"s3:GetObjectAnnotation\"");
+    let writes = allow("\"s3:GetObject\",\"s3:PutObject\",\"s3:PutObjectAnnotation\"");
+    let both = allow("\"s3:*Object\",\"s3:*ObjectAnnotation\"");
+    let users = [
+        ("copies", Some(copies.as_str())),
+        ("reads", Some(reads.as_str())),
+        ("writes", Some(writes.as_str())),
+        ("both", Some(both.as_str())),
+    ];
+    let server = with_users(&users, NewBuckets::default()).await;
+    let copy = |name: &'static str, directive: &'static str| {
+        let ask = server.ask("PUT", "/box/copy").header("x-amz-copy-source", "/box/key");
+        let ask = ask.header("x-amz-object-annotation-directive", directive);
+        let credentials = credentials(name);
+        async move { ask.send_as(&credentials).await }
+    };
+    copy("copies", "COPY").await.expect(200);
+    let put = server.ask("PUT", "/box/key?annotation&annotationName=note").body("secret");
+    put.send_as(&credentials("owner")).await.expect(200);
+    for name in ["copies", "reads", "writes"] {
+        copy(name, "COPY").await.expect_error(403, "AccessDenied");
+        copy(name, "EXCLUDE").await.expect(200);
+    }
+    let listed = server.ask("GET", "/box/copy?annotation").send_as(&credentials("owner")).await;
+    assert!(listed.expect(200).element("AnnotationName").is_none());
+    copy("both", "COPY").await.expect(200);
+    let listed = server.ask("GET", "/box/copy?annotation").send_as(&credentials("owner")).await;
+    assert_eq!(listed.expect(200).element("AnnotationName"), Some("note"));
+}

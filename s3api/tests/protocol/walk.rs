@@ -19,6 +19,7 @@ pub fn request<'a>(server: &'a Server, route: &Route, upload_id: &str) -> Ask<'a
     let pair = |(name, value): &(&str, Option<&str>)| match (*name, value) {
         ("uploadId", _) => format!("uploadId={upload_id}"),
         ("partNumber", _) => "partNumber=1".to_owned(),
+        ("annotationName", _) => "annotationName=note".to_owned(),
         ("key", _) if route.method == "POST" => "key=main".to_owned(),
         ("key", _) => "key=another".to_owned(),
         (name, Some(value)) => format!("{name}={value}"),

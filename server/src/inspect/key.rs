@@ -32,9 +32,11 @@ pub fn read(row: &[u8]) -> KeyText {
         Some(5) => "extents",
         Some(6) => "garbage",
         Some(7) => "lock clock",
+        Some(8) => "setting",
+        Some(9) => "annotation",
         _ => "unknown",
     };
-    let has_bucket = !matches!(kind, "bucket" | "lock clock" | "unknown");
+    let has_bucket = !matches!(kind, "bucket" | "lock clock" | "setting" | "unknown");
     let incarnation = row.get(3..11).filter(|_| has_bucket).and_then(|bytes| {
         let bytes: [u8; 8] = bytes.try_into().ok()?;
         Some(u64::from_be_bytes(bytes))
@@ -65,6 +67,10 @@ fn fields(kind: &str, row: &[u8]) -> Option<Vec<Field>> {
             let group: [u8; 4] = row.get(27..31)?.try_into().ok()?;
             vec![("of_write", id()?), ("group", u32::from_be_bytes(group).into())]
         }
+        "annotation" => {
+            let name = rows::annotation_name(row)?;
+            vec![("of_write", id()?), ("name", escaped(name.as_str().as_bytes()).into())]
+        }
         _ => Vec::new(),
     })
 }
@@ -94,7 +100,7 @@ pub fn shown_owner(owner: &Bytes) -> Vec<Field> {
 mod tests {
     use super::*;
     use cluster::rows::Incarnation;
-    use engine::object::{ObjectKey, UploadId};
+    use engine::object::{AnnotationName, ObjectKey, UploadId};
 
     #[track_caller]
     fn check(row: &[u8], expected: &str) {
@@ -120,12 +126,18 @@ mod tests {
             "row_kind=\"extents\" incarnation=\"0000000000000007\" \
              of_write=\"00000000000000000000000000000009\" group=2",
         );
+        let name = AnnotationName::new("ml.x").unwrap();
+        check(
+            &rows::annotation(Incarnation(7), 9, &name),
+            "row_kind=\"annotation\" incarnation=\"0000000000000007\" \
+             of_write=\"00000000000000000000000000000009\" name=\"ml.x\"",
+        );
     }
 
     #[test]
     fn any_bytes_are_a_key_of_some_kind() {
         for len in 0..40 {
-            for kind in 0..8 {
+            for kind in 0..10 {
                 let mut row = vec![0; len];
                 row.get_mut(2).map(|byte| *byte = kind).unwrap_or_default();
                 shown(&row);

@@ -419,6 +419,53 @@ def objects_grow_by_offset(world):
 
 
 @case
+def annotations_stay_with_their_version(world):
+    bucket, mark = world.bucket("annotated"), "a canary sings in the notes; "
+    world.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = world.s3.put_object(Bucket=bucket, Key="k", Body=b"1", ServerSideEncryption="AES256")
+    at = {"Bucket": bucket, "Key": "k"}
+    texts = {f"n.{number:02}": mark * count for number, count in enumerate((1, 700, MIB // len(mark), 3, 9))}
+    for name, text in texts.items():
+        put = world.s3.put_object_annotation(
+            **at, AnnotationName=name, AnnotationPayload=text.encode(), ObjectIfMatch=first["ETag"], ChecksumAlgorithm="SHA256"
+        )
+        equal((put["AnnotationName"], put["ObjectVersionId"]), (name, first["VersionId"]))
+        equal(put["ServerSideEncryption"], "AES256")
+    second = world.s3.put_object(**at, Body=b"2")
+    equal(world.s3.list_object_annotations(**at).get("Annotations", []), [])
+    stale = {"AnnotationName": "n.00", "AnnotationPayload": b"x", "ObjectIfMatch": first["ETag"]}
+    refused("PreconditionFailed", world.s3.put_object_annotation, **at, **stale)
+    refused("NoSuchAnnotation", world.s3.get_object_annotation, **at, AnnotationName="n.00")
+    refused("UnsupportedMediaType", world.s3.put_object_annotation, **at, AnnotationName="b", AnnotationPayload=b"\xff")
+    refused("InvalidAnnotationName", world.s3.put_object_annotation, **at, AnnotationName="aws.b", AnnotationPayload=b"x")
+    large = {"AnnotationName": "b", "AnnotationPayload": b"x" * (MIB + 1)}
+    refused("EntityTooLarge", world.s3.put_object_annotation, **at, **large)
+    world.restart()
+    old = {**at, "VersionId": first["VersionId"]}
+    pages = world.s3.get_paginator("list_object_annotations").paginate(**old, PaginationConfig={"PageSize": 2})
+    listed = [entry for page in pages for entry in page.get("Annotations", [])]
+    equal({entry["AnnotationName"]: entry["Size"] for entry in listed}, {name: len(text) for name, text in texts.items()})
+    equal({entry["ChecksumAlgorithm"][0] for entry in listed}, {"SHA256"})
+    for name, text in texts.items():
+        got = world.s3.get_object_annotation(**old, AnnotationName=name, ChecksumMode="ENABLED")
+        equal(got["AnnotationPayload"].read(), text.encode())
+        equal((got["ContentLength"], got["ObjectVersionId"]), (len(text), first["VersionId"]))
+    copied = {"CopySource": {"Bucket": bucket, "Key": "k", "VersionId": first["VersionId"]}, "Bucket": bucket}
+    world.s3.copy_object(**copied, Key="copied", ServerSideEncryption="aws:kms", SSEKMSKeyId=KMS_KEY)
+    world.s3.copy_object(**copied, Key="bare", AnnotationDirective="EXCLUDE")
+    equal(len(world.s3.list_object_annotations(Bucket=bucket, Key="copied")["Annotations"]), len(texts))
+    equal(world.s3.list_object_annotations(Bucket=bucket, Key="bare").get("Annotations", []), [])
+    got = world.s3.get_object_annotation(Bucket=bucket, Key="copied", AnnotationName="n.02")
+    equal((got["AnnotationPayload"].read(), got["ServerSideEncryption"]), (texts["n.02"].encode(), "aws:kms"))
+    world.s3.delete_object_annotation(**old, AnnotationName="n.00")
+    world.s3.delete_object(**at, VersionId=second["VersionId"])
+    equal([it["AnnotationName"] for it in world.s3.list_object_annotations(**at)["Annotations"]], sorted(texts)[1:])
+    world.s3.delete_object(**at, VersionId=first["VersionId"])
+    refused("NoSuchKey", world.s3.list_object_annotations, **at)
+    expect_hidden(world, [mark.encode()])
+
+
+@case
 def buckets_are_found_by_their_host_name(world):
     real, port = socket.getaddrinfo, world.server.endpoint.rpartition(":")[2]
 

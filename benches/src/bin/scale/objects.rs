@@ -114,6 +114,7 @@ fn attributes(number: u64, len: u64) -> Bytes {
         is_marker: false,
         lock: Lock::default(),
         older: Older::default(),
+        annotation_count: 0,
     })
 }
 

@@ -9,6 +9,12 @@ use engine::format::value::{Location, Value};
 use engine::mark::{self, Mark};
 use engine::object::UnixNanos;
 
+/// What a row of garbage says when some of the rows that it names are gone; it is empty before.
+#[derive(bincode::Encode, bincode::Decode)]
+enum PurgeState {
+    Begun,
+}
+
 /// Rows that one [`crate::meta::command::Command::Purge`] deletes at most.
 const PURGE_ROWS_MAX: usize = 256;
 
@@ -18,12 +24,13 @@ impl Rows<'_> {
             Garbage::Extents(write_id) => rows::all_extents(incarnation, write_id),
             Garbage::Parts(upload_id) => rows::parts_from(incarnation, upload_id, 0),
             Garbage::Uploads => rows::all_uploads(incarnation),
+            Garbage::Annotations(write_id) => rows::annotations(incarnation, write_id, b""),
         };
         let page = self.store.scan(&start, &end, PURGE_ROWS_MAX).await?;
         let is_last = page.resume.is_none();
         for (key, value) in page.rows {
             let body = match garbage {
-                Garbage::Extents(_) => None,
+                Garbage::Extents(_) | Garbage::Annotations(_) => None,
                 Garbage::Parts(_) => Some(read::<PartRow>(&value)?.body),
                 Garbage::Uploads => rows::upload_id(&key).map(BodyRows::Parts),
             };
@@ -31,8 +38,9 @@ impl Rows<'_> {
             self.write(key, Some(value), None);
         }
         let key = rows::garbage(incarnation, garbage);
-        if is_last && let Some(value) = self.store.get(&key).await? {
-            self.write(key, Some(value), None);
+        if let Some(value) = self.store.get(&key).await? {
+            let rest = (!is_last).then(|| bare(rows::encode(&PurgeState::Begun)));
+            self.write(key, Some(value), rest);
         }
         self.done(Success::Done)
     }

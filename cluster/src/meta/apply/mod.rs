@@ -9,8 +9,9 @@
 //! - A4: a command that followed older rules of its bucket than apply finds is refused as stale.
 //!
 //! In reading order: `bucket`, `versions` (where the versions of a key lie, and how they move),
-//! `object`, `upload`, `append`, `background`.
+//! `object`, `upload`, `append`, `annotation`, `background`.
 
+mod annotation;
 mod append;
 mod background;
 mod bucket;
@@ -63,6 +64,11 @@ pub async fn apply(
         Command::LockClock { time } => rows.note_lock_clock(time).await,
         Command::PutSetting { name, setting } => rows.put_setting(&name, setting).await,
         Command::Append { .. } => rows.append(command, inline).await,
+        Command::Annotate { .. } => rows.annotate(command, inline).await,
+        Command::StageAnnotation { target, index, annotation } => {
+            rows.stage_annotation(target, index, (annotation, inline)).await
+        }
+        Command::Unannotate { .. } => rows.unannotate(command).await,
         Command::FenceVolume { volume } => {
             store.index().fence(volume);
             return Ok(Success::Done);

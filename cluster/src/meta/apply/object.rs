@@ -14,7 +14,9 @@ use engine::object::{
 
 impl Rows<'_> {
     pub(super) async fn put(mut self, command: Command, inline: Bytes) -> Applied {
-        let Command::Put { target, time, condition, attributes, lock, body } = command else {
+        let Command::Put { target, time, condition, attributes, lock, body, annotation_count } =
+            command
+        else {
             unreachable!("apply dispatches on the command");
         };
         self.check_bucket(&target).await?;
@@ -22,6 +24,9 @@ impl Rows<'_> {
         let chain = self.chain(&target).await?;
         if !mutant::is(Mutant::DecideEarly) {
             check(&condition, current_etag(&chain))?;
+        }
+        if annotation_count > 0 {
+            self.claim_annotations(target.incarnation, body.write_id).await?;
         }
         let object = ObjectRow {
             size: body.size,
@@ -37,6 +42,7 @@ impl Rows<'_> {
             is_marker: false,
             lock,
             older: Older::default(),
+            annotation_count,
         };
         let location = self.place_body(target.incarnation, &body, inline);
         let (write_id, entropy) = (body.write_id, body.write_id as u64);
@@ -72,7 +78,7 @@ impl Rows<'_> {
     async fn delete_current(mut self, target: Target, chain: Chain, key: LockKey) -> Applied {
         if let Some(current) = chain.current {
             check_lock(&current, key)?;
-            self.free(target.incarnation, Some((current.value.write_id, current.object.body)));
+            self.free_version(target.incarnation, &current);
             self.promote(current).await?;
         }
         self.done(Success::Deleted(DeleteOutcome::default()))
@@ -92,7 +98,7 @@ impl Rows<'_> {
         };
         check_lock(&found, key)?;
         let is_marker = found.object.is_marker;
-        self.free(target.incarnation, Some((found.value.write_id, found.object.body)));
+        self.free_version(target.incarnation, &found);
         if found.key == chain.key {
             self.promote(found).await?;
         } else {
@@ -111,8 +117,24 @@ impl Rows<'_> {
             unreachable!("apply dispatches on the command");
         };
         self.check_bucket(&target).await?;
-        let chain = self.chain(&target).await?;
-        let (chain, found) = self.find(&target, chain, version).await?;
+        let found = self.find_visible(&target, version).await?;
+        check(&condition, found.object.visible_etag())?;
+        let mut object = found.object.clone();
+        amend_object(&mut object, amendment, lock_time)?;
+        self.rewrite(found, &object);
+        self.done(Success::Object(Box::new(object)))
+    }
+}
+
+impl Rows<'_> {
+    /// The version that is meant, which has bytes.
+    pub(super) async fn find_visible(
+        &self,
+        target: &Target,
+        version: Option<VersionId>,
+    ) -> Result<Found, LogError> {
+        let chain = self.chain(target).await?;
+        let (chain, found) = self.find(target, chain, version).await?;
         let found = match version {
             None => found.or(chain.current).ok_or(Refusal::NoSuchKey)?,
             Some(id) => {
@@ -124,11 +146,7 @@ impl Rows<'_> {
             let is_named = version.is_some();
             return Err(Refusal::Marker { version: id, modified, is_named }.into());
         }
-        check(&condition, found.object.visible_etag())?;
-        let mut object = found.object.clone();
-        amend_object(&mut object, amendment, lock_time)?;
-        self.rewrite(found, &object);
-        self.done(Success::Object(Box::new(object)))
+        Ok(found)
     }
 }
 
@@ -151,7 +169,7 @@ fn amend_object(
     Ok(())
 }
 
-fn check_lock(found: &Found, key: LockKey) -> Result<(), LogError> {
+pub(super) fn check_lock(found: &Found, key: LockKey) -> Result<(), LogError> {
     let is_allowed =
         found.object.lock.allows_delete(key.time, key.bypass) || mutant::is(Mutant::IgnoreLocks);
     if is_allowed { Ok(()) } else { Err(Refusal::Locked.into()) }
@@ -184,5 +202,6 @@ fn marker(modified: UnixNanos) -> ObjectRow {
         is_marker: true,
         lock: Lock::default(),
         older: Older::default(),
+        annotation_count: 0,
     }
 }

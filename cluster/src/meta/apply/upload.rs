@@ -127,6 +127,7 @@ impl Rows<'_> {
             is_marker: false,
             lock,
             older: Older::default(),
+            annotation_count: 0,
         };
         let (write_id, entropy) = (upload_id.0, upload_id.0 as u64);
         let new = NewVersion { object, write_id, location: Location::None, entropy, time };

@@ -11,10 +11,10 @@
 //!   order ([`crate::rows::Older::null`]).
 //! - W3: orders of a key only grow while it has a version.
 
-use super::{Rows, read};
+use super::{Rows, bare, read};
 use crate::meta::LogError;
 use crate::meta::command::{Refusal, Target};
-use crate::rows::{self, ObjectRow, Older};
+use crate::rows::{self, Garbage, Incarnation, ObjectRow, Older};
 use bytes::Bytes;
 use engine::EngineError;
 use engine::format::value::{Location, Value};
@@ -145,8 +145,18 @@ impl Rows<'_> {
         if !found.object.lock.allows_delete(0, Bypass::No) {
             return Err(Refusal::Locked);
         }
-        self.free(target.incarnation, Some((found.value.write_id, found.object.body)));
+        self.free_version(target.incarnation, found);
         Ok(())
+    }
+
+    /// Leaves the rows that belong to a version that goes to the purge.
+    pub(super) fn free_version(&mut self, incarnation: Incarnation, found: &Found) {
+        let Found { value, object, .. } = found;
+        self.free(incarnation, Some((value.write_id, object.body)));
+        if object.annotation_count > 0 {
+            let garbage = rows::garbage(incarnation, Garbage::Annotations(value.write_id));
+            self.write(garbage, None, Some(bare(Bytes::new())));
+        }
     }
 
     /// Gives the current version a row among the older ones. The row of the current one is left to

@@ -1,5 +1,6 @@
 //! One bucket of the store in memory: versions, uploads, listings.
 
+use super::annotations::Annotations;
 use bytes::{Bytes, BytesMut};
 use engine::object::{
     Address, AmendRequest, Amendment, AppendBase, AppendRequest, BodyDigest, BucketChange,
@@ -15,6 +16,7 @@ pub(super) struct Object {
     pub(super) info: ObjectInfo,
     pub(super) bytes: Bytes,
     pub(super) parts: Vec<PartPlace>,
+    pub(super) annotations: Annotations,
 }
 
 pub(super) struct Upload {
@@ -89,7 +91,7 @@ impl Bucket {
     ) -> PutOutcome {
         let default = self.state.rules.retention.map(|default| default.starting(now));
         info.lock.retention = info.lock.retention.or(default);
-        let info = self.install(Object { info, bytes, parts }, id);
+        let info = self.install(Object { info, bytes, parts, annotations: Annotations::new() }, id);
         PutOutcome {
             etag: info.etag,
             checksum: info.checksum,
@@ -170,7 +172,8 @@ impl Bucket {
                 return Ok(DeleteOutcome::default());
             }
             let info = ObjectInfo { is_marker: true, ..empty_info(key.clone(), now) };
-            let marker = Object { info, bytes: Bytes::new(), parts: Vec::new() };
+            let (bytes, parts, annotations) = (Bytes::new(), Vec::new(), Annotations::new());
+            let marker = Object { info, bytes, parts, annotations };
             let version = self.install(marker, id).version;
             return Ok(DeleteOutcome { version, is_marker: true });
         };
@@ -315,6 +318,7 @@ pub(super) fn empty_info(key: ObjectKey, modified: UnixNanos) -> ObjectInfo {
         checksum: None,
         part_count: 0,
         lock: Lock::default(),
+        annotation_count: 0,
     }
 }
 

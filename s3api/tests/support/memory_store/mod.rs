@@ -1,6 +1,7 @@
 //! An object store in memory: a map, and nothing clever. The reference that tests hold the protocol
 //! against.
 
+mod annotations;
 mod bucket;
 
 use bucket::{
@@ -120,6 +121,10 @@ impl MemoryStore {
             for object in bucket.objects.values().flatten() {
                 all.extend_from_slice(format!("{:?}", object.info).as_bytes());
                 all.extend_from_slice(&object.bytes);
+                for (info, bytes) in object.annotations.values() {
+                    all.extend_from_slice(format!("{info:?}").as_bytes());
+                    all.extend_from_slice(bytes);
+                }
             }
         }
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);

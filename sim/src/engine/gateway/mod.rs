@@ -5,6 +5,7 @@
 //! - G1: a body that broke off is never acknowledged.
 //! - G2: times of modification are not told: S3 has them in seconds, and not for every answer.
 
+mod annotations;
 mod append;
 mod door;
 mod seals;
@@ -225,6 +226,7 @@ fn shown(
         checksum,
         part_count,
         lock,
+        annotation_count: 0,
     }
 }
 
