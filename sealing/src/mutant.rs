@@ -12,10 +12,11 @@ pub enum Mutant {
 #[cfg(mutants)]
 static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
 
-/// Chooses the bug that this process has. Once, at its start.
+/// Chooses the bug that this process has from now on, or none.
 #[cfg(mutants)]
-pub fn set(mutant: Mutant) {
-    CHOSEN.store(mutant as u8, std::sync::atomic::Ordering::Relaxed);
+pub fn set(mutant: Option<Mutant>) {
+    let chosen = mutant.map_or(0, |mutant| mutant as u8);
+    CHOSEN.store(chosen, std::sync::atomic::Ordering::Relaxed);
 }
 
 /// Whether this process has that bug.

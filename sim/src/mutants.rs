@@ -102,11 +102,16 @@ pub fn switch_on(name: &str) -> anyhow::Result<()> {
     #[cfg(mutants)]
     for (mutant, known) in Mutant::ALL {
         if known == name {
-            engine::mutant::set(mutant);
-            if mutant == Mutant::SealNothing {
-                sealing::mutant::set(sealing::mutant::Mutant::SealNothing);
-            }
+            choose(mutant);
         }
     }
     Ok(())
+}
+
+/// Gives this process a deliberate bug, in whichever crate it is, in place of the one before.
+#[cfg(mutants)]
+pub fn choose(mutant: Mutant) {
+    use sealing::mutant::Mutant as OfSealing;
+    engine::mutant::set(mutant);
+    sealing::mutant::set((mutant == Mutant::SealNothing).then_some(OfSealing::SealNothing));
 }

@@ -6,12 +6,13 @@ use sim::engine::hunts::{ENGINE_HUNTS, name_of};
 use sim::engine::log::Lines;
 use sim::engine::profile::Shape;
 use sim::engine::scenes::SCENES;
+use sim::mutants::choose;
 
 /// Plays each scene until its bug is caught. Returns whether all were.
 fn hunt_in_scenes() -> bool {
     let mut are_all_caught = true;
     for scene in SCENES {
-        engine::mutant::set(scene.mutant);
+        choose(scene.mutant);
         let name = name_of(scene.mutant);
         let violation = |seed| Some((seed, scene.run(seed, Lines::None).violation?));
         match (0..scene.seeds_max).find_map(violation) {
@@ -29,7 +30,7 @@ fn hunt_in_scenes() -> bool {
 pub fn hunt(jobs: usize) -> bool {
     let mut are_all_caught = hunt_in_scenes();
     for hunt in ENGINE_HUNTS {
-        engine::mutant::set(hunt.mutant);
+        choose(hunt.mutant);
         let name = name_of(hunt.mutant);
         let batch = Batch {
             first: 0,
