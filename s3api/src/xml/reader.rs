@@ -3,6 +3,7 @@
 use crate::error::{S3Error, S3Result, codes};
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use std::borrow::Cow;
 
 /// Elements that may be open at once.
 pub const DEPTH_MAX: usize = 16;
@@ -121,12 +122,8 @@ impl<'a> XmlReader<'a> {
                     self.depth = self.depth.checked_sub(1).ok_or_else(malformed)?;
                     Ok(Step::Close)
                 }
-                Event::Text(text) => {
-                    Ok(Step::Text(text.xml10_content().map_err(|_| malformed())?.into_owned()))
-                }
-                Event::CData(text) => {
-                    Ok(Step::Text(text.xml10_content().map_err(|_| malformed())?.into_owned()))
-                }
+                Event::Text(text) => content(text.xml10_content()),
+                Event::CData(text) => content(text.xml10_content()),
                 Event::GeneralRef(reference) => resolve(&reference).map(Step::Text),
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => continue,
                 Event::Eof if self.depth == 0 => Ok(Step::End),
@@ -144,6 +141,14 @@ impl<'a> XmlReader<'a> {
         }
         let name = String::from_utf8_lossy(start.local_name().as_ref()).into_owned();
         Ok(Step::Open(name))
+    }
+}
+
+/// Text as it was decoded; no document can hold U+0000, not even by a reference.
+fn content<E>(decoded: Result<Cow<'_, str>, E>) -> S3Result<Step> {
+    match decoded {
+        Ok(text) if !text.contains('\0') => Ok(Step::Text(text.into_owned())),
+        _ => Err(malformed()),
     }
 }
 
@@ -170,6 +175,7 @@ fn resolve(reference: &BytesRef<'_>) -> S3Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xml::XmlWriter;
 
     fn walk(document: &str) -> S3Result<Vec<(String, String)>> {
         let mut reader = XmlReader::new(document.as_bytes())?;
@@ -200,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn every_character_comes_back() {
+        let all: Vec<char> = ('\u{1}'..=char::MAX).collect();
+        for some in all.chunks(4096) {
+            let text: String = some.iter().collect();
+            let mut xml = XmlWriter::root("R");
+            xml.text("K", &text);
+            xml.close("R");
+            assert_eq!(walk(&xml.finish()).unwrap(), [("K".to_owned(), text)]);
+        }
+    }
+
+    #[test]
     fn hostile_documents_are_malformed() {
         let deep = format!("<R>{}{}</R>", "<a>".repeat(20), "</a>".repeat(20));
         let skipped = format!("<R><Skip>{}", "<a>".repeat(1000));
@@ -213,6 +231,10 @@ mod tests {
             "<R><K></R>",
             "<R></R><R></R>",
             "<R>text</R>",
+            "<R><K>a\0</K></R>",
+            "<R><K><![CDATA[\0]]></K></R>",
+            "<R><K>&#0;</K></R>",
+            "<R><K>&#xd800;</K></R>",
             "<R><K><a/></K></R>",
             "",
             "<R>",

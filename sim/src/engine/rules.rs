@@ -88,7 +88,8 @@ impl RuleModel {
     }
 
     fn begin_change(&mut self, rule: Rule) {
-        self.meanwhile.extend(self.now.iter().copied());
+        let before = self.possible();
+        self.meanwhile.extend(before);
         self.meanwhile.insert(rule);
     }
 

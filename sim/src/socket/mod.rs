@@ -177,6 +177,11 @@ impl Link {
         self.shared().is_troubled
     }
 
+    /// Whether the server read everything that the client sent.
+    pub fn is_taken(&self) -> bool {
+        self.shared().pipes[Side::Client as usize].arrival().is_none()
+    }
+
     /// A request begins: draws what happens to it. Bits of it change only if it `is_signed` as a
     /// whole: nobody else would notice.
     pub fn begin_exchange(&self, is_signed: bool) {
@@ -419,6 +424,17 @@ mod tests {
         let mut bytes = [0; 6];
         server.read_exact(&mut bytes).await.unwrap();
         assert!(bytes == *b"abceef" && link.is_troubled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_is_taken_once_it_is_read_to_its_end() {
+        let (mut client, mut server, link) = Network::new(CALM).connect().unwrap();
+        assert!(link.is_taken());
+        client.write_all(b"ab").await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'a');
+        assert!(!link.is_taken());
+        assert_eq!(server.read_u8().await.unwrap(), b'b');
+        assert!(link.is_taken());
     }
 
     #[tokio::test(start_paused = true)]

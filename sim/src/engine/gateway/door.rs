@@ -123,7 +123,11 @@ impl Drop for Line {
 
 impl Line {
     fn is_good(&self) -> bool {
-        self.sender.is_ready() && !self.link.is_troubled() && self.used_at.elapsed() < IDLE_MAX
+        // A server that answered before it took the body may give up on the rest, and close.
+        self.sender.is_ready()
+            && self.link.is_taken()
+            && !self.link.is_troubled()
+            && self.used_at.elapsed() < IDLE_MAX
     }
 
     /// What is told of a request whose connection failed (D1, D2).
