@@ -95,11 +95,15 @@ pub enum Mutant {
     BeginAtZero = 44,
     /// Bodies that are to be encrypted are kept as they are: `sealing` has it.
     SealNothing = 45,
+    /// An annotation goes to whatever its object is by then.
+    AnnotateBlindly = 46,
+    /// Annotations stay when their version goes.
+    LeaveAnnotations = 47,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 47] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -145,6 +149,8 @@ impl Mutant {
         (Self::AppendBlindly, "append-blindly"),
         (Self::BeginAtZero, "begin-at-zero"),
         (Self::SealNothing, "seal-nothing"),
+        (Self::AnnotateBlindly, "annotate-blindly"),
+        (Self::LeaveAnnotations, "leave-annotations"),
     ];
 }
 

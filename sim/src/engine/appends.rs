@@ -132,8 +132,10 @@ impl Judge<'_> {
     pub(super) fn may_fail(&self, request: &Request) -> bool {
         let tolerance = self.tolerance;
         match request {
-            // A new version takes the bytes of the last one.
-            Request::Append { .. } => tolerance.writes_fail || tolerance.reads_fail,
+            // A new version takes the bytes of the last one; what is annotated is looked up first.
+            Request::Append { .. } | Request::Annotation { .. } => {
+                tolerance.writes_fail || tolerance.reads_fail
+            }
             _ if is_write(request) => tolerance.writes_fail,
             _ => tolerance.reads_fail,
         }

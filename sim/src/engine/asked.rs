@@ -1,10 +1,14 @@
 //! What kind of request one is.
 
+use super::annotations;
 use super::model::Model;
-use super::plan::{BucketNumber, Request};
+use super::plan::{Annotating, BucketNumber, Request};
 
 /// Whether a request changes something.
 pub fn is_write(request: &Request) -> bool {
+    if let Request::Annotation { what, .. } = request {
+        return annotations::changes(what);
+    }
     !matches!(
         request,
         Request::ListBuckets
@@ -23,7 +27,13 @@ pub fn is_write(request: &Request) -> bool {
 /// Whether a request may be refused for want of room: what makes room never is.
 pub fn takes_room(request: &Request) -> bool {
     is_write(request)
-        && !matches!(request, Request::Delete { .. } | Request::Abort(_) | Request::DeleteBucket(_))
+        && !matches!(
+            request,
+            Request::Delete { .. }
+                | Request::Abort(_)
+                | Request::DeleteBucket(_)
+                | Request::Annotation { what: Annotating::Take { .. }, .. }
+        )
 }
 
 /// Whether its client breaks its body off.
@@ -55,6 +65,7 @@ pub fn bucket_of(request: &Request, model: &Model) -> Option<BucketNumber> {
         | Request::Hold(slot)
         | Request::GetVersion(slot, _)
         | Request::DeleteVersion(slot, _)
+        | Request::Annotation { slot, .. }
         | Request::Retain { slot, .. }
         | Request::Protect { slot, .. } => Some(slot.bucket),
         Request::PutPart { upload, .. }

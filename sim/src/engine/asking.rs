@@ -110,6 +110,7 @@ fn slot_of(requests: &[(Request, Option<u32>)], model: &Model) -> Option<Slot> {
     requests.iter().find_map(|(request, _)| match request {
         Request::Put { slot, .. }
         | Request::Append { slot, .. }
+        | Request::Annotation { slot, .. }
         | Request::Delete { slot, .. }
         | Request::Get { slot, .. }
         | Request::GetVersion(slot, _)

@@ -1,5 +1,6 @@
 //! A client of the store: turns requests into calls and calls into answers. It judges nothing.
 
+use super::annotations;
 use super::appends::{self, Base};
 use super::body::{Delivery, Piece, Source, etag};
 use super::gateway::is_lost;
@@ -43,6 +44,10 @@ pub enum Answer {
     Deleted(DeleteOutcome),
     /// All versions of a bucket, and whether each is the current one.
     Versions(Vec<(ObjectInfo, Standing)>),
+    /// An annotation.
+    Annotation(Bytes),
+    /// How many annotations an object says that it has, and their names and sizes.
+    Annotations(u32, Vec<(String, u64)>),
     /// Names of buckets.
     Buckets(Vec<String>),
     /// Parts of an upload.
@@ -85,6 +90,8 @@ impl Answer {
             Self::Hung => [15, 0, 0],
             Self::Deleted(outcome) => [1, u64::from(outcome.is_marker), 0],
             Self::Versions(versions) => [17, versions.len() as u64, 0],
+            Self::Annotation(bytes) => [18, bytes.len() as u64, 0],
+            Self::Annotations(count, named) => [19, u64::from(*count), named.len() as u64],
         }
     }
 }
@@ -238,6 +245,7 @@ async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, St
             put(store, seed, *slot, *piece, (*condition, *delivery)).await?
         }
         Request::Append { .. } => appends::perform(store, seed, call).await?,
+        Request::Annotation { .. } => annotations::perform(store, seed, call).await?,
         Request::Get { slot, range } => get(store, *slot, *range).await?,
         Request::CreateVersioned(bucket) => {
             let rules = BucketRules {

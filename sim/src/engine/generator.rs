@@ -161,6 +161,10 @@ impl Generator {
                 racers.push((self.append(profile, model, slot), self.patience(profile)));
                 continue;
             }
+            if self.is_annotation_next(profile) {
+                racers.push((self.annotation(profile, model, slot), self.patience(profile)));
+                continue;
+            }
             let request = match (self.random.below(10), upload) {
                 (0 | 1, Some(upload)) if !is_completed => {
                     is_completed = true;
@@ -275,6 +279,7 @@ impl Generator {
             weights.bucket,
             weights.hold,
             weights.append,
+            weights.annotation,
         ];
         let slot = self.slot(profile);
         if slot.bucket == 0 && self.random.chance(profile.change_per_mille) {
@@ -313,6 +318,7 @@ impl Generator {
             6 => self.upload(profile, model, slot),
             7 => self.bucket(profile, slot),
             9 => self.append(profile, model, slot),
+            10 => self.annotation(profile, model, slot),
             _ if self.random.chance(500) => Request::Hold(slot),
             _ => Request::ReadHeld,
         }
@@ -457,6 +463,7 @@ fn place_of(request: &Request, model: &Model) -> Option<Slot> {
     match request {
         Request::Put { slot, .. }
         | Request::Append { slot, .. }
+        | Request::Annotation { slot, .. }
         | Request::Get { slot, .. }
         | Request::Head(slot)
         | Request::Delete { slot, .. }

@@ -129,6 +129,7 @@ impl Judge<'_> {
     /// Nobody knows what came of a request.
     fn leave_open(&mut self, call: &Call, is_late: bool) {
         self.leave_version_open(call, is_late);
+        self.leave_annotation_open(&call.request, is_late);
         if let Some((slot, effect)) = effect_of(call, self.model) {
             self.model.object(slot).leave_open(effect, is_late);
         }
@@ -214,6 +215,7 @@ impl Judge<'_> {
                 self.observe(*slot, None, request)
             }
             (_, Request::Append { slot, .. }) => self.not_appended(call, *slot, error),
+            (_, Request::Annotation { .. }) => self.annotation_refused(call, error),
             (StoreError::PreconditionFailed | StoreError::NoSuchKey, _) => self.refused(call),
             (StoreError::NoSuchUpload, _) => self.no_upload(call),
             // One that is asked for again names the parts of then.
@@ -297,6 +299,7 @@ impl Judge<'_> {
                 self.version_listing(*bucket, found)
             }
             (Request::SetVersioning { bucket, is_on }, _) => self.changed(*bucket, *is_on),
+            (Request::Annotation { .. }, _) => self.annotated(call, answer),
             (Request::CreateBucket(bucket) | Request::CreateVersioned(bucket), _) => {
                 self.is_bucket_state(*bucket, Existence::Gone)?;
                 self.model.set_bucket(*bucket, Existence::Gone);

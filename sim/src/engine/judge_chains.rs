@@ -12,7 +12,7 @@ use super::plan::{BucketNumber, Request, Slot};
 use super::race::{Makes, Name, Needs, RaceState, Raced, UploadPart};
 use super::rules::{Rule, RuleModel};
 use super::versions::{BATCH_LEN, VersionModel, VersionState};
-use engine::object::StoreError;
+use engine::object::{StoreError, VersionId};
 use std::collections::BTreeSet;
 
 /// Versions of a key, the oldest first.
@@ -158,20 +158,27 @@ impl Judge<'_> {
     pub(super) fn settle_chains(&mut self, slot: Slot, after: &BTreeSet<RaceState>) {
         let chains: BTreeSet<&Chain> = after.iter().map(|state| &state.chain).collect();
         let batch = self.model.versions.batch;
-        let of_slot = self.model.versions.all.iter_mut().filter(|it| it.slot == slot);
-        for version in of_slot {
-            let place = |chain: &&Chain| {
-                chain.iter().position(|(name, _)| *name == Name::Known(version.id))
-            };
+        let place = |id: VersionId, chain: &Chain| {
+            chain.iter().position(|(name, _)| *name == Name::Known(id))
+        };
+        let places = |id: VersionId| -> BTreeSet<usize> {
+            chains.iter().filter_map(|chain| place(id, chain)).collect()
+        };
+        let all = &mut self.model.versions.all;
+        let is_of_race = |it: &VersionModel| it.slot == slot && it.batch == Some(batch);
+        // Where one may be before or after another one, nothing is known of the places of any.
+        let mut of_race = all.iter().filter(|it| is_of_race(it));
+        let are_certain = of_race.all(|version| places(version.id).len() <= 1);
+        for version in all.iter_mut().filter(|it| it.slot == slot) {
             let state = |chain: &&Chain| {
-                place(chain).map_or(VersionState::Gone, |place| VersionState::of(chain[place].1))
+                let place = place(version.id, chain);
+                place.map_or(VersionState::Gone, |place| VersionState::of(chain[place].1))
             };
             let states = chains.iter().map(state).collect();
-            let places: BTreeSet<Option<usize>> = chains.iter().map(place).collect();
-            if version.batch == Some(batch)
-                && let (1, Some(Some(place))) = (places.len(), places.first())
+            if are_certain
+                && is_of_race(version)
+                && let Some(place) = places(version.id).first()
             {
-                // Where all orders agree, its place among those of the race is known.
                 version.batch = Some(batch + (*place as u64).min(BATCH_LEN - 1));
             }
             version.settle(states);

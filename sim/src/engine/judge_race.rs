@@ -204,6 +204,7 @@ impl Judge<'_> {
         let wrong = |text: &str| Err(format!("{text}: {request}"));
         Ok(match (request, racer.answer) {
             (_, Answer::Hung) => return wrong("K9: no answer"),
+            (Request::Annotation { .. }, _) => self.said_of_annotation(racer, racers)?,
             (_, Answer::Died | Answer::Lost | Answer::Dropped) => self.perhaps(racer.call, racers),
             (_, Answer::Error(error)) => self.refusal_in_race(racer, error, racers)?,
             (Request::Put { .. } | Request::Append { .. }, Answer::Written(outcome)) => {
@@ -401,7 +402,7 @@ impl Judge<'_> {
 /// What a request that never writes leaves open.
 pub(super) const NO_EFFECT: Effect = Effect { result: None, condition: super::appends::NEVER };
 
-fn seen(state: ObjectState) -> Said {
+pub(super) fn seen(state: ObjectState) -> Said {
     Said::This(Needs::Is(state), None, UploadPart::None)
 }
 

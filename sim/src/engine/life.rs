@@ -1,5 +1,6 @@
 //! One life of the store: it starts, serves steps, and dies or stops.
 
+use super::annotations;
 use super::client::{Answer, Call, Store, read};
 use super::gateway::Gateway;
 use super::generator::Drawn;
@@ -308,6 +309,11 @@ impl Run {
         for slots in slots.chunks(VERIFY_BURST) {
             let get = |slot: &Slot| Request::Get { slot: *slot, range: None };
             self.ask(node, slots.iter().map(get).collect()).await?;
+        }
+        for slot in slots {
+            for reading in annotations::readings(&self.model, slot) {
+                self.ask(node, vec![reading]).await?;
+            }
         }
         for upload in self.live_uploads() {
             self.ask(node, vec![Request::ListParts(upload)]).await?;

@@ -13,6 +13,7 @@
 //! [`shrink`] (their core).
 
 mod alike;
+mod annotations;
 mod appends;
 pub mod asked;
 mod asking;

@@ -6,6 +6,7 @@
 //!
 //! - Q1: a state that was seen stays until something else replaces it.
 
+use super::annotations::Annotations;
 use super::body::Piece;
 use super::plan::{BucketNumber, Condition, Slot};
 use super::versions::Versions;
@@ -283,6 +284,8 @@ pub struct Model {
     pub uploads: Vec<UploadModel>,
     /// What is known of versions.
     pub versions: Versions,
+    /// What is known of annotations.
+    pub annotations: Annotations,
     /// Values that some write may have left as a version that nobody knows.
     pub stray_values: BTreeMap<Slot, BTreeSet<ValueId>>,
 }
@@ -335,6 +338,7 @@ impl Model {
     pub fn restart(&mut self) {
         self.loosen();
         self.versions.restart();
+        self.annotations.restart();
         self.objects.values_mut().for_each(ObjectModel::restart);
     }
 }

@@ -30,6 +30,35 @@ pub enum Condition {
     Matches(u32),
 }
 
+/// What is asked for of the annotations of an object. Where a value is named, the object must have
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Annotating {
+    /// Attaches a text, in the place of another one.
+    Attach {
+        /// To which value.
+        of: Option<u32>,
+        /// Number of the name.
+        name: u8,
+        /// What.
+        piece: Piece,
+    },
+    /// Takes one away.
+    Take {
+        /// From which value.
+        of: Option<u32>,
+        /// Number of the name.
+        name: u8,
+    },
+    /// Reads one.
+    Read {
+        /// Number of the name.
+        name: u8,
+    },
+    /// Lists all.
+    List,
+}
+
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -136,6 +165,13 @@ pub enum Request {
         value: u32,
         /// How the body comes.
         delivery: Delivery,
+    },
+    /// Anything about the annotations of an object.
+    Annotation {
+        /// Which.
+        slot: Slot,
+        /// What.
+        what: Annotating,
     },
     /// Keeps a version, from what the wall clock showed when the step began.
     Retain {

@@ -67,6 +67,8 @@ pub struct Requests {
     pub hold: u32,
     /// Appends.
     pub append: u32,
+    /// Anything about annotations.
+    pub annotation: u32,
 }
 
 /// Weights of what is no request.
@@ -263,6 +265,7 @@ impl Profile {
                 bucket: rare(random, 1),
                 hold: rare(random, 3),
                 append: 0,
+                annotation: 0,
             },
             events: Events {
                 requests: 80,
@@ -301,6 +304,7 @@ impl Profile {
         }
         profile.requests.append = *random.pick(&[0, 0, 8, 25]);
         profile.is_sealed = random.chance(500) && profile.is_s3;
+        profile.requests.annotation = *random.pick(&[0, 0, 8, 25]);
         profile
     }
 }

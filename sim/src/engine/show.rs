@@ -2,7 +2,7 @@
 
 use super::body::{Delivery, Piece};
 use super::client::Answer;
-use super::plan::{Condition, Cut, Request, Slot, Step};
+use super::plan::{Annotating, Condition, Cut, Request, Slot, Step};
 use std::fmt::{Display, Formatter, Result};
 
 impl Display for Slot {
@@ -40,6 +40,20 @@ impl Display for Delivery {
     }
 }
 
+impl Display for Annotating {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let of = |of: &Option<u32>| of.map_or(Condition::None, Condition::Matches);
+        match self {
+            Self::Attach { of: value, name, piece } => {
+                write!(f, "attach {piece}{} as annotation {name}", of(value))
+            }
+            Self::Take { of: value, name } => write!(f, "take{} annotation {name}", of(value)),
+            Self::Read { name } => write!(f, "read annotation {name}"),
+            Self::List => write!(f, "list annotations"),
+        }
+    }
+}
+
 impl Display for Request {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
@@ -60,6 +74,7 @@ impl Display for Request {
                 }
                 write!(f, " as body {value}{delivery}")
             }
+            Self::Annotation { slot, what } => write!(f, "{what} of {slot}"),
             Self::Get { slot, range: None } => write!(f, "get {slot}"),
             Self::Get { slot, range: Some((from, to)) } => {
                 write!(f, "get {slot} from {from} to {to} per mille")
@@ -114,6 +129,8 @@ impl Display for Answer {
             }
             Self::Deleted(outcome) => write!(f, "deleted {:?}", outcome.version),
             Self::Versions(versions) => write!(f, "{} versions", versions.len()),
+            Self::Annotation(bytes) => write!(f, "annotation of {} bytes", bytes.len()),
+            Self::Annotations(count, named) => write!(f, "{count} annotations: {named:?}"),
             Self::Buckets(names) => write!(f, "buckets {names:?}"),
             Self::Parts(parts) => write!(f, "{} parts", parts.len()),
             Self::Uploads(uploads) => write!(f, "{} uploads", uploads.len()),

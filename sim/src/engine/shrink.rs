@@ -3,7 +3,7 @@
 //! and over until nothing more can go.
 
 use super::log::Lines;
-use super::plan::{Cut, PlannedStep, Request, Step};
+use super::plan::{Annotating, Cut, PlannedStep, Request, Step};
 use super::stored::{Plan, check_of, disk_of};
 use crate::disk::Timing;
 
@@ -300,6 +300,13 @@ fn simpler_requests(request: &Request) -> Vec<Request> {
                     simpler.push(with(super::body::Piece { len, ..*piece }, *delivery));
                 }
             }
+        }
+        Request::Annotation { slot, what: Annotating::Attach { of, name, piece } }
+            if piece.len > LEN_MIN =>
+        {
+            let piece = super::body::Piece { len: LEN_MIN, ..*piece };
+            let what = Annotating::Attach { of: *of, name: *name, piece };
+            simpler.push(Request::Annotation { slot: *slot, what });
         }
         Request::Get { slot, range: Some(_) } => {
             simpler.push(Request::Get { slot: *slot, range: None });

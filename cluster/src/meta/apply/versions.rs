@@ -153,7 +153,7 @@ impl Rows<'_> {
     pub(super) fn free_version(&mut self, incarnation: Incarnation, found: &Found) {
         let Found { value, object, .. } = found;
         self.free(incarnation, Some((value.write_id, object.body)));
-        if object.annotation_count > 0 {
+        if object.annotation_count > 0 && !mutant::is(Mutant::LeaveAnnotations) {
             let garbage = rows::garbage(incarnation, Garbage::Annotations(value.write_id));
             self.write(garbage, None, Some(bare(Bytes::new())));
         }

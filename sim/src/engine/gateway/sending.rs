@@ -90,6 +90,13 @@ impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for Announced
 }
 
 impl Gateway {
+    /// Reads a body of which no tag is learnt.
+    pub(super) async fn read_out(&self, body: Body) -> Result<Bytes, StoreError> {
+        let gathered = Gathered::of(body).await;
+        let bytes = gathered.bytes();
+        gathered.failure.map_or(Ok(bytes), |error| Err(StoreError::Body(error)))
+    }
+
     /// Reads a body for a key, and learns its tag.
     pub(super) async fn gather(&self, key: &ObjectKey, body: Body) -> Gathered {
         let gathered = Gathered::of(body).await;

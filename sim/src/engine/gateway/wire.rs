@@ -72,6 +72,14 @@ impl<'a> Outgoing<'a> {
         }
     }
 
+    /// Its condition is one on the object that an annotation belongs to.
+    pub(super) fn on_object(mut self) -> Self {
+        if let Some(tag) = self.headers.remove("if-match") {
+            self.headers.insert("x-amz-object-if-match", tag);
+        }
+        self
+    }
+
     /// A body of announced length; its hash is signed unless it is to break off.
     pub(super) fn body(mut self, body: RequestBody, len: u64, payload_hash: String) -> Self {
         (self.body, self.payload_hash) = (body, payload_hash);
@@ -156,6 +164,7 @@ impl Incoming {
             "NoSuchBucket" => StoreError::NoSuchBucket,
             "NoSuchKey" => StoreError::NoSuchKey,
             "NoSuchVersion" => StoreError::NoSuchVersion,
+            "NoSuchAnnotation" => StoreError::NoSuchAnnotation,
             "MethodNotAllowed" if self.headers.contains_key("x-amz-delete-marker") => {
                 let version = super::versions::told(&self.headers);
                 StoreError::DeleteMarker { version, modified: 0, is_named: true }
