@@ -302,10 +302,15 @@ impl Profile {
             // Changes and versions meet in races.
             profile.events.race = profile.events.race.max(4);
         }
-        profile.requests.append = *random.pick(&[0, 0, 8, 25]);
-        profile.is_sealed = random.chance(500) && profile.is_s3;
-        profile.requests.annotation = *random.pick(&[0, 0, 8, 25]);
+        profile.draw_later_kinds(random);
         profile
+    }
+
+    /// What came to be drawn after everything else was: so the rest of a seed stayed as it was.
+    fn draw_later_kinds(&mut self, random: &mut Random) {
+        self.requests.append = *random.pick(&[0, 0, 8, 25]);
+        self.is_sealed = random.chance(500) && self.is_s3;
+        self.requests.annotation = *random.pick(&[0, 0, 8, 25]);
     }
 }
 
