@@ -99,11 +99,13 @@ pub enum Mutant {
     AnnotateBlindly = 46,
     /// Annotations stay when their version goes.
     LeaveAnnotations = 47,
+    /// An annotation never takes the place of another one.
+    KeepOldAnnotation = 48,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 47] = [
+    pub const ALL: [(Self, &'static str); 48] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -151,6 +153,7 @@ impl Mutant {
         (Self::SealNothing, "seal-nothing"),
         (Self::AnnotateBlindly, "annotate-blindly"),
         (Self::LeaveAnnotations, "leave-annotations"),
+        (Self::KeepOldAnnotation, "keep-old-annotation"),
     ];
 }
 

@@ -143,6 +143,17 @@ fn effect_of(request: &Request) -> Option<(Slot, Option<ValueId>, u8, Annotation
     }
 }
 
+/// The name that a request is about.
+fn name_of(request: &Request) -> Option<u8> {
+    let Request::Annotation { what, .. } = request else { return None };
+    match *what {
+        Annotating::Attach { name, .. }
+        | Annotating::Take { name, .. }
+        | Annotating::Read { name } => Some(name),
+        Annotating::List => None,
+    }
+}
+
 /// When a request may take effect.
 fn condition_of(request: &Request) -> Condition {
     let of = effect_of(request).and_then(|(_, of, ..)| of);
@@ -382,11 +393,11 @@ impl Judge<'_> {
         }
     }
 
-    /// As [`Self::annotation_changed`], where others may have changed the same meanwhile.
+    /// As [`Self::annotation_changed`], where others may have changed or read the same meanwhile.
     fn raced_changed(&mut self, racer: &Racer<'_>, racers: &[Racer<'_>]) {
         let request = &racer.call.request;
         let Some((slot, of, name, state)) = effect_of(request) else { return };
-        let is_same = |it: &&Racer<'_>| effect_of(&it.call.request).is_some_and(|it| it.2 == name);
+        let is_same = |it: &&Racer<'_>| name_of(&it.call.request) == Some(name);
         if of.is_some() && racers.iter().filter(is_same).count() == 1 {
             return self.annotation_changed(request);
         }

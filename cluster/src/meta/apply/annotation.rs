@@ -105,6 +105,9 @@ impl Rows<'_> {
         };
         let location = self.place_body(target.incarnation, &body, inline);
         let attributes = rows::encode(&row);
+        if old.is_some() && mutant::is(Mutant::KeepOldAnnotation) {
+            return Ok(row);
+        }
         self.write(key, old, Some(Value { write_id: body.write_id, location, attributes }));
         Ok(row)
     }
