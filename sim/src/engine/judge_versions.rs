@@ -86,9 +86,11 @@ impl Judge<'_> {
     /// Nobody knows what came of a request about a version.
     pub(super) fn leave_version_open(&mut self, call: &Call, is_late: bool) {
         let Some((index, _)) = call.version() else { return };
+        let now = self.model.versions.times.now;
         let version = &mut self.model.versions.all[index];
         match call.request {
             Request::DeleteVersion(..) if version.hold != Existence::Live => {
+                version.kept.leave_deleted(now);
                 version.leave_open(VersionState::Gone, is_late);
                 let slot = version.slot;
                 self.model.versions.loose.insert(slot);
@@ -167,6 +169,7 @@ impl Judge<'_> {
                 Ok(())
             }
             (Request::Protect { is_on, .. }, _) => {
+                version.kept.is_there();
                 version.hold = if *is_on { Existence::Live } else { Existence::Gone };
                 self.is_not_back(index)
             }

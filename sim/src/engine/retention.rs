@@ -7,6 +7,7 @@ use super::client::Call;
 use super::judge::{Judge, Verdict, broken};
 use super::model::Existence;
 use super::run::Run;
+use super::versions::VersionState;
 use std::time::Duration;
 
 /// What clocks show, in nanoseconds.
@@ -110,12 +111,24 @@ pub struct Kept {
     surely: u64,
     /// At most.
     perhaps: u64,
+    /// A deletion of which nobody knows came when it was over.
+    had_ended: bool,
 }
 
 impl Kept {
     /// Whether somebody ever wanted to keep it.
     pub fn is_asked(self) -> bool {
         self.perhaps > 0
+    }
+
+    /// Nobody knows what came of a deletion.
+    pub(super) fn leave_deleted(&mut self, now: Clocks) {
+        self.had_ended |= now.may_be_over(self.surely);
+    }
+
+    /// The version is there.
+    pub(super) fn is_there(&mut self) {
+        self.had_ended = false;
     }
 
     /// Nobody knows whether it is kept until then.
@@ -165,7 +178,8 @@ impl Judge<'_> {
     fn is_kept_no_more(&self, index: usize, what: &str) -> Verdict {
         let version = &self.model.versions.all[index];
         let (until, now) = (version.kept.surely, self.model.versions.times.now);
-        if now.may_be_over(until) {
+        let is_gone = version.possible().contains(&VersionState::Gone);
+        if now.may_be_over(until) || version.kept.had_ended && is_gone {
             return Ok(());
         }
         broken(format!("K25: version {} is kept until {until} and {what}: {now:?}", version.id))
@@ -195,7 +209,7 @@ impl Judge<'_> {
             self.is_kept_no_more(index, "less long now")?;
         }
         let perhaps = kept.perhaps.max(until);
-        self.model.versions.all[index].kept = Kept { surely: until, perhaps };
+        self.model.versions.all[index].kept = Kept { surely: until, perhaps, had_ended: false };
         Ok(())
     }
 
