@@ -53,12 +53,17 @@ impl Judge<'_> {
         let chain = self.chain_of(slot).filter(|_| is_small);
         self.note_told_versions(racers)?;
         let upload = racers.iter().find_map(|racer| upload_of(&racer.call.request));
-        let mut said = Vec::with_capacity(racers.len());
-        for racer in racers {
-            said.push(match racer.call.version() {
-                Some(_) => self.said_of_version(racer, chain.is_some())?,
-                None => self.said(slot, racer, racers)?,
-            });
+        // What is listed or read may be what deletions in the race took away: those come last.
+        let mut said = vec![Said::Nothing; racers.len()];
+        for (racer, said) in racers.iter().zip(&mut said) {
+            if racer.call.version().is_none() {
+                *said = self.said(slot, racer, racers)?;
+            }
+        }
+        for (racer, said) in racers.iter().zip(&mut said) {
+            if racer.call.version().is_some() {
+                *said = self.said_of_version(racer, chain.is_some())?;
+            }
         }
         self.leave_untold_versions(racers)?;
         let race = self.entries(slot, racers, &said);
