@@ -22,6 +22,7 @@ mod slot;
 mod watch;
 
 pub use slot::Slot;
+pub use watch::TRIAL_LOOKS_MAX;
 
 use crate::env::{Disk, DiskSpace, Durability, Env, Patient, is_full, random_u128};
 use crate::erasure::{Geometry, parity_default};

@@ -17,8 +17,8 @@ use std::sync::{Arc, PoisonError};
 /// File that a trial writes.
 const TRIAL_PATH: &str = ".stave-trial";
 
-/// A suspect waits twice as many looks for its trial each time, up to this power of two.
-const BACKOFF_MAX: u64 = 7;
+/// Looks that a disk waits for its trial at most: twice as many each time that it fails.
+pub const TRIAL_LOOKS_MAX: u64 = 64;
 
 impl DiskSet {
     /// Looks at every place once: demotes disks that went, takes in those that came or came back,
@@ -267,8 +267,9 @@ impl DiskSet {
 
 /// Whether a disk that failed waits for its next trial; counts the looks.
 fn must_wait(slot: &Slot) -> bool {
-    let strikes = slot.strikes.load(Ordering::Relaxed).min(BACKOFF_MAX);
-    if slot.waited.fetch_add(1, Ordering::Relaxed) + 1 < 1 << strikes.saturating_sub(1) {
+    let doublings = slot.strikes.load(Ordering::Relaxed).saturating_sub(1);
+    let looks = TRIAL_LOOKS_MAX.min(1 << doublings.min(63));
+    if slot.waited.fetch_add(1, Ordering::Relaxed) + 1 < looks {
         mark::hit(Mark::TrialDeferred);
         return true;
     }

@@ -10,6 +10,7 @@ use super::profile::Budget;
 use super::run::{CRASH_PATIENCE, End, Flight, Run};
 use crate::random::{Random, mix};
 use cluster::Node;
+use engine::disks::TRIAL_LOOKS_MAX;
 use engine::object::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,10 +93,11 @@ impl Run {
         }
     }
 
-    /// Virtual time in which this store heals.
+    /// Virtual time in which this store heals: a disk that failed often waits for its trial first.
     pub(super) fn heal_max(&self) -> Duration {
         let is_slow = self.profile.is_slow() && self.profile.timing.slow_ms_max >= 1000;
-        HEAL_MAX * if is_slow { SLOW_FACTOR } else { 1 }
+        let trial = self.profile.config.heal.watch_interval * TRIAL_LOOKS_MAX as u32;
+        trial + HEAL_MAX * if is_slow { SLOW_FACTOR } else { 1 }
     }
 
     /// K18: whatever a store does again and again ends, unless time goes on meanwhile. A sequence
