@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 37] = [
+const NOT_HERE: [Mutant; 40] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -47,6 +47,9 @@ const NOT_HERE: [Mutant; 37] = [
     Mutant::AppendBlindly,
     Mutant::BeginAtZero,
     Mutant::SealNothing,
+    Mutant::AnnotateBlindly,
+    Mutant::LeaveAnnotations,
+    Mutant::KeepOldAnnotation,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.
