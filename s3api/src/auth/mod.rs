@@ -57,7 +57,7 @@ impl Gate {
 
     async fn load_sessions(&self) -> S3Result<()> {
         let root = &self.accounts().root().credentials;
-        self.verifier.sessions().load(&*self.store, root).await
+        self.verifier.sessions().load(&*self.store, root, &self.encryption).await
     }
 
     /// The key of sessions, made where there is none.
@@ -66,7 +66,7 @@ impl Gate {
     /// What the store fails with.
     pub async fn session_key(&self) -> S3Result<MasterKey> {
         let root = &self.accounts().root().credentials;
-        self.verifier.sessions().make(&*self.store, root, &*self.encryption.rng).await
+        self.verifier.sessions().make(&*self.store, root, &self.encryption).await
     }
 
     /// The settings of a bucket.

@@ -1,22 +1,38 @@
 //! The key that all sessions of a store are made with, and the callers that tokens stand for.
 //!
 //! The key is random and kept in the store, so that it outlives the process and is the same at
-//! every node. It is made when the first session is asked for.
+//! every node. It is made when the first session is asked for. Its document is one of
+//!
+//! ```text
+//! stave session key 1 KEY              in hexadecimal
+//! stave session key 2 NAME SEALED      sealed under the key of that name in the key store
+//! ```
+//! - S1: where there is a key store the key is kept sealed. One that was kept plain before counts
+//!   no more: its sessions end, and the next one is made with a new key.
 
 use super::token::{Claims, Kind, MasterKey, Unproved};
 use crate::auth::accounts::{Accounts, Caller, Session};
 use crate::config::Credentials;
 use crate::error::{S3Error, S3Result, codes};
+use crate::sse::Encryption;
+use crate::sse::keys::{KeyError, KeyStore};
 use crate::sts::token::POLICY_LEN_MAX;
-use engine::object::{ObjectStore, Rng, Setting, StoreError, UnixNanos};
+use engine::object::{ObjectStore, Setting, StoreError, UnixNanos};
 use iam::{Identity, Policy, Principal, Standing};
-use std::sync::{Arc, Mutex, PoisonError};
+use sealing::Secret;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Name of the key's document in the store.
 const DOCUMENT: &str = "session-key";
 
-/// What the document begins with; the key follows in hexadecimal.
-const PREFIX: &str = "stave session key 1 ";
+/// What the document begins with where the key is plain.
+const PLAIN: &str = "stave session key 1 ";
+
+/// What the document begins with where the key is sealed.
+const SEALED: &str = "stave session key 2 ";
+
+/// What the key is for, when it is sealed.
+const BINDING: &[u8] = b"stave session key 2";
 
 /// How often it is tried to make the key because another node came between.
 const MAKE_COUNT_MAX: usize = 8;
@@ -30,14 +46,26 @@ pub struct Sessions {
     master: Mutex<Option<(u64, MasterKey)>>,
 }
 
+/// The key as its document has it.
+enum Kept<'a> {
+    Plain(Secret),
+    Sealed { under: &'a str, sealed: &'a str },
+}
+
 impl Sessions {
     /// Reads the key, where it is another one than before, or none yet.
     ///
     /// # Errors
-    /// What the store fails with; `InternalError` for a document that is damaged.
-    pub async fn load(&self, store: &dyn ObjectStore, root: &Credentials) -> S3Result<()> {
+    /// What the store fails with; `InternalError` for a document that is damaged or does not open,
+    /// `ServiceUnavailable` while the key store does not answer.
+    pub async fn load(
+        &self,
+        store: &dyn ObjectStore,
+        root: &Credentials,
+        encryption: &Encryption,
+    ) -> S3Result<()> {
         let setting = store.setting(DOCUMENT.to_owned()).await?;
-        self.keep(&setting, root)
+        self.keep(&setting, root, encryption.keys.as_deref()).await
     }
 
     /// The key, made where there is none.
@@ -48,17 +76,17 @@ impl Sessions {
         &self,
         store: &dyn ObjectStore,
         root: &Credentials,
-        rng: &dyn Rng,
+        encryption: &Encryption,
     ) -> S3Result<MasterKey> {
+        let keys = encryption.keys.as_deref();
         for _ in 0..MAKE_COUNT_MAX {
             let setting = store.setting(DOCUMENT.to_owned()).await?;
-            self.keep(&setting, root)?;
+            self.keep(&setting, root, keys).await?;
             if let Some(master) = self.master() {
                 return Ok(master);
             }
-            let mut kept = [0; 32];
-            rng.fill(&mut kept);
-            let text = format!("{PREFIX}{}", hex::encode(kept));
+            let secret = Secret::random(|buffer| encryption.rng.fill(buffer));
+            let text = document_of(&secret, keys).await?;
             let made = Setting { text, revision: setting.revision + 1 };
             match store.put_setting(DOCUMENT.to_owned(), made).await {
                 Ok(()) | Err(StoreError::PreconditionFailed) => {}
@@ -68,27 +96,36 @@ impl Sessions {
         Err((&codes::SERVICE_UNAVAILABLE).into())
     }
 
-    fn keep(&self, setting: &Setting, root: &Credentials) -> S3Result<()> {
-        let mut master = self.master.lock().unwrap_or_else(PoisonError::into_inner);
-        if master.as_ref().is_some_and(|(revision, _)| *revision == setting.revision) {
+    async fn keep(
+        &self,
+        Setting { text, revision }: &Setting,
+        root: &Credentials,
+        keys: Option<&dyn KeyStore>,
+    ) -> S3Result<()> {
+        if self.lock().as_ref().is_some_and(|(kept, _)| kept == revision) {
             return Ok(());
         }
-        *master = match setting.text.as_str() {
-            "" => None,
-            text => {
-                let kept = parse(text).ok_or_else(|| {
-                    tracing::error!("the key of sessions is damaged");
-                    S3Error::from(&codes::INTERNAL_ERROR)
-                })?;
-                Some((setting.revision, MasterKey::new(&kept, root)))
+        let secret = match (parse(text)?, keys) {
+            // S1
+            (None, _) | (Some(Kept::Plain(_)), Some(_)) => None,
+            (Some(Kept::Plain(secret)), None) => Some(secret),
+            (Some(Kept::Sealed { under, sealed }), Some(keys)) => {
+                Some(keys.open(under, sealed, BINDING).await.map_err(closed)?)
+            }
+            (Some(Kept::Sealed { .. }), None) => {
+                return Err(unusable("it is sealed, and there is no key store"));
             }
         };
+        *self.lock() = secret.map(|secret| (*revision, MasterKey::new(secret.bytes(), root)));
         Ok(())
     }
 
+    fn lock(&self) -> MutexGuard<'_, Option<(u64, MasterKey)>> {
+        self.master.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn master(&self) -> Option<MasterKey> {
-        let master = self.master.lock().unwrap_or_else(PoisonError::into_inner);
-        master.as_ref().map(|(_, key)| key.clone())
+        self.lock().as_ref().map(|(_, key)| key.clone())
     }
 
     /// Who a token stands for, when it goes with the access key. Whether it has ended is for the
@@ -121,10 +158,47 @@ impl Sessions {
     }
 }
 
-fn parse(text: &str) -> Option<[u8; 32]> {
-    let mut kept = [0; 32];
-    hex::decode_to_slice(text.strip_prefix(PREFIX)?, &mut kept).ok()?;
-    Some(kept)
+/// The document of a new key (S1).
+async fn document_of(secret: &Secret, keys: Option<&dyn KeyStore>) -> S3Result<String> {
+    match keys {
+        None => Ok(format!("{PLAIN}{}", hex::encode(secret.bytes()))),
+        Some(keys) => {
+            let under = keys.default_key();
+            let sealed = keys.seal(under, secret, BINDING).await.map_err(closed)?;
+            Ok(format!("{SEALED}{under} {sealed}"))
+        }
+    }
+}
+
+fn parse(text: &str) -> S3Result<Option<Kept<'_>>> {
+    let damaged = || unusable("its document is damaged");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Some(sealed) = text.strip_prefix(SEALED) {
+        let (under, sealed) = sealed.split_once(' ').ok_or_else(damaged)?;
+        return Ok(Some(Kept::Sealed { under, sealed }));
+    }
+    let plain = text.strip_prefix(PLAIN).ok_or_else(damaged)?;
+    let mut key = [0; 32];
+    hex::decode_to_slice(plain, &mut key).map_err(|_| damaged())?;
+    Ok(Some(Kept::Plain(Secret::new(key))))
+}
+
+fn unusable(why: &str) -> S3Error {
+    tracing::error!("the key of sessions cannot be used: {why}");
+    (&codes::INTERNAL_ERROR).into()
+}
+
+/// What a key store says of the key of sessions. It is not the client who named the key.
+fn closed(error: KeyError) -> S3Error {
+    match error {
+        KeyError::Unavailable(_) => error.into(),
+        KeyError::NoSuchKey(_)
+        | KeyError::KeyExists(_)
+        | KeyError::KeyName(_)
+        | KeyError::Closed => unusable(&error.to_string()),
+    }
 }
 
 /// The caller that a session is: whom it is of, with less rights at most (J1).

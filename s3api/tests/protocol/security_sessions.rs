@@ -2,11 +2,12 @@
 
 use crate::principals::{credentials, directory};
 use crate::sessions::{ALL, ROLE, Session, policy, prepare};
-use crate::support::Server;
+use crate::support::{ROOT_KEY, Server};
 use engine::object::{ObjectStore, Setting};
 use s3api::Credentials;
 use s3api::route::ROUTES;
 use s3api::sigv4::SigningService;
+use sealing::{KeyRing, RootKey};
 
 async fn with_ann() -> (Server, Session) {
     let server = prepare(&[("ann", Some(ALL)), ("bob", None)]).await;
@@ -91,7 +92,11 @@ async fn cve_2024_48916_tokens_choose_no_algorithm() {
 async fn ghsa_m77q_the_secret_of_the_root_makes_no_tokens() {
     let (_, session) = with_ann().await;
     // The same root and the same users, but another store: its key is not the same.
-    let server = Server::start_with(|config| config.users = directory(&[("ann", Some(ALL))])).await;
+    let server = Server::start_with(|config| {
+        config.users = directory(&[("ann", Some(ALL))]);
+        config.encryption.root_key = None;
+    });
+    let server = server.await;
     check_refused(&server, &session.token, &session.credentials).await;
     // Another random key beside the same secrets proves nothing either.
     let document = format!("stave session key 1 {}", "5a".repeat(32));
@@ -184,6 +189,59 @@ async fn tokens_stand_in_one_place_and_are_signed() {
     in_header.send_as_is().await.expect_error(400, "InvalidToken");
     let twice = get("").header(name, &session.token).header(name, &session.token);
     twice.send_as(&session.credentials).await.expect_error(400, "InvalidRequest");
+}
+
+/// Starts again with another root key, or none.
+async fn rooted(server: &Server, key: Option<&str>) -> Server {
+    let again = server.again(|config| {
+        config.users = directory(&[("ann", Some(ALL))]);
+        config.encryption.root_key = key.map(|key| RootKey::parse(key).unwrap());
+    });
+    again.await
+}
+
+async fn session_key_of(server: &Server) -> String {
+    server.store.setting("session-key".to_owned()).await.unwrap().text
+}
+
+#[tokio::test]
+async fn the_key_of_sessions_is_kept_sealed() {
+    let (server, session) = with_ann().await;
+    let document = session_key_of(&server).await;
+    let sealed = document.strip_prefix("stave session key 2 main ").unwrap();
+    let ring = KeyRing::parse(RootKey::parse(ROOT_KEY).unwrap(), "").unwrap();
+    let key = ring.open("main", sealed, b"stave session key 2").unwrap();
+    let dump = server.store.dump();
+    for plain in [key.bytes().as_slice(), hex::encode(key.bytes()).as_bytes()] {
+        assert!(!dump.windows(plain.len()).any(|window| window == plain));
+    }
+    // It opens under its root key alone.
+    let other = "main:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+    for (root_key, status) in [(None, 500), (Some(other), 500), (Some(ROOT_KEY), 200)] {
+        let again = rooted(&server, root_key).await;
+        session.send(again.ask("GET", "/box/key")).await.expect(status);
+        again.ask_session(ROLE).send_as(&credentials("ann")).await.expect(status);
+    }
+    let damaged = Setting { text: "stave session key 2 main".to_owned(), revision: 2 };
+    server.store.put_setting("session-key".to_owned(), damaged).await.unwrap();
+    session.send(server.ask("GET", "/box/key")).await.expect(500);
+}
+
+#[tokio::test]
+async fn a_key_of_sessions_that_was_plain_counts_no_more() {
+    let (server, _) = with_ann().await;
+    let gone = Setting { text: String::new(), revision: 2 };
+    server.store.put_setting("session-key".to_owned(), gone).await.unwrap();
+    let plain = rooted(&server, None).await;
+    let before = Session::begin(&plain, &credentials("ann"), ROLE).await;
+    assert!(session_key_of(&server).await.starts_with("stave session key 1 "));
+    before.send(plain.ask("GET", "/box/key")).await.expect(200);
+
+    check_refused(&server, &before.token, &before.credentials).await;
+    let after = Session::begin(&server, &credentials("ann"), ROLE).await;
+    assert!(session_key_of(&server).await.starts_with("stave session key 2 main "));
+    after.send(server.ask("GET", "/box/key")).await.expect(200);
+    check_refused(&server, &before.token, &before.credentials).await;
 }
 
 #[tokio::test]
