@@ -101,11 +101,17 @@ pub enum Mutant {
     LeaveAnnotations = 47,
     /// An annotation never takes the place of another one.
     KeepOldAnnotation = 48,
+    /// A change of a bucket's settings leaves their revision as it was.
+    StaleSettings = 49,
+    /// A change of the store's own settings takes the place of one that came between.
+    LoseSetting = 50,
+    /// What uploads make is not kept as the bucket says.
+    UploadUnkept = 51,
 }
 
 impl Mutant {
     /// Every mutant with its name on the command line.
-    pub const ALL: [(Self, &'static str); 48] = [
+    pub const ALL: [(Self, &'static str); 51] = [
         (Self::AckBeforeSync, "ack-before-sync"),
         (Self::ServeUnsyncedTail, "serve-unsynced-tail"),
         (Self::SkipVolumeSync, "skip-volume-sync"),
@@ -154,6 +160,9 @@ impl Mutant {
         (Self::AnnotateBlindly, "annotate-blindly"),
         (Self::LeaveAnnotations, "leave-annotations"),
         (Self::KeepOldAnnotation, "keep-old-annotation"),
+        (Self::StaleSettings, "stale-settings"),
+        (Self::LoseSetting, "lose-setting"),
+        (Self::UploadUnkept, "upload-unkept"),
     ];
 }
 

@@ -9,7 +9,7 @@ pub const SEEDS_MAX: u64 = 200;
 
 /// Bugs of the engine that need several disks, or damage on disks, or thousands of seeds to show:
 /// the scenarios here have none of it. `cargo sim` has all.
-const NOT_HERE: [Mutant; 40] = [
+const NOT_HERE: [Mutant; 43] = [
     Mutant::FloorIsData,
     Mutant::WrongColumnOrder,
     Mutant::KeepFailedLeg,
@@ -50,6 +50,9 @@ const NOT_HERE: [Mutant; 40] = [
     Mutant::AnnotateBlindly,
     Mutant::LeaveAnnotations,
     Mutant::KeepOldAnnotation,
+    Mutant::StaleSettings,
+    Mutant::LoseSetting,
+    Mutant::UploadUnkept,
 ];
 
 /// Every deliberate bug that a scenario here must catch, with that scenario.

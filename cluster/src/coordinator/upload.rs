@@ -7,6 +7,7 @@ use crate::error::{damaged_row, from_engine};
 use crate::meta::command::{Command, Success, Target};
 use crate::rows::{self, Incarnation, PartRow, UploadRow};
 use bytes::Bytes;
+use engine::mutant::{self, Mutant};
 use engine::object::{
     Body, BucketName, BucketRules, CompleteRequest, CreateUploadRequest, ObjectKey, PartInfo,
     PartPage, PartRequest, PutOutcome, StoreError, UploadId, UploadInfo, UploadListRequest,
@@ -69,6 +70,7 @@ impl Coordinator {
         let time = self.now();
         let command = |target: Target, rules: BucketRules| {
             let CompleteRequest { parts, etag, checksum, condition, .. } = request.clone();
+            let is_kept = !mutant::is(Mutant::UploadUnkept);
             Ok(Command::Complete {
                 target,
                 upload_id: request.upload_id,
@@ -78,7 +80,7 @@ impl Coordinator {
                 etag,
                 checksum,
                 part_size_min: request.part_size_min,
-                retention: self.retention(&rules),
+                retention: self.retention(&rules).filter(|_| is_kept),
             })
         };
         let (bucket, key) = (&request.bucket, &request.key);

@@ -53,6 +53,8 @@ pub fn bucket_of(request: &Request, model: &Model) -> Option<BucketNumber> {
         | Request::CreateVersioned(bucket)
         | Request::ListVersions(bucket)
         | Request::SetVersioning { bucket, .. }
+        | Request::SetRetention { bucket, .. }
+        | Request::SetEncryption { bucket, .. }
         | Request::DeleteBucket(bucket)
         | Request::List { bucket, .. }
         | Request::ListUploads(bucket) => Some(*bucket),

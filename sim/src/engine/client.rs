@@ -3,6 +3,7 @@
 use super::annotations;
 use super::appends::{self, Base};
 use super::body::{Delivery, Piece, Source, etag};
+use super::defaults;
 use super::gateway::is_lost;
 use super::model::{Existence, Model};
 use super::plan::{BucketNumber, Condition, Request, Slot};
@@ -262,6 +263,9 @@ async fn try_perform(store: &Store, seed: u64, call: &Call) -> Result<Answer, St
             let change = BucketChange::Versioning(versioning);
             let changed = store.configure_bucket(bucket_name(*bucket), change).await;
             changed.map(|()| Answer::Done)?
+        }
+        Request::SetRetention { .. } | Request::SetEncryption { .. } => {
+            defaults::perform(store, &call.request).await?
         }
         Request::ListVersions(bucket) => super::versions::list(store, *bucket).await?,
         Request::GetVersion(slot, _)

@@ -1,6 +1,7 @@
 //! Draws the next step of a sequence, from the profile and from what the model knows.
 
 use super::body::{Delivery, Piece};
+use super::changes;
 use super::model::{Existence, Model};
 use super::plan::{Condition, Cut, Request, Slot, Step};
 use super::profile::Profile;
@@ -12,9 +13,6 @@ const PARTS_MAX: u64 = 4;
 
 /// Bytes that a body has at least where no two may be the same.
 const S3_BODY_LEN_MIN: u32 = 16;
-
-/// Weight of changes of a bucket in the midst of requests, where there are any.
-const CHANGE_WEIGHT: u32 = 8;
 
 /// Longest time for which a version is kept: a sequence lasts about a minute.
 const RETENTION_MS_MAX: u64 = 60_000;
@@ -65,7 +63,7 @@ impl Generator {
             profile.short,
             profile.storm,
             profile.replay,
-            if profile.change_per_mille > 0 { CHANGE_WEIGHT } else { 0 },
+            changes::weight(profile),
         ];
         Some(match self.random.weighted(&weights) {
             0 => Drawn::Step(Step::Requests(self.burst(profile, model))),
@@ -204,7 +202,7 @@ impl Generator {
     }
 
     /// Half of the racing writes are bound to what was there, or to what another one writes.
-    fn condition_in_race(&mut self, model: &Model, slot: Slot) -> Condition {
+    pub(super) fn condition_in_race(&mut self, model: &Model, slot: Slot) -> Condition {
         let known = model.objects.get(&slot).and_then(|object| object.certain()).flatten();
         match (self.random.below(8), known) {
             (0 | 1, _) => Condition::Absent,
@@ -215,7 +213,7 @@ impl Generator {
         }
     }
 
-    fn slot(&mut self, profile: &Profile) -> Slot {
+    pub(super) fn slot(&mut self, profile: &Profile) -> Slot {
         let bucket = self.random.below(u64::from(profile.bucket_count)) as u8;
         // Few keys are hot.
         let key = match self.random.chance(300) {
@@ -283,7 +281,11 @@ impl Generator {
         ];
         let slot = self.slot(profile);
         if slot.bucket == 0 && self.random.chance(profile.change_per_mille) {
-            return self.setting();
+            return self.versioning();
+        }
+        let changes_defaults = slot.bucket == 0 && profile.defaults_per_mille > 0;
+        if changes_defaults && self.random.chance(profile.defaults_per_mille) {
+            return self.setting(profile);
         }
         let has_versions = model.versions.rules.contains_key(&slot.bucket);
         if has_versions && self.random.chance(profile.versions_per_mille) {
@@ -324,62 +326,8 @@ impl Generator {
         }
     }
 
-    fn setting(&mut self) -> Request {
-        Request::SetVersioning { bucket: 0, is_on: self.random.chance(500) }
-    }
-
-    /// A change of the first bucket, slow writes to one of its keys at the same time, and others
-    /// after it.
-    fn change(&mut self, profile: &Profile, model: &Model) -> Step {
-        let slot = Slot { bucket: 0, ..self.slot(profile) };
-        let some = |generator: &mut Self, count: usize, is_slow: bool| {
-            let mut requests = Vec::new();
-            for _ in 0..count {
-                let mut request = generator.racer(profile, model, slot);
-                if let Request::Put { delivery, piece, .. }
-                | Request::Append { delivery, piece, .. } = &mut request
-                    && is_slow
-                {
-                    let chunk_len = piece.len.div_ceil(1 + generator.random.skewed(64) as u32);
-                    *delivery = Delivery { chunk_len, is_halting: true, ..*delivery };
-                }
-                requests.push((request, generator.patience(profile)));
-            }
-            requests
-        };
-        let (first, second) = (1 + self.random.index(2), self.random.index(3));
-        let before = some(self, first, true);
-        let after = some(self, second, false);
-        let change = (self.setting(), self.patience(profile));
-        Step::Change { before, change, after }
-    }
-
-    /// A request that may meet others on its key.
-    fn racer(&mut self, profile: &Profile, model: &Model, slot: Slot) -> Request {
-        if let Some(request) = self.version_in_race(model, slot) {
-            return request;
-        }
-        if self.is_append_next(profile) {
-            return self.append(profile, model, slot);
-        }
-        match self.random.below(10) {
-            0..6 => {
-                let piece = self.piece(profile);
-                let condition = self.condition_in_race(model, slot);
-                let delivery = self.delivery(profile, piece.len);
-                Request::Put { slot, piece, condition, delivery }
-            }
-            6 | 7 => match self.condition_in_race(model, slot) {
-                Condition::Absent => Request::Delete { slot, condition: Condition::None },
-                condition => Request::Delete { slot, condition },
-            },
-            8 => Request::Head(slot),
-            _ => Request::Get { slot, range: None },
-        }
-    }
-
     /// Now and then a racer is about one version of the key, where versions are known.
-    fn version_in_race(&mut self, model: &Model, slot: Slot) -> Option<Request> {
+    pub(super) fn version_in_race(&mut self, model: &Model, slot: Slot) -> Option<Request> {
         let has_versions = model.versions.rules.contains_key(&slot.bucket);
         if !has_versions || !self.random.chance(250) {
             return None;
@@ -393,7 +341,7 @@ impl Generator {
         })
     }
 
-    fn patience(&mut self, profile: &Profile) -> Option<u32> {
+    pub(super) fn patience(&mut self, profile: &Profile) -> Option<u32> {
         let is_impatient = self.random.chance(profile.impatient_per_mille);
         is_impatient.then(|| self.random.below(20) as u32)
     }
@@ -472,7 +420,9 @@ fn place_of(request: &Request, model: &Model) -> Option<Slot> {
         | Request::Retain { slot, .. }
         | Request::Protect { slot, .. } => Some(*slot),
         // One change of a bucket at once.
-        Request::SetVersioning { bucket, .. } => Some(Slot { bucket: *bucket, key: u16::MAX }),
+        Request::SetVersioning { bucket, .. }
+        | Request::SetRetention { bucket, .. }
+        | Request::SetEncryption { bucket, .. } => Some(Slot { bucket: *bucket, key: u16::MAX }),
         Request::PutPart { upload, .. } | Request::Complete { upload, .. } => {
             Some(model.uploads[*upload].slot)
         }

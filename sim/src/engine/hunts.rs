@@ -28,7 +28,7 @@ pub fn name_of(mutant: Mutant) -> &'static str {
 }
 
 /// Every bug that must be caught, each where it shows.
-pub const ENGINE_HUNTS: [EngineHunt; 34] = [
+pub const ENGINE_HUNTS: [EngineHunt; 36] = [
     hunt_of(Mutant::AckBeforeSync, 4, Budget::Strict, 100),
     hunt_of(Mutant::ServeUnsyncedTail, 2, Budget::Strict, 300),
     hunt_of(Mutant::SkipVolumeSync, 4, Budget::Strict, 100),
@@ -63,4 +63,6 @@ pub const ENGINE_HUNTS: [EngineHunt; 34] = [
     hunt_of(Mutant::AnnotateBlindly, 1, Budget::Strict, 2000),
     hunt_of(Mutant::LeaveAnnotations, 1, Budget::Strict, 500),
     hunt_of(Mutant::KeepOldAnnotation, 1, Budget::Strict, 500),
+    hunt_of(Mutant::StaleSettings, 1, Budget::Strict, 500),
+    hunt_of(Mutant::LoseSetting, 1, Budget::Strict, 2000),
 ];

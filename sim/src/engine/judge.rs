@@ -78,7 +78,7 @@ impl Judge<'_> {
         self.model.loosen();
         if !self.tolerance.is_forgetful {
             self.note_rule(call, answer)?;
-            self.note_version(call, answer)?;
+            self.note_version(call, answer, None)?;
         }
         match answer {
             Answer::Object(info, offset, bytes) if self.tolerance.is_forgetful => {
@@ -108,6 +108,7 @@ impl Judge<'_> {
             let rules = self.model.versions.rules.entry(bucket);
             rules.or_insert_with(|| RuleModel::of(Rule::Kept));
             self.model.versions.lockable.insert(bucket);
+            self.model.versions.days.entry(bucket).or_insert_with(|| RuleModel::of(0));
             self.model.versions.times.note(false);
         }
         let value = match &call.request {
@@ -143,6 +144,9 @@ impl Judge<'_> {
             Request::CreateBucket(bucket) if self.model.bucket(*bucket) == Existence::Unsure => {
                 let rules = self.model.versions.rules.get_mut(bucket);
                 rules.into_iter().for_each(|rules| rules.leave_open(Rule::Off, true));
+            }
+            Request::CreateVersioned(_) | Request::SetRetention { .. } => {
+                self.leave_default_open(&call.request, is_late);
             }
             Request::DeleteBucket(bucket) if self.model.bucket(*bucket) == Existence::Live => {
                 self.model.set_bucket(*bucket, Existence::Unsure);
@@ -299,6 +303,10 @@ impl Judge<'_> {
                 self.version_listing(*bucket, found)
             }
             (Request::SetVersioning { bucket, is_on }, _) => self.changed(*bucket, *is_on),
+            (Request::SetRetention { .. } | Request::SetEncryption { .. }, _) => {
+                self.default_changed(&call.request);
+                Ok(())
+            }
             (Request::Annotation { .. }, _) => self.annotated(call, answer),
             (Request::CreateBucket(bucket) | Request::CreateVersioned(bucket), _) => {
                 self.is_bucket_state(*bucket, Existence::Gone)?;

@@ -51,13 +51,16 @@ impl Judge<'_> {
     /// What answers tell of the versions that were made.
     pub(super) fn note_told_versions(&mut self, racers: &[Racer<'_>]) -> Verdict {
         let mut told = racers.iter().filter(|racer| is_told(racer));
-        told.try_for_each(|racer| self.note_version(racer.call, racer.answer))
+        told.try_for_each(|racer| {
+            let after = super::defaults::changed_before(racer, racers);
+            self.note_version(racer.call, racer.answer, after)
+        })
     }
 
     /// Versions that nobody knows of may be the last, also after one that was deleted in the race.
     pub(super) fn leave_untold_versions(&mut self, racers: &[Racer<'_>]) -> Verdict {
         let mut untold = racers.iter().filter(|racer| !is_told(racer));
-        untold.try_for_each(|racer| self.note_version(racer.call, racer.answer))
+        untold.try_for_each(|racer| self.note_version(racer.call, racer.answer, None))
     }
 
     /// What the bucket may make of writes, and what changes may still make it do.

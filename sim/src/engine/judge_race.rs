@@ -210,6 +210,11 @@ impl Judge<'_> {
         Ok(match (request, racer.answer) {
             (_, Answer::Hung) => return wrong("K9: no answer"),
             (Request::Annotation { .. }, _) => self.said_of_annotation(racer, racers)?,
+            // They are about the bucket alone.
+            (Request::SetRetention { .. } | Request::SetEncryption { .. }, _) => {
+                self.judge(racer.call, racer.answer)?;
+                Said::Nothing
+            }
             (_, Answer::Died | Answer::Lost | Answer::Dropped) => self.perhaps(racer.call, racers),
             (_, Answer::Error(error)) => self.refusal_in_race(racer, error, racers)?,
             (Request::Put { .. } | Request::Append { .. }, Answer::Written(outcome)) => {

@@ -19,8 +19,14 @@ struct Line<'a> {
 }
 
 impl Judge<'_> {
-    /// What an answer to a write tells of versions.
-    pub(super) fn note_version(&mut self, call: &Call, answer: &Answer) -> Verdict {
+    /// What an answer to a write tells of versions. `after`: it was asked for after the bucket's
+    /// retention by default was changed to so many days.
+    pub(super) fn note_version(
+        &mut self,
+        call: &Call,
+        answer: &Answer,
+        after: Option<u32>,
+    ) -> Verdict {
         let Some((slot, effect)) = super::judge::effect_of(call, self.model) else {
             return Ok(());
         };
@@ -44,7 +50,7 @@ impl Judge<'_> {
             }
         };
         match made {
-            Some(id @ VersionId::Id(_)) => self.note_id(slot, id, (call, effect)),
+            Some(id @ VersionId::Id(_)) => self.note_id((slot, id), (call, effect), after),
             None | Some(VersionId::Null) => {
                 let batch = self.model.versions.batch;
                 let state = Rule::told_by(made).null_after(effect).unwrap_or(VersionState::Gone);
@@ -54,7 +60,12 @@ impl Judge<'_> {
         }
     }
 
-    fn note_id(&mut self, slot: Slot, id: VersionId, (call, effect): (&Call, Effect)) -> Verdict {
+    fn note_id(
+        &mut self,
+        (slot, id): (Slot, VersionId),
+        (call, effect): (&Call, Effect),
+        after: Option<u32>,
+    ) -> Verdict {
         let state = VersionState::of(effect.result);
         if let Some(index) = self.model.versions.find(slot, id) {
             // A completion that is asked for again tells the same version again.
@@ -64,6 +75,9 @@ impl Judge<'_> {
         }
         let mut version = VersionModel::of(slot, id, BTreeSet::new());
         version.write(state, self.model.versions.batch);
+        if effect.result.is_some() {
+            version.kept = self.model.versions.kept_by_default(slot.bucket, after);
+        }
         self.model.versions.all.push(version);
         Ok(())
     }

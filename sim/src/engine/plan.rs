@@ -145,6 +145,20 @@ pub enum Request {
         /// Whether versions are kept.
         is_on: bool,
     },
+    /// Makes a bucket keep new versions that do not say so themselves, or no longer.
+    SetRetention {
+        /// Which.
+        bucket: BucketNumber,
+        /// For how long, in days; 0: not at all.
+        days: u32,
+    },
+    /// Makes a bucket encrypt what does not say so itself, or no longer.
+    SetEncryption {
+        /// Which.
+        bucket: BucketNumber,
+        /// Whether it does.
+        is_on: bool,
+    },
     /// Lists all versions of a bucket.
     ListVersions(BucketNumber),
     /// Reads one version, chosen among those that are known.

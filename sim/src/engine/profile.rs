@@ -161,6 +161,8 @@ pub struct Profile {
     pub versions_per_mille: u32,
     /// Requests that change whether it keeps them, of a thousand; 0 where it always does.
     pub change_per_mille: u32,
+    /// Requests that change what the first bucket gives to what says nothing itself, of a thousand.
+    pub defaults_per_mille: u32,
 }
 
 /// Disks whose loss a node of so many survives by default: DESIGN.md, section 3.
@@ -199,6 +201,7 @@ impl Profile {
         (profile.epoch, profile.drift_ppm, profile.short) = (1, 0, 0);
         (profile.storm, profile.replay) = (0, 0);
         (profile.versions_per_mille, profile.change_per_mille) = (0, 0);
+        profile.defaults_per_mille = 0;
         let tiny = NodeConfig::tiny();
         profile.config = NodeConfig {
             meta: MetaConfig {
@@ -218,10 +221,15 @@ impl Profile {
 
     /// How a bucket is made: the first one may keep versions from the beginning.
     pub fn creation(&self, bucket: BucketNumber) -> Request {
-        match bucket == 0 && self.versions_per_mille > 0 && self.change_per_mille == 0 {
+        match bucket == 0 && self.can_lock() {
             true => Request::CreateVersioned(bucket),
             false => Request::CreateBucket(bucket),
         }
+    }
+
+    /// Whether versions of the first bucket can be locked.
+    pub fn can_lock(&self) -> bool {
+        self.versions_per_mille > 0 && self.change_per_mille == 0
     }
 
     /// Whether operations of disks take time.
@@ -292,18 +300,23 @@ impl Profile {
             weather: random.chance(400).then(|| draw_weather(random)),
             versions_per_mille: 0,
             change_per_mille: 0,
+            defaults_per_mille: 0,
         };
         profile.config.meta.volume.open_files_max = *random.pick(&[2, 64, 1024]);
-        profile.versions_per_mille = *random.pick(&[0, 0, 0, 100, 300]);
-        if profile.versions_per_mille > 0 {
-            profile.change_per_mille = *random.pick(&[0, 20, 100]);
-            // Clocks end retentions.
-            profile.events.jump = profile.events.jump.max(1);
-            // Changes and versions meet in races.
-            profile.events.race = profile.events.race.max(4);
-        }
+        profile.draw_versions(random);
         profile.draw_later_kinds(random);
         profile
+    }
+
+    fn draw_versions(&mut self, random: &mut Random) {
+        self.versions_per_mille = *random.pick(&[0, 0, 0, 100, 300]);
+        if self.versions_per_mille > 0 {
+            self.change_per_mille = *random.pick(&[0, 20, 100]);
+            // Clocks end retentions.
+            self.events.jump = self.events.jump.max(1);
+            // Changes and versions meet in races.
+            self.events.race = self.events.race.max(4);
+        }
     }
 
     /// What came to be drawn after everything else was: so the rest of a seed stayed as it was.
@@ -311,6 +324,9 @@ impl Profile {
         self.requests.append = *random.pick(&[0, 0, 8, 25]);
         self.is_sealed = random.chance(500) && self.is_s3;
         self.requests.annotation = *random.pick(&[0, 0, 8, 25]);
+        if self.can_lock() || self.is_sealed {
+            self.defaults_per_mille = *random.pick(&[0, 20, 100]);
+        }
     }
 }
 

@@ -22,6 +22,12 @@ pub struct Clocks {
 }
 
 impl Clocks {
+    /// When a retention begins, at the earliest and at the latest, of something that was asked for
+    /// when clocks showed this, and answered by then.
+    pub fn beginning(self, answered: Self) -> (u64, u64) {
+        (self.wall.max(self.least), answered.wall.max(answered.most))
+    }
+
     fn may_be_over(self, until: u64) -> bool {
         self.wall.min(self.most) >= until
     }
@@ -52,7 +58,7 @@ pub struct LockTimes {
     /// What the count of this process began with, and after how much of its life.
     began: (Clocks, Duration),
     /// When the requests were asked that are judged now.
-    asked: Clocks,
+    pub asked: Clocks,
     /// Now.
     pub now: Clocks,
 }
@@ -116,6 +122,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// From its beginning, at least until the one, at most until the other.
+    pub fn between(surely: u64, perhaps: u64) -> Self {
+        Self { surely, perhaps, had_ended: false }
+    }
+
     /// Whether somebody ever wanted to keep it.
     pub fn is_asked(self) -> bool {
         self.perhaps > 0

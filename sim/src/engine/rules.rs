@@ -53,58 +53,71 @@ impl Rule {
     }
 }
 
-/// What is known of the rule of a bucket.
+/// What is known of one rule of a bucket.
 #[derive(Clone, Debug)]
-pub struct RuleModel {
-    now: BTreeSet<Rule>,
+pub struct RuleModel<T = Rule> {
+    now: BTreeSet<T>,
     /// What changes of which nobody knows may still make it, and whether they may come late.
-    pending: Vec<(Rule, bool)>,
+    pending: Vec<(T, bool)>,
     /// What it may be to others while a change is under way.
-    meanwhile: BTreeSet<Rule>,
+    meanwhile: BTreeSet<T>,
 }
 
-impl RuleModel {
+impl<T: Ord + Copy> RuleModel<T> {
     /// One that is certain.
-    pub fn of(rule: Rule) -> Self {
+    pub fn of(rule: T) -> Self {
         let (pending, meanwhile) = (Vec::new(), BTreeSet::new());
         Self { now: BTreeSet::from([rule]), pending, meanwhile }
     }
 
     /// Every rule that something written may have followed.
-    pub fn possible(&self) -> BTreeSet<Rule> {
+    pub fn possible(&self) -> BTreeSet<T> {
         let pending = self.pending.iter().map(|(rule, _)| *rule);
         self.now.iter().chain(&self.meanwhile).copied().chain(pending).collect()
     }
 
+    /// Every rule that something may have followed which was asked for after a change to that one
+    /// was acknowledged.
+    pub fn possible_after(&self, changed: T) -> BTreeSet<T> {
+        let late = self.pending.iter().filter(|(_, is_late)| *is_late).map(|(rule, _)| *rule);
+        [changed].into_iter().chain(late).collect()
+    }
+
     /// What it can be but for what nobody knows of, and what that may still make it.
-    pub fn parts(&self) -> (BTreeSet<Rule>, Vec<Rule>) {
+    pub fn parts(&self) -> (BTreeSet<T>, Vec<T>) {
         (self.now.clone(), self.pending.iter().map(|(rule, _)| *rule).collect())
     }
 
     /// It is one of those, after many requests at once.
-    pub fn settle(&mut self, now: BTreeSet<Rule>, is_acknowledged: bool) {
+    pub fn settle(&mut self, now: BTreeSet<T>, is_acknowledged: bool) {
         self.now = now;
         self.pending.retain(|(_, is_late)| *is_late || !is_acknowledged);
     }
 
-    fn begin_change(&mut self, rule: Rule) {
+    /// A change is under way.
+    pub fn begin_change(&mut self, rule: T) {
         let before = self.possible();
         self.meanwhile.extend(before);
         self.meanwhile.insert(rule);
     }
 
     /// Nobody knows what came of a change.
-    pub fn leave_open(&mut self, rule: Rule, is_late: bool) {
+    pub fn leave_open(&mut self, rule: T, is_late: bool) {
         self.pending.push((rule, is_late));
     }
 
     /// Something was written that followed a rule. `false`: it cannot have been in force.
-    fn observe(&mut self, rule: Rule, is_decided: bool) -> bool {
+    fn observe(&mut self, rule: T, is_decided: bool) -> bool {
         let is_possible = self.possible().contains(&rule);
         if is_decided && is_possible && self.pending.is_empty() && self.meanwhile.is_empty() {
             self.now = BTreeSet::from([rule]);
         }
         is_possible
+    }
+
+    /// All that was asked at once is judged.
+    pub fn end_changes(&mut self) {
+        self.meanwhile.clear();
     }
 
     /// A new process: a change that did not come by now never comes.
@@ -146,10 +159,12 @@ impl Model {
             Request::CreateVersioned(bucket) => {
                 self.versions.rules.insert(*bucket, RuleModel::of(Rule::Kept));
                 self.versions.lockable.insert(*bucket);
+                self.versions.days.insert(*bucket, RuleModel::of(0));
             }
             Request::CreateBucket(bucket) => {
                 self.versions.rules.remove(bucket);
                 self.versions.lockable.remove(bucket);
+                self.versions.days.remove(bucket);
             }
             _ => {}
         }
@@ -162,6 +177,7 @@ impl Judge<'_> {
     pub fn begin_changes<'a>(&mut self, calls: impl Iterator<Item = &'a Call>) {
         self.model.versions.batch += BATCH_LEN;
         for call in calls {
+            self.begin_default(&call.request);
             let Request::SetVersioning { bucket, is_on } = call.request else { continue };
             self.model.begin_versions(bucket);
             let rules = self.model.versions.rules.get_mut(&bucket);
@@ -171,7 +187,8 @@ impl Judge<'_> {
 
     /// All of them are judged.
     pub fn end_changes(&mut self) {
-        self.model.versions.rules.values_mut().for_each(|rules| rules.meanwhile.clear());
+        self.model.versions.rules.values_mut().for_each(RuleModel::end_changes);
+        self.model.versions.days.values_mut().for_each(RuleModel::end_changes);
     }
 
     /// A change was acknowledged.

@@ -25,7 +25,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 14] = [
+pub const SCENES: [Scene; 15] = [
     Scene {
         name: "a disk fails in the commit, another one after it",
         mutant: Mutant::FloorIsData,
@@ -116,6 +116,13 @@ pub const SCENES: [Scene; 14] = [
         seeds_max: 1,
         profile: one_disk,
         steps: |_| jump_over_a_retention(),
+    },
+    Scene {
+        name: "uploads end in a bucket that keeps what comes, and what they made is deleted",
+        mutant: Mutant::UploadUnkept,
+        seeds_max: 1,
+        profile: one_disk,
+        steps: |_| delete_what_is_kept(),
     },
     Scene {
         name: "doubted members are not read while all disks fail for a moment",
@@ -305,6 +312,16 @@ fn jump_over_a_retention() -> Vec<Step> {
     let script = script.step(Step::Jump(600)).step(Step::Crash { cut, restarts: Vec::new() });
     let script = script.ask(Request::DeleteVersion(slot, 0)).wait(70_000);
     script.ask(Request::DeleteVersion(slot, 0)).step(Step::Verify).steps
+}
+
+/// Versions made by a write, by an upload that began before, and by one that began after the change
+/// that keeps them.
+fn delete_what_is_kept() -> Vec<Step> {
+    let script = Script::locked().begin(0).part(0, 1, 100);
+    let script = script.ask(Request::SetRetention { bucket: 0, days: 1 }).put(1, 100);
+    let script = script.begin(2).part(1, 1, 100).complete(0).complete(1);
+    let delete = |key| Request::DeleteVersion(Slot { bucket: 0, key }, 0);
+    script.ask(delete(0)).ask(delete(1)).ask(delete(2)).step(Step::Verify).steps
 }
 
 /// What the bug was found with; the seed draws what fails.

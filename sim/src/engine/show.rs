@@ -100,6 +100,11 @@ impl Display for Request {
             Self::CreateVersioned(bucket) => write!(f, "create bucket b{bucket} with versions"),
             Self::SetVersioning { bucket, is_on: true } => write!(f, "keep versions of b{bucket}"),
             Self::SetVersioning { bucket, .. } => write!(f, "no more versions of b{bucket}"),
+            Self::SetRetention { bucket, days } => {
+                write!(f, "keep new versions of b{bucket} for {days} days")
+            }
+            Self::SetEncryption { bucket, is_on: true } => write!(f, "encrypt in b{bucket}"),
+            Self::SetEncryption { bucket, .. } => write!(f, "encrypt no more in b{bucket}"),
             Self::ListVersions(bucket) => write!(f, "list versions of b{bucket}"),
             Self::GetVersion(slot, pick) => write!(f, "get version {pick} of {slot}"),
             Self::DeleteVersion(slot, pick) => write!(f, "delete version {pick} of {slot}"),

@@ -182,6 +182,8 @@ pub struct Versions {
     pub rules: BTreeMap<BucketNumber, RuleModel>,
     /// Buckets whose versions can be locked.
     pub lockable: BTreeSet<BucketNumber>,
+    /// For how many days those keep what does not say itself; 0: not at all.
+    pub days: BTreeMap<BucketNumber, RuleModel<u32>>,
     /// All that are known.
     pub all: Vec<VersionModel>,
     /// Objects of which some writes left versions that nobody knows.
@@ -220,6 +222,7 @@ impl Versions {
         self.times.close();
         self.all.iter_mut().for_each(VersionModel::restart);
         self.rules.values_mut().for_each(RuleModel::restart);
+        self.days.values_mut().for_each(RuleModel::restart);
     }
 
     /// One version of an object, if it was ever known.

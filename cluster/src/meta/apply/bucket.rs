@@ -4,6 +4,7 @@ use super::{Applied, Rows, bare, read};
 use crate::meta::command::{Command, Refusal, Success};
 use crate::rows::{self, BucketRow, Garbage};
 use bytes::Bytes;
+use engine::mutant::{self, Mutant};
 use engine::object::bucket::DOCUMENTS_LEN_MAX;
 use engine::object::{BucketChange, BucketRules, Setting, Versioning};
 
@@ -53,7 +54,7 @@ impl Rows<'_> {
             return Err(Refusal::NoSuchBucket.into());
         };
         let mut row: BucketRow = read(&value)?;
-        row.revision += 1;
+        row.revision += u64::from(!mutant::is(Mutant::StaleSettings));
         match change {
             BucketChange::Document { name, text } => {
                 row.documents.retain(|(known, _)| *known != name);
@@ -82,7 +83,8 @@ impl Rows<'_> {
         let key = rows::setting(name);
         let old = self.store.get(&key).await?;
         let known = old.as_ref().map(read::<Setting>).transpose()?.unwrap_or_default();
-        if known.revision.checked_add(1) != Some(setting.revision) {
+        let is_next = known.revision.checked_add(1) == Some(setting.revision);
+        if !is_next && !mutant::is(Mutant::LoseSetting) {
             return Err(Refusal::PreconditionFailed.into());
         }
         if setting.text.len() > DOCUMENTS_LEN_MAX {

@@ -2,7 +2,7 @@
 //! that nothing else is refused.
 
 use super::wire::Outgoing;
-use super::{Gateway, header, seals, versions};
+use super::{Gateway, header, versions};
 use engine::object::{AppendRequest, Body, PutOutcome, StoreError, WriteCondition};
 use http::Method;
 
@@ -37,7 +37,7 @@ impl Gateway {
             put = self.bind(put, (&bucket, &key), &condition).await?;
         }
         let way = self.way(&key);
-        put = seals::sealed(put, way, &key);
+        put = self.sealed(put, &key).await?;
         let gathered = self.gather(&key, body).await;
         let size = base.size + gathered.len();
         let number = join(&gathered.number, None, gathered.len()).0;

@@ -7,7 +7,9 @@
 
 mod annotations;
 mod append;
+mod defaults;
 mod door;
+mod keys;
 mod seals;
 mod sending;
 mod tags;
@@ -34,6 +36,7 @@ use engine::object::{
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyStream;
+use keys::Keys;
 use s3api::Service;
 use s3api::config::{Credentials, S3Config};
 use sealing::RootKey;
@@ -51,6 +54,7 @@ pub struct Gateway {
     tags: Tags,
     /// Whether some objects are encrypted.
     is_sealed: bool,
+    keys: Keys,
 }
 
 impl Gateway {
@@ -69,7 +73,8 @@ impl Gateway {
         config.encryption.allows_plain_keys = true;
         let clock = env.clock.clone();
         let door = Arc::new(Door::new(Service::new(config, inner.clone(), env), network));
-        Self { door, inner, clock, tags, is_sealed }
+        tags.begin_life();
+        Self { door, inner, clock, tags, is_sealed, keys: Keys::default() }
     }
 
     async fn send(&self, request: Outgoing<'_>) -> Result<Incoming, StoreError> {
@@ -83,10 +88,12 @@ impl Gateway {
         if let Some((_, value)) = attributes.metadata.first() {
             put = put.header("x-amz-meta-n", value);
         }
-        put = seals::sealed(put, self.way(&key), &key);
+        put = self.sealed(put, &key).await?;
         let gathered = self.gather(&key, body).await;
         let (size, number) = (gathered.len(), gathered.number.clone());
+        let (before, bytes) = (self.default_for(&bucket, &key), gathered.bytes());
         let answer = self.send_gathered(put, gathered, len).await?;
+        self.check_default((&bucket, before), &bytes, &answer.headers)?;
         let etag = self.told(&key, &number, &answer.headers)?.0;
         let version = versions::told(&answer.headers);
         Ok(PutOutcome { etag, checksum: None, size, modified: 0, version })
@@ -303,13 +310,15 @@ impl ObjectStore for Gateway {
             if request.rules.has_lock {
                 put = put.header("x-amz-bucket-object-lock-enabled", "true");
             }
-            self.send(put.header("content-length", "0")).await.map(drop)
+            let put = put.header("content-length", "0");
+            self.change_default(&request.bucket, put, false).await
         })
     }
 
     fn delete_bucket(&self, bucket: BucketName) -> Reply<'_, ()> {
         Box::pin(async move {
-            self.send(Outgoing::new(Method::DELETE, bucket.as_str(), None)).await.map(drop)
+            let delete = Outgoing::new(Method::DELETE, bucket.as_str(), None);
+            self.change_default(&bucket, delete, false).await
         })
     }
 

@@ -8,18 +8,16 @@
 
 use super::door::lost;
 use super::wire::{Outgoing, header};
-use super::{Gateway, versions};
+use super::{Gateway, keys, versions};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::object::{Address, ETag, ObjectKey, StoreError, UploadId};
+use engine::object::{Address, BucketName, ETag, ObjectKey, StoreError, UploadId};
 use http::{HeaderMap, Method};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
 /// The key that the store's own keys are under.
 pub(super) const ROOT_KEY: &str = "simulator:c2ltdWxhdG9yLXNpbXVsYXRvci1zaW11bGF0b3ItMTI=";
-/// Its name.
-const NAMED: &str = "simulator";
 
 /// One of so many reads under a client's key tries what must not open first.
 const TRIED_EACH: u64 = 8;
@@ -32,7 +30,7 @@ pub(super) enum Way {
     /// The store's key (SSE-S3).
     Store,
     /// A named key (SSE-KMS).
-    Named,
+    Named(&'static str),
     /// The client's (SSE-C).
     Customer,
 }
@@ -40,17 +38,18 @@ pub(super) enum Way {
 impl Way {
     /// That of a key.
     fn of(key: &ObjectKey) -> Self {
-        match key.as_str().bytes().map(u64::from).sum::<u64>() % 5 {
+        let sum: u64 = key.as_str().bytes().map(u64::from).sum();
+        match sum % 5 {
             0 => Self::Plain,
             1 => Self::Store,
-            2 => Self::Named,
+            2 => Self::Named(keys::NAMES[(sum / 5) as usize % keys::NAMES.len()]),
             _ => Self::Customer,
         }
     }
 
     /// Whether entity tags tell nothing of bodies.
     pub(super) fn hides_tags(self) -> bool {
-        matches!(self, Self::Named | Self::Customer)
+        matches!(self, Self::Named(_) | Self::Customer)
     }
 }
 
@@ -77,24 +76,11 @@ fn with_customer_key<'a>(request: Outgoing<'a>, key: &ObjectKey, brings: Brings)
         .header("x-amz-server-side-encryption-customer-key-md5", &digest)
 }
 
-/// A request that makes an object.
-pub(super) fn sealed<'a>(request: Outgoing<'a>, way: Way, key: &ObjectKey) -> Outgoing<'a> {
-    const ENCRYPTION: &str = "x-amz-server-side-encryption";
-    match way {
-        Way::Plain => request,
-        Way::Store => request.header(ENCRYPTION, "AES256"),
-        Way::Named => request
-            .header(ENCRYPTION, "aws:kms")
-            .header("x-amz-server-side-encryption-aws-kms-key-id", NAMED),
-        Way::Customer => with_customer_key(request, key, Brings::TheKey),
-    }
-}
-
 /// A request for what there is.
 pub(super) fn opened<'a>(request: Outgoing<'a>, way: Way, key: &ObjectKey) -> Outgoing<'a> {
     match way {
         Way::Customer => with_customer_key(request, key, Brings::TheKey),
-        Way::Plain | Way::Store | Way::Named => request,
+        Way::Plain | Way::Store | Way::Named(_) => request,
     }
 }
 
@@ -104,11 +90,36 @@ impl Gateway {
         if self.is_sealed { Way::of(key) } else { Way::Plain }
     }
 
+    /// What is surely known of the default encryption of a bucket, for a key that says nothing.
+    pub(super) fn default_for(&self, bucket: &BucketName, key: &ObjectKey) -> Option<u64> {
+        self.tags.default_of(bucket).filter(|_| self.is_sealed && self.way(key) == Way::Plain)
+    }
+
+    /// A request that makes an object.
+    pub(super) async fn sealed<'a>(
+        &self,
+        request: Outgoing<'a>,
+        key: &ObjectKey,
+    ) -> Result<Outgoing<'a>, StoreError> {
+        const ENCRYPTION: &str = "x-amz-server-side-encryption";
+        Ok(match self.way(key) {
+            Way::Plain => request,
+            Way::Store => request.header(ENCRYPTION, "AES256"),
+            Way::Named(name) => {
+                self.provide(name).await?;
+                request
+                    .header(ENCRYPTION, "aws:kms")
+                    .header("x-amz-server-side-encryption-aws-kms-key-id", name)
+            }
+            Way::Customer => with_customer_key(request, key, Brings::TheKey),
+        })
+    }
+
     /// A body is on its way that nobody may find on a disk, nor the key that it is under.
     pub(super) fn hide(&self, key: &ObjectKey, bytes: &[u8]) {
         match self.way(key) {
             Way::Plain => {}
-            Way::Store | Way::Named => self.tags.hide(bytes),
+            Way::Store | Way::Named(_) => self.tags.hide(bytes),
             Way::Customer => {
                 self.tags.hide(bytes);
                 self.tags.hide(&customer_key(key, Brings::TheKey));

@@ -3,8 +3,9 @@
 //!
 //! - T1: bodies are so long that no two of a run have the same bytes.
 
+use super::defaults::DefaultEncryption;
 use bytes::Bytes;
-use engine::object::{ETag, UploadId};
+use engine::object::{BucketName, ETag, UploadId};
 use md5::{Digest, Md5};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,7 @@ struct Word {
 }
 
 #[derive(Default)]
-struct Words {
+pub(super) struct Words {
     /// Numbers by tag.
     numbers: BTreeMap<String, String>,
     /// What is known by number.
@@ -38,6 +39,10 @@ struct Words {
     hidden: BTreeSet<[u8; NEEDLE_LEN]>,
     /// Reads under clients' keys.
     read_count: u64,
+    /// What buckets encrypt by themselves.
+    pub(super) defaults: BTreeMap<BucketName, DefaultEncryption>,
+    /// Named keys that are known to be there.
+    pub(super) keys: BTreeSet<&'static str>,
 }
 
 /// See the module.
@@ -45,7 +50,7 @@ struct Words {
 pub struct Tags(Arc<Mutex<Words>>);
 
 impl Tags {
-    fn words(&self) -> MutexGuard<'_, Words> {
+    pub(super) fn words(&self) -> MutexGuard<'_, Words> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -19,7 +19,7 @@ impl Gateway {
     ) -> Result<UploadId, StoreError> {
         let CreateUploadRequest { bucket, key, .. } = request;
         let begin = Outgoing::new(Method::POST, bucket.as_str(), Some(key.as_str()));
-        let begin = seals::sealed(begin.query("uploads", ""), self.way(&key), &key);
+        let begin = self.sealed(begin.query("uploads", ""), &key).await?;
         let answer = self.send(begin).await?;
         let id = xml::text(answer.text(), "UploadId").unwrap_or_default();
         UploadId::parse(&id).map_err(|error| unreadable(&error))

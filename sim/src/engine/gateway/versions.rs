@@ -2,14 +2,11 @@
 
 use super::wire::{Outgoing, header};
 use super::{Gateway, shown, unreadable};
-use crate::http::connection::whole_body;
-use crate::http::sign::sha256_hex;
 use crate::http::xml;
-use bytes::Bytes;
 use engine::object::{
-    Address, AmendRequest, Amendment, BucketChange, BucketName, DeleteOutcome, DeleteRequest,
-    LegalHold, ObjectAttributes, ObjectInfo, ObjectKey, Standing, StoreError, VersionEntry,
-    VersionId, VersionListRequest, VersionPage, Versioning,
+    Address, AmendRequest, Amendment, BucketName, DeleteOutcome, DeleteRequest, LegalHold,
+    ObjectAttributes, ObjectInfo, ObjectKey, Standing, StoreError, VersionEntry, VersionId,
+    VersionListRequest, VersionPage,
 };
 use http::{HeaderMap, Method};
 
@@ -55,28 +52,9 @@ impl Gateway {
         let address = request.address;
         let put = Outgoing::new(Method::PUT, address.bucket.as_str(), Some(address.key.as_str()));
         let put = of(put.query("legal-hold", ""), address.version);
-        let (len, hash) = (document.len() as u64, sha256_hex(document.as_bytes()));
-        let put = put.body(whole_body(Bytes::from(document)), len, hash);
-        self.send(put).await?;
+        self.send(put.document(document)).await?;
         let none = (engine::object::ETag(String::new()), 0);
         Ok(shown(address.key, 0, none, ObjectAttributes::default()))
-    }
-
-    /// Sets whether versions are kept, which is all that sequences change.
-    pub(super) async fn configure(
-        &self,
-        bucket: BucketName,
-        change: BucketChange,
-    ) -> Result<(), StoreError> {
-        let BucketChange::Versioning(versioning) = change else {
-            return self.inner.configure_bucket(bucket, change).await;
-        };
-        let status = if versioning == Versioning::Enabled { "Enabled" } else { "Suspended" };
-        let status = format!("<Status>{status}</Status>");
-        let document = format!("<VersioningConfiguration>{status}</VersioningConfiguration>");
-        let (len, hash) = (document.len() as u64, sha256_hex(document.as_bytes()));
-        let put = Outgoing::new(Method::PUT, bucket.as_str(), None).query("versioning", "");
-        self.send(put.body(whole_body(Bytes::from(document)), len, hash)).await.map(drop)
     }
 
     pub(super) async fn versions(

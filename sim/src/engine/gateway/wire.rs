@@ -2,7 +2,7 @@
 //! does. Written apart from the server's parsers, so that the two check each other.
 
 use super::door::{AnswerBody, Door, is_troubled, lost};
-use crate::http::connection::RequestBody;
+use crate::http::connection::{RequestBody, whole_body};
 use crate::http::sign::{Signer, Unsigned, encode_path, encode_query, sha256_hex};
 use crate::http::xml;
 use bytes::Bytes;
@@ -41,7 +41,7 @@ impl<'a> Outgoing<'a> {
             Some(key) => encode_path(&format!("/{bucket}/{key}")),
             None => encode_path(&format!("/{bucket}")),
         };
-        let body = crate::http::connection::whole_body(Bytes::new());
+        let body = whole_body(Bytes::new());
         let (query, headers) = (Vec::new(), HeaderMap::new());
         Self { method, path, query, headers, body, payload_hash: sha256_hex(b"") }
     }
@@ -84,6 +84,12 @@ impl<'a> Outgoing<'a> {
     pub(super) fn body(mut self, body: RequestBody, len: u64, payload_hash: String) -> Self {
         (self.body, self.payload_hash) = (body, payload_hash);
         self.header("content-length", &len.to_string())
+    }
+
+    /// A document as the body.
+    pub(super) fn document(self, text: String) -> Self {
+        let (len, hash) = (text.len() as u64, sha256_hex(text.as_bytes()));
+        self.body(whole_body(Bytes::from(text)), len, hash)
     }
 
     fn sign(mut self, clock: &dyn Clock) -> Request<RequestBody> {
