@@ -63,12 +63,28 @@ pub struct Failure {
 pub struct Results {
     /// Sums.
     pub counts: Counts,
+    /// How many sequences there were of each number of operations.
+    pub lengths: BTreeMap<u64, u64>,
     /// Failures by seed.
     pub failures: BTreeMap<u64, Failure>,
     /// Time that the threads took.
     pub elapsed: Duration,
     /// Time of processors that they took, together.
     pub cpu: Duration,
+}
+
+impl Results {
+    /// Operations of the sequence in the middle; 0 where there is none.
+    fn median_length(&self) -> u64 {
+        let middle = self.lengths.values().sum::<u64>().div_ceil(2);
+        let mut count = 0;
+        let mut lengths = self.lengths.iter();
+        let is_it = |(_, sequences): &(&u64, &u64)| {
+            count += **sequences;
+            count >= middle
+        };
+        lengths.find(is_it).map_or(0, |(len, _)| *len)
+    }
 }
 
 /// Time of processors that this process took so far.
@@ -133,7 +149,7 @@ impl Batch {
         results: &Mutex<Results>,
     ) {
         panics::watch();
-        let mut counts = Counts::default();
+        let (mut counts, mut lengths) = (Counts::default(), BTreeMap::<u64, u64>::new());
         while !is_over.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if self.is_done(seed, begin) {
@@ -141,13 +157,18 @@ impl Batch {
             }
             let outcome = run_seed(&self.options(seed, Lines::None));
             counts.add(&outcome.counts);
+            *lengths.entry(outcome.counts.operations).or_default() += 1;
             if let Some(failure) = self.failure(seed, &outcome) {
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.failures.insert(seed, failure);
                 is_over.fetch_or(results.failures.len() >= self.failures_max, Ordering::Relaxed);
             }
         }
-        results.lock().unwrap_or_else(PoisonError::into_inner).counts.add(&counts);
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.counts.add(&counts);
+        for (len, count) in lengths {
+            *results.lengths.entry(len).or_default() += count;
+        }
     }
 
     /// Looks at a sequence again if it failed, or if it is its turn to be run twice.
@@ -227,6 +248,7 @@ impl Batch {
             counts.sequences as f64 * 60.0 / seconds / jobs,
             counts.virtual_hours() * 3600.0 / seconds / jobs,
         );
+        println!("  operations a sequence: median {}", results.median_length());
         let cpu = results.cpu.as_secs_f64().max(0.001);
         println!(
             "  a second of one processor: {:.0} checked operations, {:.1} effective faults, {:.1} \
@@ -249,4 +271,21 @@ fn print_marks() -> Vec<&'static str> {
         println!("  marks: {}", line.join(", "));
     }
     missed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_length_of_the_one_in_the_middle() {
+        let median = |lengths: &[(u64, u64)]| {
+            let lengths = lengths.iter().copied().collect();
+            Results { lengths, ..Results::default() }.median_length()
+        };
+        assert_eq!(median(&[]), 0);
+        assert_eq!(median(&[(7, 1)]), 7);
+        assert_eq!(median(&[(3, 2), (60, 1), (90, 2)]), 60);
+        assert_eq!(median(&[(3, 1), (90, 9)]), 90);
+    }
 }

@@ -335,6 +335,18 @@ pub struct PlannedStep {
     pub step: Step,
 }
 
+impl Step {
+    /// Operations that it is: its requests, or one.
+    pub fn operation_count(&self) -> usize {
+        match self {
+            Self::Requests(requests) | Self::Race(requests) => requests.len(),
+            Self::Change { before, after, .. } => before.len() + 1 + after.len(),
+            Self::Short { requests, .. } | Self::Storm { requests, .. } => 1 + requests.len(),
+            _ => 1,
+        }
+    }
+}
+
 /// One step of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {

@@ -51,6 +51,8 @@ pub struct Counts {
     pub sequences: u64,
     /// Steps.
     pub steps: u64,
+    /// What they are of: requests and other operations, without the reads of checks.
+    pub operations: u64,
     /// Requests that were answered.
     pub answered: u64,
     /// Requests that failed, or whose outcome nobody knows.
@@ -81,6 +83,7 @@ impl Counts {
     pub fn add(&mut self, other: &Self) {
         self.sequences += other.sequences;
         self.steps += other.steps;
+        self.operations += other.operations;
         self.answered += other.answered;
         self.unanswered += other.unanswered;
         self.crashes += other.crashes;
@@ -241,6 +244,7 @@ impl Run {
     /// A step begins: whatever is drawn from now on follows from its salt.
     pub(super) fn begin_step(&mut self, planned: &PlannedStep) {
         self.counts.steps += 1;
+        self.counts.operations += planned.step.operation_count() as u64;
         self.note_clocks();
         self.log.event(&[3], || planned.step.to_string());
         self.nemesis.random = Random::new(planned.salt, "nemesis");
