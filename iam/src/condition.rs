@@ -49,6 +49,11 @@ enum Wanted {
 }
 
 impl Condition {
+    /// Name of its key, in the form that compares.
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
     /// Compiles the values of a key under an operator.
     ///
     /// # Errors

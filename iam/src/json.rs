@@ -35,6 +35,18 @@ pub fn parse(document: &[u8], nesting_max: usize) -> Result<Json, String> {
 }
 
 impl Json {
+    /// Whether some text or name in it fits.
+    pub(crate) fn has_text(&self, fits: &impl Fn(&str) -> bool) -> bool {
+        match self {
+            Json::Null | Json::Bool(_) | Json::Number(_) => false,
+            Json::Text(text) => fits(text),
+            Json::List(list) => list.iter().any(|item| item.has_text(fits)),
+            Json::Object(members) => {
+                members.iter().any(|(name, value)| fits(name) || value.has_text(fits))
+            }
+        }
+    }
+
     /// Bytes of the value without blanks between its parts, escapes counted as what they mean.
     pub(crate) fn compact_len(&self) -> usize {
         match self {

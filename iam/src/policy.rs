@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::PolicyError;
 use crate::json::{self, Json, Members};
+use crate::keys;
 use crate::list;
 use crate::principal::Principal;
 use crate::statement::{Statement, Surroundings};
@@ -12,6 +13,8 @@ use crate::template::Variables;
 pub const BUCKET_POLICY_LEN_MAX: usize = 20 * 1024;
 /// Most statements in a policy.
 pub(crate) const STATEMENTS_MAX: usize = 500;
+/// What a key about the tags that an object has begins with, in the form that compares.
+const EXISTING_TAGS: &str = "s3:existingobjecttag";
 /// Policy, statements, statement, condition, operator, values: six levels, and two to spare.
 const NESTING_MAX: usize = 8;
 
@@ -62,6 +65,7 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Policy {
     statements: Vec<Statement>,
+    names_tags: bool,
 }
 
 impl Policy {
@@ -82,6 +86,7 @@ impl Policy {
     /// # Errors
     /// As [`Policy::parse`].
     pub(crate) fn of(tree: Json, kind: Kind<'_>) -> Result<Policy, PolicyError> {
+        let names_tags = tree.has_text(&|text| text.to_ascii_lowercase().contains(EXISTING_TAGS));
         let mut members = Members::of(tree).ok_or(PolicyError::Type("Policy"))?;
         let variables = variables(members.take("Version"))?;
         members.take("Id").map(|id| list::text(id, "Id")).transpose()?;
@@ -111,7 +116,7 @@ impl Policy {
             }
             sids.push(sid);
         }
-        Ok(Policy { statements })
+        Ok(Policy { statements, names_tags })
     }
 
     /// What the policy says to a request.
@@ -125,6 +130,25 @@ impl Policy {
             }
         }
         verdict
+    }
+
+    /// Whether what it says may depend on the tags of an object (`s3:ExistingObjectTag`), in a
+    /// condition or a variable: then a request without them cannot be judged.
+    pub fn asks_for_tags(&self) -> bool {
+        self.names_tags
+    }
+
+    /// Checks that every condition is on something that requests have: a denial on another key would
+    /// never come. Policies that are kept already are taken without it.
+    ///
+    /// # Errors
+    /// [`PolicyError::ConditionKey`] with the name.
+    pub fn check_keys(&self) -> Result<(), PolicyError> {
+        let mut keys = self.statements.iter().flat_map(Statement::keys);
+        match keys.find(|key| !keys::is_known(key)) {
+            Some(key) => Err(PolicyError::ConditionKey(key.to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Whether a bucket's policy is public: some statement allows something to everybody, and does
@@ -141,5 +165,26 @@ fn variables(version: Option<Json>) -> Result<Variables, PolicyError> {
         Some(Json::Text(version)) if version == "2008-10-17" => Ok(Variables::Literal),
         Some(Json::Text(version)) if version == "2012-10-17" => Ok(Variables::Replaced),
         Some(_) => Err(PolicyError::Version),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_asks_for_tags_says_so_however_it_is_written() {
+        let policy = |condition: &str, resource: &str| {
+            let text = format!(
+                "{{\"Version\":\"2012-10-17\",\"Statement\":{{\"Effect\":\"Allow\",\"Action\":\
+                 \"s3:GetObject\",\"Resource\":\"arn:aws:s3:::b/{resource}\",\"Condition\":\
+                 {{\"StringEquals\":{{\"{condition}\":\"x\"}}}}}}}}"
+            );
+            Policy::parse(text.as_bytes(), Kind::Identity, 2048).expect("a policy")
+        };
+        assert!(policy("s3:ExistingObjectTag/a", "*").asks_for_tags());
+        assert!(policy("S3:\\u0045xistingobjecttag/a", "*").asks_for_tags());
+        assert!(policy("s3:prefix", "${s3:ExistingObjectTag/a}").asks_for_tags());
+        assert!(!policy("s3:prefix", "*").asks_for_tags());
     }
 }

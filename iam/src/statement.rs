@@ -123,6 +123,11 @@ impl Statement {
         }
     }
 
+    /// The keys of its conditions.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().map(Condition::key)
+    }
+
     /// Whether the statement allows something to everybody.
     pub(crate) fn is_public(&self) -> bool {
         self.audience == Audience::Everybody

@@ -313,6 +313,7 @@ fn policies(value: Option<Json>) -> Result<Policies, UsersError> {
         } else {
             Policy::of(document, Kind::Identity)
         };
+        let policy = policy.and_then(|policy| policy.check_keys().map(|()| policy));
         match policy {
             Ok(policy) => found.insert(name, Arc::new(policy)),
             Err(source) => return Err(UsersError::Policy { name, source }),

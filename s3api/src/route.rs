@@ -122,6 +122,11 @@ operations! {
     AdminStatus AdminListKeys AdminCreateKey AdminRotateKey
 }
 
+/// The permission to read an object.
+pub const GET: &str = "s3:GetObject";
+/// The permission to read a version.
+pub const GET_VERSION: &str = "s3:GetObjectVersion";
+
 /// One way to use the server.
 #[derive(Debug)]
 pub struct Route {
@@ -182,7 +187,28 @@ impl Route {
             ];
             actions.extend(also.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, it)| it));
         }
+        if self.operation == Operation::GetObjectAttributes || self.guesses_tag(head) {
+            actions.push(if version.is_some() { GET_VERSION } else { GET });
+        }
         actions
+    }
+
+    /// Whether it writes or deletes only what has a certain tag: whoever does that must be allowed
+    /// to read it, or could find the tag out (S3 User Guide, "Conditional writes" and "deletes").
+    fn guesses_tag(&self, head: &RequestHead) -> bool {
+        use Operation::*;
+        let is_bound = matches!(
+            self.operation,
+            PutObject | CopyObject | CompleteMultipartUpload | DeleteObject
+        );
+        let tag = head.headers.get("if-match").filter(|_| is_bound);
+        tag.is_some_and(|tag| tag.as_bytes().trim_ascii() != b"*")
+    }
+
+    /// Whether policies may ask for what only its body says: then its operation has it decided.
+    pub fn is_told_by_body(&self) -> bool {
+        use Operation::*;
+        matches!(self.operation, PutObjectTagging | PutObjectRetention | PutObjectLegalHold)
     }
 
     /// Whether it makes a bucket, whose settings nobody can read yet.

@@ -2,16 +2,17 @@
 //! the server knows or from the one header or parameter that defines it.
 
 use crate::auth::accounts::Caller;
-use crate::headers::date::format_iso;
+use crate::headers::date::{format_iso, parse_iso};
 use crate::request::RequestHead;
+use crate::route::Operation;
 use crate::sigv4::verify::Mechanism;
 use crate::tags;
-use engine::object::UnixNanos;
+use engine::object::{Retention, RetentionMode, UnixNanos};
 use iam::{Context, Principal};
 use std::net::IpAddr;
 
 /// Keys that are the value of one header, by the header's name.
-const OF_HEADERS: [(&str, &str); 19] = [
+const OF_HEADERS: [(&str, &str); 18] = [
     ("x-amz-acl", "s3:x-amz-acl"),
     ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
     ("x-amz-grant-read", "s3:x-amz-grant-read"),
@@ -35,9 +36,12 @@ const OF_HEADERS: [(&str, &str); 19] = [
     ("x-amz-object-lock-mode", "s3:object-lock-mode"),
     ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
     ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
-    ("if-match", "s3:if-match"),
-    ("if-none-match", "s3:if-none-match"),
+    ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
 ];
+
+/// Keys that are the conditions of a write, by the header's name: where they are looked at.
+const OF_CONDITIONS: [(&str, &str); 2] =
+    [("if-match", "s3:if-match"), ("if-none-match", "s3:if-none-match")];
 
 /// Keys that are the value of one parameter.
 const OF_PARAMETERS: [(&str, &str); 4] = [
@@ -56,6 +60,11 @@ pub struct Circumstances {
     pub now: UnixNanos,
     /// How it was signed.
     pub mechanism: Option<Mechanism>,
+}
+
+fn header<'a>(head: &'a RequestHead, name: &str) -> Option<&'a str> {
+    let value = head.headers.get(name)?;
+    std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
 }
 
 /// The keys of a request.
@@ -84,10 +93,7 @@ pub fn keys_of(head: &RequestHead, caller: Option<&Caller>, facts: &Circumstance
         context.insert("s3:signatureversion", version);
         context.insert("s3:authType", kind);
     }
-    let header = |name: &str| {
-        let value = head.headers.get(name)?;
-        std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
-    };
+    let header = |name: &str| header(head, name);
     for (name, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
         if let Some(value) = header(name) {
             context.insert(key, value);
@@ -103,10 +109,53 @@ pub fn keys_of(head: &RequestHead, caller: Option<&Caller>, facts: &Circumstance
             context.insert(key, value);
         }
     }
+    let until = header("x-amz-object-lock-retain-until-date").and_then(parse_iso);
+    if let Some(seconds) = until {
+        insert_remaining_days(&mut context, seconds.saturating_mul(1_000_000_000), facts.now);
+    }
     if let Some(wanted) = header("x-amz-tagging").and_then(|text| tags::parse_header(text).ok()) {
         insert_request_tags(&mut context, &wanted);
     }
     context
+}
+
+/// What follows from the operation: the conditions that it looks at, and whether an object is
+/// created by it (S3 User Guide, "Enforce conditional writes").
+pub fn insert_operation(context: &mut Context, operation: Operation, head: &RequestHead) {
+    use Operation::*;
+    let creates = match operation {
+        PutObject | PostObject | CopyObject | CompleteMultipartUpload => Some("true"),
+        CreateMultipartUpload | UploadPart | UploadPartCopy => Some("false"),
+        _ => None,
+    };
+    if let Some(creates) = creates {
+        context.insert("s3:ObjectCreationOperation", creates);
+    }
+    if matches!(operation, PutObject | CopyObject | CompleteMultipartUpload | DeleteObject) {
+        for (name, key) in OF_CONDITIONS {
+            if let Some(value) = header(head, name) {
+                context.insert(key, value);
+            }
+        }
+    }
+}
+
+/// What a request wants to keep an object by: the mode of a retention, and its end.
+pub fn insert_retention(context: &mut Context, retention: Retention, now: UnixNanos) {
+    let mode = match retention.mode {
+        RetentionMode::Governance => "GOVERNANCE",
+        RetentionMode::Compliance => "COMPLIANCE",
+    };
+    context.insert("s3:object-lock-mode", mode);
+    context.insert("s3:object-lock-retain-until-date", format_iso(retention.until));
+    insert_remaining_days(context, retention.until, now);
+}
+
+/// The days until the end of a retention, begun ones as whole ones.
+pub fn insert_remaining_days(context: &mut Context, until: UnixNanos, now: UnixNanos) {
+    const DAY_NANOS: u64 = 24 * 3600 * 1_000_000_000;
+    let days = until.saturating_sub(now).div_ceil(DAY_NANOS);
+    context.insert("s3:object-lock-remaining-retention-days", days.to_string());
 }
 
 /// The tags that a request wants to set.
@@ -122,5 +171,19 @@ pub fn insert_request_tags(context: &mut Context, wanted: &tags::Tags) {
 pub fn insert_existing_tags(context: &mut Context, existing: &tags::Tags) {
     for (name, value) in existing {
         context.insert(&format!("s3:ExistingObjectTag/{name}"), value.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_may_ask_for_everything_that_is_filled() {
+        let all = OF_HEADERS.iter().chain(&OF_CONDITIONS).chain(&OF_PARAMETERS);
+        for (_, key) in all {
+            let key = key.to_ascii_lowercase();
+            assert!(iam::S3_KEYS.contains(&key.as_str()), "{key}");
+        }
     }
 }

@@ -34,7 +34,7 @@ use iam::{AccessRequest, Verdict};
 use settings::{BucketSettings, SettingsCache};
 use std::net::IpAddr;
 use std::sync::Arc;
-pub use weigh::Resource;
+pub use weigh::{Resource, Told};
 
 /// Holds what only authorised requests get.
 pub struct Gate {
@@ -254,8 +254,8 @@ impl Authenticated {
         {
             return Err((&codes::ACCESS_DENIED).into());
         }
-        for action in route.actions(&authorized.head) {
-            authorized.authorize_route(action).await?;
+        if !route.is_told_by_body() {
+            authorized.authorize_route(&|_| {}).await?;
         }
         Ok((authorized, signed))
     }
@@ -363,17 +363,21 @@ impl Authorized {
         Ok(Address { bucket: self.bucket(), key: self.key(), version: self.version()? })
     }
 
-    async fn authorize_route(&self, action: &'static str) -> S3Result<()> {
-        match &self.head.target {
-            Target::Object(bucket, key) => {
-                let version = self.version()?;
-                self.authorize_also(action, Resource::Object(bucket, key, version)).await
-            }
-            Target::Bucket(bucket) => self.authorize_also(action, Resource::Bucket(bucket)).await,
-            Target::Service | Target::Admin(_) => {
-                self.authorize_also(action, Resource::Service).await
-            }
+    /// Decides about everything that the route does on its own resource; `told` puts in what its
+    /// body says, where the decision waits for that ([`Route::is_told_by_body`]).
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub async fn authorize_route(&self, told: Told<'_>) -> S3Result<()> {
+        let resource = match &self.head.target {
+            Target::Object(bucket, key) => Resource::Object(bucket, key, self.version()?),
+            Target::Bucket(bucket) => Resource::Bucket(bucket),
+            Target::Service | Target::Admin(_) => Resource::Service,
+        };
+        for action in self.route.actions(&self.head) {
+            self.authorize_told(action, resource, told).await?;
         }
+        Ok(())
     }
 
     /// Decides about an action of the same request: on its own resource, the source of a copy, each
@@ -386,7 +390,20 @@ impl Authorized {
         action: &'static str,
         resource: Resource<'_>,
     ) -> S3Result<()> {
-        if self.may(action, resource).await? {
+        self.authorize_told(action, resource, &|_| {}).await
+    }
+
+    /// As [`Self::authorize_also`], with what the body of the request says of that resource.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn authorize_told(
+        &self,
+        action: &'static str,
+        resource: Resource<'_>,
+        told: Told<'_>,
+    ) -> S3Result<()> {
+        if self.may_told(action, resource, told).await? {
             return Ok(());
         }
         Err((&codes::ACCESS_DENIED).into())
@@ -397,6 +414,15 @@ impl Authorized {
     /// # Errors
     /// `NoSuchBucket` for another bucket that is not there; what the store fails with.
     pub async fn may(&self, action: &'static str, resource: Resource<'_>) -> S3Result<bool> {
+        self.may_told(action, resource, &|_| {}).await
+    }
+
+    async fn may_told(
+        &self,
+        action: &'static str,
+        resource: Resource<'_>,
+        told: Told<'_>,
+    ) -> S3Result<bool> {
         let other = match (resource.bucket(), &self.settings) {
             (Some(bucket), Some(own)) if own.state.info.name == *bucket => None,
             (Some(bucket), _) if !self.route.makes_bucket() => {
@@ -408,7 +434,7 @@ impl Authorized {
             Resource::Service => None,
             _ => other.as_deref().or(self.settings.as_deref()),
         };
-        weigh::weigh(self, settings, action, resource).await
+        weigh::weigh(self, settings, (action, resource), told).await
     }
 
     /// An absence is told to whoever may list the bucket; to others it is denied, as AWS does.

@@ -40,8 +40,6 @@ pub struct BucketSettings {
     pub state: BucketState,
     /// Its policy.
     pub policy: Option<Policy>,
-    /// Whether the policy asks for the tags that an object has.
-    pub asks_for_tags: bool,
     /// What public access it blocks.
     pub block: PublicAccessBlock,
     /// Who owns what others write; `None` where it was taken away, which means the writer.
@@ -61,14 +59,12 @@ impl BucketSettings {
     /// `InternalError` (S1).
     pub fn read(state: BucketState) -> S3Result<Self> {
         let name = state.info.name.as_str();
-        let policy_text = state.document(document::POLICY);
         let kind = Kind::Bucket { bucket: name };
-        let policy = policy_text
+        let policy = state
+            .document(document::POLICY)
             .map(|text| Policy::parse(text.as_bytes(), kind, BUCKET_POLICY_LEN_MAX))
             .transpose()
             .map_err(|error| damaged(&error))?;
-        let asks_for_tags =
-            policy_text.is_some_and(|text| text.to_ascii_lowercase().contains("existingobjecttag"));
         let block = state
             .document(document::PUBLIC_ACCESS_BLOCK)
             .map(|text| PublicAccessBlock::parse(text.as_bytes()))
@@ -94,7 +90,7 @@ impl BucketSettings {
             .transpose()
             .map_err(|error| damaged(&error))?;
         let block = block.unwrap_or_default();
-        Ok(Self { state, policy, asks_for_tags, block, ownership, acl, cors, encryption })
+        Ok(Self { state, policy, block, ownership, acl, cors, encryption })
     }
 
     /// Whether access control lists count.

@@ -3,7 +3,7 @@
 
 use super::Authorized;
 use super::accounts::{Caller, ROOT_ACCOUNT, Role};
-use super::context::{insert_existing_tags, keys_of};
+use super::context::{insert_existing_tags, insert_operation, keys_of};
 use super::permission::{self, Subject};
 use super::settings::BucketSettings;
 use crate::acl::{Acl, Asker, Permission, PublicGrants};
@@ -50,12 +50,15 @@ struct Existing {
     is_absent: bool,
 }
 
+/// Puts in what only the body of a request says.
+pub type Told<'a> = &'a (dyn Fn(&mut Context) + Send + Sync);
+
 /// Weighs one action.
 pub(super) async fn weigh(
     authorized: &Authorized,
     settings: Option<&BucketSettings>,
-    action: &str,
-    resource: Resource<'_>,
+    (action, resource): (&str, Resource<'_>),
+    told: Told<'_>,
 ) -> S3Result<bool> {
     let caller = authorized.caller();
     let is_operator = caller.is_some_and(|caller| caller.role == Role::Operator);
@@ -64,6 +67,8 @@ pub(super) async fn weigh(
         return Ok(true);
     }
     let mut context = keys_of(&authorized.head, caller, &authorized.circumstances);
+    insert_operation(&mut context, authorized.route.operation, &authorized.head);
+    told(&mut context);
     let existing = match settings {
         Some(settings) => look_up(authorized, settings, (action, resource), &mut context).await?,
         None => Existing::default(),
@@ -114,7 +119,7 @@ async fn look_up(
     let Resource::Object(bucket, key, version) = resource else {
         return Ok(Existing::default());
     };
-    let matters = settings.has_acls() || settings.asks_for_tags;
+    let matters = settings.has_acls() || asks_for_tags(authorized, settings);
     if !matters || !permission::is_about_existing(action) {
         return Ok(Existing::default());
     }
@@ -137,6 +142,15 @@ async fn look_up(
     }
     let acl = notes::acl_of(&info, settings.owner())?;
     Ok(Existing { owner: Some(acl.owner.clone()), acl: Some(acl), is_absent: false })
+}
+
+/// Whether any policy that has a say asks for the tags that an object has.
+fn asks_for_tags(authorized: &Authorized, settings: &BucketSettings) -> bool {
+    let caller = authorized.caller();
+    let own = caller.map_or(&[][..], |caller| &caller.policies);
+    let session = caller.and_then(Caller::session_policies).unwrap_or_default();
+    own.iter().chain(session).any(|policy| policy.asks_for_tags())
+        || settings.policy.as_ref().is_some_and(iam::Policy::asks_for_tags)
 }
 
 fn acl_verdict(

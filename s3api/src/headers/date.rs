@@ -170,8 +170,8 @@ fn parse_asctime(text: &str) -> Option<u64> {
     if words.next().is_none() { with_time(year, month, day, time) } else { None }
 }
 
-/// `1994-11-06T08:49:37Z`, with or without a fraction of the second.
-fn parse_iso(text: &str) -> Option<u64> {
+/// Seconds since 1970 of `1994-11-06T08:49:37Z`, with or without a fraction of the second.
+pub fn parse_iso(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut parts = date.split('-').map(digits);
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);

@@ -22,8 +22,10 @@ pub(super) async fn get(call: Done) -> S3Result<S3Response> {
 pub(super) async fn put(call: Done, document: Bytes) -> S3Result<S3Response> {
     let bucket = call.authorized.bucket();
     let kind = Kind::Bucket { bucket: bucket.as_str() };
-    let policy = Policy::parse(&document, kind, BUCKET_POLICY_LEN_MAX)
-        .map_err(|error| S3Error::new(&codes::MALFORMED_POLICY, error.to_string()))?;
+    let malformed =
+        |error: iam::PolicyError| S3Error::new(&codes::MALFORMED_POLICY, error.to_string());
+    let policy = Policy::parse(&document, kind, BUCKET_POLICY_LEN_MAX).map_err(malformed)?;
+    policy.check_keys().map_err(malformed)?;
     let block = call.authorized.settings().block;
     if block.blocks_policy && policy.is_public() {
         let message = "Access Denied: public policies are blocked by the BlockPublicPolicy block \

@@ -5,6 +5,7 @@ use super::delete_object::bypass;
 use crate::auth::Resource;
 use crate::error::{S3Result, codes};
 use crate::response::{self, S3Response};
+use crate::route::{GET, GET_VERSION};
 use crate::xml::XmlWriter;
 use crate::xml::bodies::{self, DeleteEntry};
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use engine::object::{
     Address, DeleteOutcome, DeleteRequest, ETag, ObjectKey, VersionId, WriteCondition,
 };
 use futures_util::{FutureExt, StreamExt, stream};
+use iam::Context;
 
 /// Deletes that are under way at once, so that they share the store's syncs.
 const DELETES_IN_FLIGHT_MAX: usize = 64;
@@ -64,13 +66,22 @@ async fn delete(call: &Done, entry: &DeleteEntry) -> S3Result<DeleteOutcome> {
         None => "s3:DeleteObject",
         Some(_) => "s3:DeleteObjectVersion",
     };
-    authorized.authorize_also(action, Resource::Object(&bucket, &key, version)).await?;
+    let resource = Resource::Object(&bucket, &key, version);
+    let etag = entry.etag.as_deref();
+    let told = |context: &mut Context| {
+        etag.into_iter().for_each(|etag| context.insert("s3:if-match", etag));
+    };
+    authorized.authorize_told(action, resource, &told).await?;
     let bypass = bypass(authorized, &key, version).await?;
-    let condition = match entry.etag.as_deref() {
+    let condition = match etag {
         None => WriteCondition::None,
         Some("*") => WriteCondition::Exists,
         Some(etag) => WriteCondition::Matches(ETag(etag.to_owned())),
     };
+    if matches!(condition, WriteCondition::Matches(_)) {
+        let read = if version.is_some() { GET_VERSION } else { GET };
+        authorized.authorize_also(read, resource).await?;
+    }
     let address = Address { bucket, key, version };
     Ok(authorized.store().delete(DeleteRequest { address, condition, bypass }).await?)
 }

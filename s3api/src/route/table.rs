@@ -1,6 +1,6 @@
 //! The rows of the table.
 
-use super::{AuthModes, BodyKind, Level, Operation, Parameters, Route};
+use super::{AuthModes, BodyKind, GET, GET_VERSION, Level, Operation, Parameters, Route};
 use crate::sts::form::BODY_LEN_MAX;
 use http::Method;
 
@@ -116,8 +116,6 @@ pub static ROUTES: &[Route] = {
     const UPLOADS: Parameters = &[("uploads", None)];
     const VERSIONING: Parameters = &[("versioning", None)];
     const LIST: &str = "s3:ListBucket";
-    const GET: &str = "s3:GetObject";
-    const GET_VERSION: &str = "s3:GetObjectVersion";
     const PUT: &str = "s3:PutObject";
     const READ_ENCRYPTION: &str = "s3:GetEncryptionConfiguration";
     const WRITE_ENCRYPTION: &str = "s3:PutEncryptionConfiguration";

@@ -121,7 +121,8 @@ impl Making<'_> {
         policy: String,
     ) -> S3Result<Begun> {
         if !policy.is_empty() {
-            read_policy(&policy).map_err(|error| {
+            let read = read_policy(&policy).and_then(|policy| policy.check_keys());
+            read.map_err(|error| {
                 S3Error::new(&codes::MALFORMED_POLICY_DOCUMENT, error.to_string())
             })?;
         }

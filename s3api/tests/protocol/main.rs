@@ -24,6 +24,7 @@ mod principals;
 mod security_access;
 mod security_admin;
 mod security_chunked;
+mod security_conditions;
 mod security_forms;
 mod security_hostile;
 mod security_injection;

@@ -5,7 +5,7 @@ use crate::support::Server;
 use crate::walk;
 use iam::users::Directory;
 use s3api::Credentials;
-use s3api::route::{AuthModes, ROUTES, Route};
+use s3api::route::{AuthModes, Operation, ROUTES, Route};
 use std::sync::Arc;
 
 /// A user of the file of declared users; `statements` is what its policy says.
@@ -95,10 +95,11 @@ async fn the_one_permission_of_a_route_opens_it_and_no_other() {
         let Some(action) = action(route).filter(|_| route.auth != AuthModes::Header) else {
             continue;
         };
-        let right = match route.header {
-            // A copy reads its source, too.
-            Some(_) => format!("{},{}", allow(action), allow("s3:GetObject")),
-            None => allow(action),
+        // A copy reads its source, and attributes tell what reads do.
+        let reads_too = route.header.is_some() || route.operation == Operation::GetObjectAttributes;
+        let right = match reads_too {
+            true => format!("{},{}", allow(action), allow("s3:GetObject")),
+            false => allow(action),
         };
         let (server, upload_id) = prepare(&[("right", Some(&right))]).await;
         let reply =

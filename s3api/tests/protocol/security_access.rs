@@ -8,10 +8,10 @@ use s3api::xml::settings::{Ownership, PublicAccessBlock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const ALL: &str = "{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}";
+pub const ALL: &str = "{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}";
 
 /// A server with users, and the bucket `box` of `owner` with the object `key`.
-async fn with_users(users: &[(&str, Option<&str>)], new_buckets: NewBuckets) -> Server {
+pub async fn with_users(users: &[(&str, Option<&str>)], new_buckets: NewBuckets) -> Server {
     let mut all = vec![("owner", Some(ALL))];
     all.extend(users);
     let server = Server::start_with(|config| {
@@ -26,11 +26,11 @@ async fn with_users(users: &[(&str, Option<&str>)], new_buckets: NewBuckets) -> 
 }
 
 /// Without the defaults that keep grants and the public out.
-fn open() -> NewBuckets {
+pub fn open() -> NewBuckets {
     NewBuckets { ownership: Ownership::ObjectWriter, block: PublicAccessBlock::default() }
 }
 
-async fn set_policy(server: &Server, statements: &str) {
+pub async fn set_policy(server: &Server, statements: &str) {
     let policy = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{statements}]}}");
     let put = server.ask("PUT", "/box?policy").body(policy);
     put.send_as(&credentials("owner")).await.expect(204);
