@@ -25,6 +25,7 @@ pub(crate) fn from_log(error: LogError) -> StoreError {
     match error {
         LogError::Engine(error) => from_engine(error),
         LogError::Refused(refusal) => match refusal {
+            Refusal::Damaged => damaged_row(),
             Refusal::NoSuchBucket => StoreError::NoSuchBucket,
             Refusal::BucketExists(owner) => StoreError::BucketExists { owner },
             Refusal::BucketNotEmpty => StoreError::BucketNotEmpty,

@@ -16,6 +16,8 @@
 //! do), `coordinator` (one file per operation), `reclaim`.
 
 mod coordinator;
+#[cfg(test)]
+mod damaged_test;
 mod error;
 pub mod lock_clock;
 pub mod meta;

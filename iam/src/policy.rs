@@ -138,7 +138,7 @@ impl Policy {
         self.names_tags
     }
 
-    /// Checks that every condition is on something that requests have: a denial on another key would
+    /// Checks that conditions are on something that requests have: a denial on another key would
     /// never come. Policies that are kept already are taken without it.
     ///
     /// # Errors

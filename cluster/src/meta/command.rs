@@ -324,6 +324,9 @@ pub enum Success {
 /// Why apply said no.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// A row that the command is about makes no sense: what it forbids stays forbidden.
+    #[error("a row is damaged")]
+    Damaged,
     /// No such bucket, or another life of it.
     #[error("no such bucket")]
     NoSuchBucket,

@@ -112,3 +112,31 @@ async fn version_2_parameters() {
     let reply = server.ask("GET", "/none?list-type=2").send().await;
     reply.expect_error(404, "NoSuchBucket");
 }
+
+#[tokio::test]
+async fn buckets_are_listed_page_by_page_by_prefix_and_region() {
+    let server = Server::start().await;
+    for name in ["logs-a", "logs-b", "logs-c", "photos"] {
+        server.ask("PUT", &format!("/{name}")).send().await.expect(200);
+    }
+    let list = |query: &str| server.ask("GET", &format!("/?{query}")).send();
+    let all = list("").await.expect(200);
+    assert_eq!(all.elements("Name"), ["logs-a", "logs-b", "logs-c", "photos"]);
+    assert_eq!((all.element("ContinuationToken"), all.element("Prefix")), (None, None));
+    assert_eq!(all.elements("BucketRegion"), ["us-east-1"; 4]);
+    let first = list("prefix=logs-&max-buckets=2").await.expect(200);
+    assert_eq!(first.elements("Name"), ["logs-a", "logs-b"]);
+    assert_eq!(first.element("Prefix"), Some("logs-"));
+    let token = first.element("ContinuationToken").unwrap();
+    let token = s3api::uri::encode(token, s3api::uri::Slash::Encode);
+    let rest = format!("prefix=logs-&max-buckets=2&continuation-token={token}");
+    let rest = list(&rest).await.expect(200);
+    assert_eq!((rest.elements("Name"), rest.element("ContinuationToken")), (vec!["logs-c"], None));
+    let here = list("bucket-region=us-east-1&prefix=p").await.expect(200);
+    assert_eq!(here.elements("Name"), ["photos"]);
+    let elsewhere = list("bucket-region=eu-west-1").await.expect(200);
+    assert!(elsewhere.elements("Name").is_empty());
+    for query in ["max-buckets=0", "max-buckets=10001", "max-buckets=x", "continuation-token=x"] {
+        list(query).await.expect_error(400, "InvalidArgument");
+    }
+}

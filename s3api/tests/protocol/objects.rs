@@ -211,6 +211,37 @@ async fn keys_are_opaque_bytes_of_utf8() {
 }
 
 #[tokio::test]
+async fn copies_are_bound_to_their_source_and_to_what_they_replace() {
+    let server = Server::with_bucket().await;
+    let source = server.put("/box/source", "new").await;
+    let source = source.header("etag").unwrap().to_owned();
+    let copy = |headers: &[(&str, &str)]| {
+        let ask = server.ask("PUT", "/box/target").header("x-amz-copy-source", "/box/source");
+        headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value)).send()
+    };
+    let [tag, but, since, before] = ["match", "none-match", "modified-since", "unmodified-since"]
+        .map(|name| format!("x-amz-copy-source-if-{name}"));
+    let (then, now) = ("Fri, 02 Jan 2026 03:04:04 GMT", "Fri, 02 Jan 2026 03:04:05 GMT");
+    for (name, value) in [(&tag, "\"x\""), (&but, &source), (&since, now), (&before, then)] {
+        copy(&[(name, value)]).await.expect_error(412, "PreconditionFailed");
+    }
+    assert!(!server.exists("target").await);
+    for (name, value) in [(&tag, source.as_str()), (&but, "\"x\""), (&since, then), (&before, now)]
+    {
+        copy(&[(name, value)]).await.expect(200);
+    }
+    // Of tags and dates the tag counts (RFC 9110, section 13.2.2).
+    copy(&[(&tag, &source), (&before, then)]).await.expect(200);
+    copy(&[(&but, &source), (&since, then)]).await.expect_error(412, "PreconditionFailed");
+    copy(&[("if-none-match", "*")]).await.expect_error(412, "PreconditionFailed");
+    copy(&[("if-match", "\"x\"")]).await.expect_error(412, "PreconditionFailed");
+    copy(&[("if-match", &source)]).await.expect(200);
+    server.ask("DELETE", "/box/target").send().await.expect(204);
+    copy(&[("if-match", &source)]).await.expect_error(404, "NoSuchKey");
+    copy(&[("if-none-match", "*")]).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_missing_source_is_what_a_copy_complains_of() {
     let server = Server::with_bucket().await;
     let copy =

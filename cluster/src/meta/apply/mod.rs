@@ -87,8 +87,10 @@ struct Rows<'a> {
     writes: Vec<RowWrite>,
 }
 
-fn read<T: bincode::Decode<()>>(value: &Value) -> Result<T, EngineError> {
-    rows::decode(&value.attributes).map_err(|_| EngineError::corrupt("row", "index", 0))
+/// What a row says. One that was read and makes no sense is refused, not an error of the engine: it
+/// makes none to the next start either, which must get past the command (A1).
+fn read<T: bincode::Decode<()>>(value: &Value) -> Result<T, LogError> {
+    rows::decode(&value.attributes).map_err(|_| Refusal::Damaged.into())
 }
 
 /// A row without a body.
@@ -157,7 +159,7 @@ impl Rows<'_> {
         }
     }
 
-    async fn object(&self, row: &Bytes) -> Result<Option<(Value, ObjectRow)>, EngineError> {
+    async fn object(&self, row: &Bytes) -> Result<Option<(Value, ObjectRow)>, LogError> {
         match self.store.get(row).await? {
             Some(value) => read(&value).map(|object| Some((value, object))),
             None => Ok(None),

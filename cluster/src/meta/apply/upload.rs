@@ -57,8 +57,8 @@ impl Rows<'_> {
         }
         let key = rows::part(target.incarnation, upload_id, number);
         let old = self.store.get(&key).await?;
-        let freed = old.as_ref().map(|old| Ok((old.write_id, read::<PartRow>(old)?.body)));
-        self.free(target.incarnation, freed.transpose().map_err(LogError::Engine)?);
+        let body_of = |old: &Value| Ok::<_, LogError>((old.write_id, read::<PartRow>(old)?.body));
+        self.free(target.incarnation, old.as_ref().map(body_of).transpose()?);
         let part = PartRow {
             size: body.size,
             stored_len: body.stored_len,

@@ -16,7 +16,6 @@ use crate::meta::LogError;
 use crate::meta::command::{Refusal, Target};
 use crate::rows::{self, Garbage, Incarnation, ObjectRow, Older};
 use bytes::Bytes;
-use engine::EngineError;
 use engine::format::value::{Location, Value};
 use engine::mutant::{self, Mutant};
 use engine::object::{Bypass, UnixNanos, VersionId, Versioning};
@@ -62,7 +61,7 @@ impl Chain {
 }
 
 impl Rows<'_> {
-    pub(super) async fn chain(&self, target: &Target) -> Result<Chain, EngineError> {
+    pub(super) async fn chain(&self, target: &Target) -> Result<Chain, LogError> {
         let key = rows::object(target.incarnation, &target.key);
         let current = self.object(&key).await?;
         let current = current.map(|(value, object)| Found { key: key.clone(), value, object });
@@ -188,7 +187,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    async fn newest_older(&self, current: &[u8]) -> Result<Option<Found>, EngineError> {
+    async fn newest_older(&self, current: &[u8]) -> Result<Option<Found>, LogError> {
         let (mut start, end) = rows::older_versions(current);
         loop {
             let page = self.store.scan(&start, &end, OLDER_SCAN_ROWS).await?;
