@@ -139,6 +139,7 @@ codes! {
     VALIDATION_ERROR = 400 "ValidationError" "A parameter is not valid.";
     MALFORMED_POLICY = 400 "MalformedPolicy" "The policy is malformed.";
     NO_SUCH_BUCKET_POLICY = 404 "NoSuchBucketPolicy" "The bucket policy does not exist";
+    NO_SUCH_CONFIGURATION = 404 "NoSuchConfiguration" "The specified configuration does not exist.";
     NO_SUCH_CORS = 404 "NoSuchCORSConfiguration" "The CORS configuration does not exist";
     NO_SUCH_ENCRYPTION = 404 "ServerSideEncryptionConfigurationNotFoundError"
         "The server side encryption configuration was not found";

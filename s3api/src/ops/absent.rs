@@ -20,6 +20,15 @@ pub(super) async fn answer(call: Done) -> S3Result<S3Response> {
         Operation::GetBucketRequestPayment => {
             ("RequestPaymentConfiguration", Some(("Payer", "BucketOwner")))
         }
+        // One configuration of many.
+        Operation::ListBucketAnalyticsConfigurations
+        | Operation::ListBucketIntelligentTieringConfigurations
+        | Operation::ListBucketInventoryConfigurations
+        | Operation::ListBucketMetricsConfigurations
+            if call.query("id").is_some() =>
+        {
+            return error(&codes::NO_SUCH_CONFIGURATION);
+        }
         Operation::ListBucketAnalyticsConfigurations => {
             ("ListBucketAnalyticsConfigurationResult", Some(("IsTruncated", "false")))
         }

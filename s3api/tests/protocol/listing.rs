@@ -140,3 +140,16 @@ async fn buckets_are_listed_page_by_page_by_prefix_and_region() {
         list(query).await.expect_error(400, "InvalidArgument");
     }
 }
+
+#[tokio::test]
+async fn what_is_never_configured_is_an_empty_list_and_no_configuration_of_an_id() {
+    let server = Server::with_bucket().await;
+    for name in ["analytics", "intelligent-tiering", "inventory", "metrics"] {
+        let list = server.ask("GET", &format!("/box?{name}")).send().await.expect(200);
+        assert_eq!(list.element("IsTruncated"), Some("false"), "{name}");
+        let one = server.ask("GET", &format!("/box?{name}&id=a")).send().await;
+        one.expect_error(404, "NoSuchConfiguration");
+        let put = server.ask("PUT", &format!("/box?{name}&id=a")).body("<A/>").send().await;
+        put.expect_error(501, "NotImplemented");
+    }
+}

@@ -5,7 +5,7 @@ use crate::support::Server;
 use crate::walk;
 use iam::users::Directory;
 use s3api::Credentials;
-use s3api::route::{AuthModes, Operation, ROUTES, Route};
+use s3api::route::{AuthModes, Level, Operation, ROUTES, Route};
 use std::sync::Arc;
 
 /// A user of the file of declared users; `statements` is what its policy says.
@@ -133,6 +133,83 @@ async fn an_explicit_denial_beats_every_permission() {
             walk::signed_as(&server, route, &upload_id, &credentials("denied")).send_as_is().await;
         assert_eq!(reply.status, 403, "{:?}", route.operation);
     }
+}
+
+#[tokio::test]
+async fn a_version_needs_its_own_permission_on_every_route() {
+    for route in ROUTES {
+        let Some(action) = route.version_action else { continue };
+        let right = match route.operation {
+            Operation::GetObjectAttributes => {
+                format!("{},{}", allow(action), allow("s3:GetObjectVersion"))
+            }
+            _ => allow(action),
+        };
+        let of_current = Some(allow(route.action)).filter(|_| route.action != action);
+        let denied =
+            format!("{ALL},{{\"Effect\":\"Deny\",\"Action\":\"{action}\",\"Resource\":\"*\"}}");
+        let users = [
+            ("right", Some(right.as_str())),
+            ("current", of_current.as_deref()),
+            ("denied", Some(&denied)),
+            ("nobody", None),
+        ];
+        let (server, upload_id) = prepare(&users).await;
+        let ask = || walk::request_of(&server, route, &upload_id, Some("null"));
+        for (name, is_right) in
+            [("nobody", false), ("current", false), ("denied", false), ("right", true)]
+        {
+            let reply = ask().send_as(&credentials(name)).await;
+            let told = format!("{:?} as {name}: {}", route.operation, reply.text());
+            assert_eq!(reply.status != 403, is_right, "{told}");
+            assert!(reply.status.as_u16() < 500, "{told}");
+        }
+        assert_eq!(ask().send_as_is().await.status, 403, "{:?} as nobody", route.operation);
+    }
+}
+
+#[tokio::test]
+async fn a_denial_of_the_bucket_beats_every_permission() {
+    let (mut walked, prepared) = (0, prepare(&[("bob", Some(ALL))]).await);
+    let (server, upload_id) = prepared;
+    let is_of_bucket = |route: &&Route| {
+        !matches!(route.level, Level::Service | Level::Admin(_)) && !route.makes_bucket()
+    };
+    for route in ROUTES.iter().filter(is_of_bucket) {
+        let Some(action) = action(route) else { continue };
+        let policy = format!(
+            "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Deny\",\"Principal\":\
+             {{\"AWS\":\"arn:aws:iam::111122223333:user/bob\"}},\"Action\":\"{action}\",\
+             \"Resource\":[\"arn:aws:s3:::box\",\"arn:aws:s3:::box/*\"]}}]}}"
+        );
+        let put = server.ask("PUT", "/box?policy").body(policy);
+        put.send_as(&credentials("owner")).await.expect(204);
+        let ask = walk::signed_as(&server, route, &upload_id, &credentials("bob"));
+        assert_eq!(ask.send_as_is().await.status, 403, "{:?}", route.operation);
+        walked += 1;
+    }
+    assert!(walked > 60, "{walked} routes");
+}
+
+#[tokio::test]
+async fn keys_of_a_bulk_delete_are_decided_about_one_by_one() {
+    let own = "{\"Effect\":\"Allow\",\"Action\":\"s3:DeleteObject\",\"Resource\":\
+               \"arn:aws:s3:::box/key\"}";
+    let wrong = allow("s3:DeleteObjectVersion");
+    let (server, _) =
+        prepare(&[("own", Some(own)), ("wrong", Some(&wrong)), ("nobody", None)]).await;
+    let body = "<Delete><Object><Key>key</Key></Object><Object><Key>source</Key></Object></Delete>";
+    let delete = || server.ask("POST", "/box?delete").body(body);
+    delete().send_as_is().await.expect_error(403, "AccessDenied");
+    for (name, denied) in [("nobody", 2), ("wrong", 2), ("own", 1)] {
+        let reply = delete().send_as(&credentials(name)).await.expect(200);
+        assert_eq!(reply.elements("Code"), vec!["AccessDenied"; denied], "{name}");
+    }
+    let owner = credentials("owner");
+    server.ask("GET", "/box/key").send_as(&owner).await.expect_error(404, "NoSuchKey");
+    server.ask("GET", "/box/source").send_as(&owner).await.expect(200);
+    let reply = delete().send().await.expect(200);
+    assert!(reply.elements("Code").is_empty(), "the root may");
 }
 
 #[tokio::test]

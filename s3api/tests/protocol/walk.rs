@@ -7,6 +7,16 @@ use s3api::route::{AuthModes, Level, ROUTES, Route};
 
 /// A request that takes this route.
 pub fn request<'a>(server: &'a Server, route: &Route, upload_id: &str) -> Ask<'a> {
+    request_of(server, route, upload_id, None)
+}
+
+/// The same, about a version.
+pub fn request_of<'a>(
+    server: &'a Server,
+    route: &Route,
+    upload_id: &str,
+    version: Option<&str>,
+) -> Ask<'a> {
     if route.auth == AuthModes::Session {
         return server.ask_session("Action=GetCallerIdentity");
     }
@@ -25,7 +35,8 @@ pub fn request<'a>(server: &'a Server, route: &Route, upload_id: &str) -> Ask<'a
         (name, Some(value)) => format!("{name}={value}"),
         (name, None) => name.to_owned(),
     };
-    let query: Vec<String> = route.query.iter().map(pair).collect();
+    let version = version.map(|version| format!("versionId={version}"));
+    let query: Vec<String> = route.query.iter().map(pair).chain(version).collect();
     let ask = server.ask(route.method.as_str(), &format!("{path}?{}", query.join("&")));
     match route.header {
         None => ask,
