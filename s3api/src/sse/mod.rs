@@ -65,6 +65,11 @@ impl Encryption {
     }
 }
 
+/// What is kept of an object's encryption, read and written again; `None` for what is no such note.
+pub fn rewritten(note: &str) -> Option<String> {
+    Note::parse(note).ok().map(|note| note.to_text())
+}
+
 /// How one object is sealed.
 #[derive(Clone, Debug)]
 pub struct Seal {

@@ -185,6 +185,11 @@ fn parse(text: &str) -> S3Result<Option<Kept<'_>>> {
     Ok(Some(Kept::Plain(Secret::new(key))))
 }
 
+/// Whether a text is the document of a key, plain or sealed.
+pub fn is_document(text: &str) -> bool {
+    parse(text).is_ok_and(|kept| kept.is_some())
+}
+
 fn unusable(why: &str) -> S3Error {
     tracing::error!("the key of sessions cannot be used: {why}");
     (&codes::INTERNAL_ERROR).into()
