@@ -324,8 +324,10 @@ impl Writer {
         let payload_len = records.iter().map(JournalRecord::encoded_len).sum();
         let len = batch::batch_len(payload_len);
         let place = self.ring.reserve(len, &mut self.released).await;
-        if let Err(error @ EngineError::OutOfSpace) = place {
-            return Err(error);
+        if let Err(error) = &place
+            && (matches!(error, EngineError::OutOfSpace) || !self.ring.is_safe())
+        {
+            return Err(error.clone());
         }
         let result = match place {
             Ok(place) => self.write_batch(place, len, &records).await,

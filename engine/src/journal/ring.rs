@@ -166,7 +166,8 @@ impl Ring {
     /// Finds room for a batch of `len` bytes; waits for a checkpoint when the ring is full.
     ///
     /// # Errors
-    /// [`EngineError::OutOfSpace`] when neither comes within [`PATIENCE`]: nothing happened.
+    /// [`EngineError::OutOfSpace`] when neither comes within [`PATIENCE`], and what an unsafe write
+    /// is refused with when so many disks fail meanwhile that neither can come: nothing happened.
     pub(super) async fn reserve(
         &mut self,
         len: u64,
@@ -269,6 +270,10 @@ impl Ring {
             }
             if is_full && self.is_patience_over().await {
                 return Err(EngineError::OutOfSpace);
+            }
+            // No checkpoint comes where no write is safe, and whoever waits would for ever.
+            if !self.is_safe() {
+                return Err(super::unsafe_write());
             }
             // There may be room again before the checkpoint, or without one.
             let waited = tokio::time::timeout(GROW_PAUSE, released.changed()).await;
