@@ -158,7 +158,12 @@ async fn settled(node: &Life) -> u64 {
     for _ in 0..20 {
         node.look_after().await;
     }
-    node.digest_rows().await.unwrap()
+    loop {
+        match node.digest_rows().await {
+            Err(StoreError::Busy(_)) => tokio::task::yield_now().await,
+            digest => return digest.unwrap(),
+        }
+    }
 }
 
 #[tokio::test]
