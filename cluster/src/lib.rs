@@ -201,8 +201,8 @@ impl Node {
     /// the whole index.
     ///
     /// # Errors
-    /// `Unavailable` or `Corrupt` when the index cannot be read; `Busy` while the background changes
-    /// rows.
+    /// `Unavailable` or `Corrupt` when the index cannot be read; `Busy` while the background
+    /// changes rows.
     pub async fn digest_rows(&self) -> Result<u64, StoreError> {
         // Of what it has written down and not done yet a start does the rest.
         let Ok(_rests) = self.reclaim.try_lock() else {

@@ -158,12 +158,10 @@ async fn settled(node: &Life) -> u64 {
     for _ in 0..20 {
         node.look_after().await;
     }
-    loop {
-        match node.digest_rows().await {
-            Err(StoreError::Busy(_)) => tokio::task::yield_now().await,
-            digest => return digest.unwrap(),
-        }
+    while let Err(StoreError::Busy(_)) = node.digest_rows().await {
+        tokio::task::yield_now().await;
     }
+    node.digest_rows().await.unwrap()
 }
 
 #[tokio::test]
