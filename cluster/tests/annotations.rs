@@ -1,6 +1,5 @@
-//! The promises about annotations: each stays with its version and goes with it, whatever happens
-//! to the versions around; nothing of one that is gone is left. Restarts, checkpoints and reclaim
-//! come in between.
+//! Each annotation stays with its version and goes with it, whatever happens around; nothing of one
+//! that is gone is left. Restarts, checkpoints and reclaim come in between.
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 mod common;
