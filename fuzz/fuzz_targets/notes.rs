@@ -4,22 +4,10 @@
 
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use s3api::acl::{self, Accounts, Acl};
+use s3api::acl::{self, Acl};
 use s3api::sse;
 use s3api::sts::sessions;
-
-/// Everybody is known.
-struct Everybody;
-
-impl Accounts for Everybody {
-    fn display_name(&self, canonical_id: &str) -> Option<String> {
-        Some(canonical_id.to_owned())
-    }
-
-    fn by_email(&self, email: &str) -> Option<String> {
-        Some(email.to_owned())
-    }
-}
+use stave_fuzz::accounts::Everybody;
 
 fuzz_target!(|text: &str| {
     grants(text);

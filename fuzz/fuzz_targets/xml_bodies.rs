@@ -3,26 +3,14 @@
 //! and comes back as it was written.
 
 use libfuzzer_sys::fuzz_target;
-use s3api::acl::{self, Accounts};
+use s3api::acl;
 use s3api::cors::CorsRules;
 use s3api::tags::{self, BUCKET_TAGS_MAX};
 use s3api::xml::bodies::{parse_complete, parse_create_bucket, parse_delete};
 use s3api::xml::encryption::BucketEncryption;
 use s3api::xml::lock::{parse_configuration, parse_legal_hold, parse_retention, write_retention};
 use s3api::xml::settings::{Ownership, PublicAccessBlock, parse_versioning, write_versioning};
-
-/// Everybody is known.
-struct Everybody;
-
-impl Accounts for Everybody {
-    fn display_name(&self, canonical_id: &str) -> Option<String> {
-        Some(canonical_id.to_owned())
-    }
-
-    fn by_email(&self, email: &str) -> Option<String> {
-        Some(email.to_owned())
-    }
-}
+use stave_fuzz::accounts::Everybody;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(asked) = parse_create_bucket(data) {

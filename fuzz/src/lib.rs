@@ -3,6 +3,7 @@
 //! Formats verify before they parse (F1), and no fuzzer guesses a CRC-32. Each target therefore
 //! feeds its decoder twice: with the bytes as they come, and with their checksum repaired.
 
+pub mod accounts;
 pub mod request;
 
 use std::ops::Range;
